@@ -1,0 +1,15 @@
+/* Monotonic time. The wall clock decides nothing about order; it appears in log lines only. */
+#ifndef WEIR_ENGINE_CLOCK_H
+#define WEIR_ENGINE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+#endif

@@ -1,0 +1,60 @@
+/* The administrator's configuration: one YAML file, and what `synapse_config:` takes from Synapse's own.
+ *
+ * Loading reports every error at once, each with file:line:column, the key, what is wrong and the nearest known key. It
+ * also builds the chain, since a module's parameters are part of the file. Paths are relative to the file that holds
+ * them. The configuration owns everything in it. */
+#ifndef WEIR_ENGINE_CONFIGURATION_H
+#define WEIR_ENGINE_CONFIGURATION_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "engine/log.h"
+#include "engine/redis_link.h"
+#include "filters/chain.h"
+
+enum body_source_kind { BODY_SOURCE_NONE, BODY_SOURCE_FILE, BODY_SOURCE_POSTGRES };
+
+/* Parameters of libpq by their own names; NULL = libpq's default. */
+struct postgres_settings {
+    char *host;
+    char *port;
+    char *dbname;
+    char *user;
+    char *password;
+};
+
+struct configuration {
+    char *path;
+    char *server_name;
+    char *instance_name; /* our name on the wire; default "weir1" */
+    struct redis_address redis;
+    bool redis_configured;
+    enum body_source_kind body_source;
+    char *bodies_file; /* resolved path */
+    struct postgres_settings postgres;
+    int64_t bodies_retry_ms; /* bodies.retry_for: how long a body that is not found is asked for again; default 2 s */
+    int64_t bodies_queue;    /* bodies.queue: events that may wait for their body; default 10000 */
+    char *http_listen;       /* NULL: no listener; default "127.0.0.1:9180" */
+    bool publish_all;        /* publish.verdicts: all (else `denied`, the default) */
+    int64_t publish_keep;    /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
+    bool observe_rejected;
+    bool observe_outliers;
+    enum log_level log_level; /* log.level; default info */
+    struct chain *chain;      /* sealed */
+};
+
+/* What the file is needed for decides what must be in it. */
+enum configuration_purpose {
+    CONFIGURATION_FOR_RUN,    /* everything; a module that needs bodies without a body source is an error */
+    CONFIGURATION_FOR_REPLAY, /* server_name and modules; the rest may be there and is checked */
+    CONFIGURATION_FOR_CLIENT, /* play, tail: server_name and redis; modules are not built */
+};
+
+/* NULL if anything is wrong; `errors` then holds one line for each error, "file:line:column: key: sentence". `warnings`
+ * (may be NULL) gets the same sort of lines for what is legal but probably not meant. */
+struct configuration *configuration_load(const char *path, enum configuration_purpose purpose, struct buffer *errors,
+                                         struct buffer *warnings);
+void configuration_destroy(struct configuration *configuration);
+
+#endif

@@ -1,0 +1,118 @@
+/* What the files of the configuration share while one is being read: the problems found, the documents, and the table
+ * of keys. For engine/configuration*.c and their tests only; everyone else sees engine/configuration.h. */
+#ifndef WEIR_ENGINE_CONFIGURATION_READER_H
+#define WEIR_ENGINE_CONFIGURATION_READER_H
+
+#include "engine/configuration.h"
+#include "engine/yaml_document.h"
+
+/* A YAML file that takes part: ours, or one of Synapse's. */
+struct configuration_file {
+    char *path; /* as people know it, for messages */
+    struct yaml_document *document;
+    bool lenient; /* unknown keys are none of our business */
+};
+
+struct configuration_problem {
+    uint32_t file; /* index of its file; problems are told in the order of files, then of lines */
+    struct yaml_mark mark;
+    bool warning;
+    char *line;
+};
+
+struct configuration_reader {
+    struct configuration *configuration;
+    enum configuration_purpose purpose;
+    bool read_files; /* false: every file named in the configuration counts as unreadable (for fuzzing) */
+    /* [0] is ours, Synapse's follow in their order. */
+    struct configuration_file *files;
+    uint32_t file_count;
+    struct configuration_problem *problems;
+    size_t problem_count;
+    size_t error_count;
+};
+
+/* A place in a file: for a value its node, for a missing key the map that lacks it. */
+struct configuration_place {
+    uint32_t file;
+    struct yaml_mark mark;
+    const char *key; /* dotted path, "" for the file as a whole */
+};
+
+/* Adds an error or a warning, "file:line:column: key: sentence"; a mark of line 0 leaves out line and column. At most
+ * 1,000 are kept. */
+void configuration_error(struct configuration_reader *reader, const struct configuration_place *place,
+                         const char *format, ...) __attribute__((format(printf, 3, 4)));
+void configuration_warning(struct configuration_reader *reader, const struct configuration_place *place,
+                           const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Writes the lines out in order and forgets them. Either buffer may be NULL. */
+void configuration_report_finish(struct configuration_reader *reader, struct buffer *errors, struct buffer *warnings);
+
+enum setting_type {
+    SETTING_MAP,      /* `children` */
+    SETTING_BOOLEAN,  /* bool */
+    SETTING_INTEGER,  /* int64_t in [minimum, maximum] */
+    SETTING_DURATION, /* int64_t of milliseconds, written as an integer of them or as "2s", "500ms", "1m", "1h" */
+    SETTING_TEXT,     /* char *, not empty */
+    SETTING_PORT,     /* char *, written as an integer or a text */
+    SETTING_CHOICE,   /* int: index in `choices` */
+    SETTING_PATH,     /* char *, relative to the file that holds it */
+    SETTING_SECRET,   /* char *: the content of the file named, white space stripped from its ends */
+    SETTING_KNOWN,    /* taken by `check`, or by nobody */
+};
+
+struct setting;
+typedef void setting_check(struct configuration_reader *reader, const struct configuration_place *place,
+                           const struct yaml_node *node);
+
+/* A key of the file. */
+struct setting {
+    const char *name;
+    enum setting_type type;
+    size_t offset; /* in struct configuration */
+    int64_t minimum;
+    int64_t maximum;
+    const char *const *choices;
+    const struct setting *children; /* ends with a NULL name */
+    bool free_keys;                 /* SETTING_MAP: unknown keys are not ours to judge */
+    setting_check *check;           /* called after the value was taken, or instead; may be NULL */
+};
+
+/* The keys of a whole file, of the part that is taken from Synapse's file, and of `bodies.postgres`. */
+extern const struct setting configuration_settings[];
+/* Sets everything in `configuration` to its default. */
+void configuration_set_defaults(struct configuration *configuration);
+
+/* Takes every key of `map` by the table; `place` is the map's own. Reports unknown keys unless the file is lenient. */
+void configuration_take_map(struct configuration_reader *reader, const struct setting *settings,
+                            const struct configuration_place *place, const struct yaml_node *map, bool free_keys);
+/* Takes one value, whatever its key is called in the file. */
+void configuration_take_value(struct configuration_reader *reader, const struct setting *setting,
+                              const struct configuration_place *place, const struct yaml_node *node);
+
+/* Reads the files that `synapse_config:` names and takes from them what ours leaves open (configuration_synapse.c). */
+void configuration_take_synapse(struct configuration_reader *reader);
+/* Takes `database:` in Synapse's shape for bodies.postgres (a setting_check). */
+setting_check configuration_take_database;
+
+/* Builds the chain from `modules:` (configuration_modules.c). */
+void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root);
+
+/* Checks of single keys that need more than the table says (configuration_checks.c). */
+setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_tls,
+    configuration_check_tls_file, configuration_check_enabled, configuration_check_unused, configuration_check_http,
+    configuration_check_listen, configuration_check_redis_host;
+/* What can be judged only when all keys are known: required ones, and those that exclude each other. */
+void configuration_check_whole(struct configuration_reader *reader, const struct yaml_node *root);
+
+/* `name` beside the file `base`, unless it is absolute; the caller frees it. */
+char *configuration_resolve_path(const char *base, const char *name);
+/* Puts a regular file of at most `maximum` bytes into `content`; false with the reason, e.g. "No such file or
+ * directory", in `error`. */
+bool configuration_read_file(const char *path, size_t maximum, struct buffer *content, struct buffer *error);
+
+/* As configuration_load, with the text of the file at hand. */
+struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
+                                              bool read_files, struct buffer *errors, struct buffer *warnings);
+
+#endif

@@ -1,0 +1,41 @@
+/* Counters, gauges and latency histograms, and their Prometheus text.
+ *
+ * A family is registered once and hands out plain integers that the owner adds to without a call: counting costs one
+ * instruction on the path of an event. Labels are bounded by what the family was registered with. */
+#ifndef WEIR_ENGINE_METRICS_H
+#define WEIR_ENGINE_METRICS_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "engine/latency.h"
+
+struct metrics;
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+
+struct metric_definition {
+    const char *name; /* weir_…, counters end in _total (Prometheus' naming) */
+    enum metric_kind kind;
+    const char *help;  /* one sentence */
+    const char *label; /* the label's name, or NULL for a family of one */
+};
+
+/* The text of label value `index`; must stay valid as long as the metrics. */
+typedef const char *metric_label_function(const void *context, size_t index);
+
+struct metrics *metrics_create(void);
+void metrics_destroy(struct metrics *metrics);
+
+/* `count` values, all 0; owned by the metrics. `definition` must stay valid. Without a label: count 1, NULLs. */
+uint64_t *metrics_register(struct metrics *metrics, const struct metric_definition *definition, size_t count,
+                           metric_label_function *label_text, const void *context);
+/* A histogram in seconds; owned by the metrics. */
+struct latency *metrics_register_latency(struct metrics *metrics, const char *name, const char *help);
+/* Called before each rendering, to refresh gauges. */
+void metrics_on_collect(struct metrics *metrics, void (*collect)(void *context), void *context);
+
+/* The Prometheus text format, version 0.0.4. */
+void metrics_render(struct metrics *metrics, struct buffer *output);
+
+#endif

@@ -1,0 +1,78 @@
+/* One connection to Redis: the transport is a libevent bufferevent, the protocol hiredis's reader.
+ *
+ * The link connects, authenticates, selects the database, and connects again for ever with growing pauses when it is
+ * lost. A subscribing link hands messages on straight from the reader's buffer, without an allocation; a command link
+ * gets replies as redisReply trees, in the order of its commands. What was sent on a lost connection and not answered
+ * is the owner's to repeat. */
+#ifndef WEIR_ENGINE_REDIS_LINK_H
+#define WEIR_ENGINE_REDIS_LINK_H
+
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+struct redis_address {
+    char *host; /* NULL: 127.0.0.1 */
+    uint16_t port;
+    char *unix_path; /* wins over host and port */
+    char *username;  /* NULL: AUTH with the password alone, as Synapse does */
+    char *password;  /* NULL: no AUTH */
+    int database;
+};
+
+/* redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path/to.sock[?db=N] or a bare /path/to.sock.
+ * Percent-escapes are decoded. False with a sentence in `error` (which never quotes the password). */
+bool redis_address_parse(const char *url, struct redis_address *address, struct buffer *error);
+void redis_address_free(struct redis_address *address);
+/* For log lines: "127.0.0.1:6379/0", "/run/redis.sock". Never the password. Static memory is not used. */
+void redis_address_describe(const struct redis_address *address, struct buffer *output);
+
+struct redis_link;
+
+struct redis_link_callbacks {
+    void *context;
+    /* Connected, authenticated, database selected. Commands may be sent from now on. */
+    void (*ready)(void *context);
+    /* The connection was lost or could not be made; it is tried again by itself. `reason` is a sentence for people. */
+    void (*lost)(void *context, const char *reason);
+    /* Subscribing link: a message; the slices live until the callback returns. The callback must not close the link. */
+    void (*message)(void *context, struct slice channel, struct slice data);
+    /* Subscribing link: Redis has confirmed the subscription to `channel`. */
+    void (*subscribed)(void *context, struct slice channel);
+    /* Command link: the next answer, also errors (REDIS_REPLY_ERROR). The link frees it. */
+    void (*reply)(void *context, const redisReply *reply);
+    /* Either: all messages of one read have been handed on. May be NULL. */
+    void (*batch_end)(void *context);
+};
+
+/* Starts connecting at once. `callbacks` is copied, `address` must stay valid. A link with `message` set subscribes,
+ * any other sends commands. `name` says in log lines what the link is for ("subscriber"). */
+struct redis_link *redis_link_create(struct event_base *base, const struct redis_address *address, const char *name,
+                                     const struct redis_link_callbacks *callbacks);
+void redis_link_destroy(struct redis_link *link);
+
+bool redis_link_is_ready(const struct redis_link *link);
+
+/* Appends a command of `count` arguments to the output; written when the loop turns. Ignored while not ready. */
+void redis_link_command(struct redis_link *link, const struct slice *arguments, size_t count);
+/* Appends what was formatted before with redis_append_command. */
+void redis_link_send(struct redis_link *link, struct slice formatted);
+/* Formats a command in Redis's protocol. */
+void redis_append_command(struct buffer *output, const struct slice *arguments, size_t count);
+
+/* Bytes that were appended and have not left the process. */
+size_t redis_link_unsent(const struct redis_link *link);
+
+/* Stops and resumes reading from the socket: back-pressure of a subscriber. */
+void redis_link_pause(struct redis_link *link, bool paused);
+
+/* Drops the connection as if it had broken; it is made again. */
+void redis_link_reset(struct redis_link *link, const char *reason);
+
+/* A message larger than this ends the connection (and is logged): no buffer without a bound. */
+#define REDIS_MESSAGE_MAXIMUM (128u << 20)
+
+#endif

@@ -1,0 +1,12 @@
+/* The callback table as data, for everything that lists or looks up callbacks. */
+#include "filters/callback.h"
+
+#define PROPAGATE "the walk ends and the request fails with the module's error"
+
+const struct callback_definition callback_definitions[CALLBACK_COUNT] = {
+#define CALLBACK(name_, family_, rule_, pass_, on_raise_)                                                              \
+    [CALLBACK_##name_] = {                                                                                             \
+        .name = #name_, .family = FAMILY_##family_, .pass = (pass_), .rule = #rule_, .on_raise = (on_raise_)},
+#include "filters/callbacks.def"
+#undef CALLBACK
+};

@@ -1,0 +1,81 @@
+/* An event as the modules see it: the fields of its stream row, and those of its body that some module asked for.
+ *
+ * The parser is hidden behind this header. A chain declares the keys of `content` that its modules read in a
+ * `field_table`; the reader walks a body once, keeps slices of what was declared and skips the rest. All slices of an
+ * event live until the reader reads the next one, or (those from the row) as long as the row does. */
+#ifndef WEIR_FILTERS_EVENT_H
+#define WEIR_FILTERS_EVENT_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+
+/* Bodies above this are refused unread; Matrix allows 65,536 bytes, Synapse's stored form of it little more. */
+#define EVENT_BODY_MAXIMUM (16u << 20)
+
+/* The keys of `content` that are read, each with a slot number. */
+struct field_table;
+
+struct field_table *field_table_create(void);
+void field_table_destroy(struct field_table *table);
+
+/* The slot of `content.<key>`, declared if it is new. Slots count up from 0 in the order of declaration. */
+uint32_t field_table_declare(struct field_table *table, struct slice key);
+uint32_t field_table_count(const struct field_table *table);
+
+struct event {
+    /* From the stream row; absent where the row has null. In a request everything comes from the body. */
+    struct slice event_id;
+    struct slice room_id;
+    struct slice type;
+    struct slice state_key;
+    struct slice redacts;
+    struct slice relates_to;
+    struct slice membership;
+    /* From the body only. */
+    struct slice sender;
+    bool has_body;
+    const struct slice *content_strings; /* by slot: the string value of that key, absent if it is no string */
+};
+
+/* The string value of a declared key of `content`; absent without a body, without the key, or if it is no string. */
+static inline struct slice event_content_string(const struct event *event, uint32_t slot)
+{
+    return event->has_body ? event->content_strings[slot] : SLICE_ABSENT;
+}
+
+/* The part of `sender` after its first `:`; absent without a sender or a colon. */
+static inline struct slice event_sender_server(const struct event *event)
+{
+    if (!event->sender.data)
+        return SLICE_ABSENT;
+    const char *colon = memchr(event->sender.data, ':', event->sender.length);
+    if (!colon)
+        return SLICE_ABSENT;
+    return slice_of(colon + 1, event->sender.length - (size_t)(colon + 1 - event->sender.data));
+}
+
+enum event_read_status {
+    EVENT_READ_OK,
+    EVENT_READ_NOT_JSON,  /* not one JSON value as yyjson's strict mode takes it */
+    EVENT_READ_NOT_EVENT, /* JSON, but no object, or `content` is there and is none */
+    EVENT_READ_TOO_LARGE, /* above EVENT_BODY_MAXIMUM */
+};
+
+/* Words for a log line, e.g. "the body is not valid JSON". */
+const char *event_read_status_text(enum event_read_status status);
+
+/* Reads bodies one after another, reusing its memory: no allocation once it has seen the largest. One thread each.
+ * The field table must not change afterwards and must outlive the reader. */
+struct event_reader;
+
+struct event_reader *event_reader_create(const struct field_table *fields);
+void event_reader_destroy(struct event_reader *reader);
+
+/* Reads `body` (the event's JSON, without its event_id from room version 3 on) into `event`: sets what comes from the
+ * body, and those fields of the row that are still absent. A key that is there twice counts with its last value, as
+ * Python's json takes it. On failure `event` keeps what the row said and has no body; it can still be judged by
+ * modules that need none. */
+enum event_read_status event_reader_read(struct event_reader *reader, struct slice body, struct event *event);
+
+#endif

@@ -1,0 +1,21 @@
+/* The registry is a table, so that a module exists by one row and one file. */
+#include "filters/module.h"
+
+#define MODULE(name) extern const struct module_definition module_##name;
+#include "filters/modules.def"
+#undef MODULE
+
+const struct module_definition *const module_registry[] = {
+#define MODULE(name) &module_##name,
+#include "filters/modules.def"
+#undef MODULE
+    NULL,
+};
+
+const struct module_definition *module_find(const char *name)
+{
+    for (const struct module_definition *const *module = module_registry; *module; module++)
+        if (strcmp((*module)->name, name) == 0)
+            return *module;
+    return NULL;
+}

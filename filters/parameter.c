@@ -1,0 +1,351 @@
+/* One decoder for every module's parameters, driven by its table: modules never see JSON, and unknown names, types and
+ * ranges are refused in the same words everywhere. */
+#include "filters/parameter.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "filters/result.h"
+
+void module_host_report(const struct module_host *host, const char *path, const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    host->report(host->context, path, message);
+}
+
+static void text_list_add(struct text_list *list, const char *text, size_t length)
+{
+    if ((list->count & (list->count - 1)) == 0)
+        list->items = memory_reallocate(list->items, (list->count ? list->count * 2 : 1) * sizeof *list->items);
+    list->items[list->count++] = memory_copy_text(text, length);
+}
+
+static void text_list_free(struct text_list *list)
+{
+    for (size_t index = 0; index < list->count; index++)
+        free(list->items[index]);
+    free(list->items);
+    free(list->lines);
+    free(list->path);
+    *list = (struct text_list){0};
+}
+
+struct decoding {
+    const struct parameter *parameter;
+    void *target;
+    const struct module_host *host;
+};
+
+/* Splits a file into its lines without white space at their ends, blank lines and `#` comments. */
+static bool read_lines(const struct decoding *decoding, const char *name, struct slice content)
+{
+    struct text_list *list = decoding->target;
+    list->path = memory_copy_text(name, strlen(name));
+    size_t capacity = 0;
+    uint32_t line_number = 0;
+    const char *end = content.data + content.length;
+    for (const char *line = content.data; line < end;) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        const char *next = stop ? stop + 1 : end;
+        if (!stop)
+            stop = end;
+        line_number++;
+        while (line < stop && isspace((unsigned char)*line))
+            line++;
+        while (stop > line && isspace((unsigned char)stop[-1]))
+            stop--;
+        if (line < stop && *line != '#') {
+            struct slice text = slice_of(line, (size_t)(stop - line));
+            if (memchr(line, '\0', text.length) || !utf8_valid(text)) {
+                module_host_report(decoding->host, decoding->parameter->name,
+                                   "%s, line %" PRIu32 ": not valid UTF-8 text", name, line_number);
+                return false;
+            }
+            if (list->count == capacity) {
+                capacity = capacity ? capacity * 2 : 64;
+                list->lines = memory_reallocate(list->lines, capacity * sizeof *list->lines);
+            }
+            list->lines[list->count] = line_number;
+            text_list_add(list, line, text.length);
+        }
+        line = next;
+    }
+    return true;
+}
+
+static bool decode_boolean(const struct decoding *decoding, const json_t *value)
+{
+    if (!json_is_boolean(value)) {
+        module_host_report(decoding->host, decoding->parameter->name, "must be true or false");
+        return false;
+    }
+    *(bool *)decoding->target = json_is_true(value);
+    return true;
+}
+
+static bool decode_integer(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    if (!json_is_integer(value) || json_integer_value(value) < parameter->minimum ||
+        json_integer_value(value) > parameter->maximum) {
+        module_host_report(decoding->host, parameter->name, "must be a whole number from %" PRId64 " to %" PRId64,
+                           parameter->minimum, parameter->maximum);
+        return false;
+    }
+    *(int64_t *)decoding->target = json_integer_value(value);
+    return true;
+}
+
+static bool decode_text(const struct decoding *decoding, const json_t *value)
+{
+    if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value)) {
+        module_host_report(decoding->host, decoding->parameter->name, "must be a text");
+        return false;
+    }
+    free(*(char **)decoding->target);
+    *(char **)decoding->target = memory_copy_text(json_string_value(value), json_string_length(value));
+    return true;
+}
+
+static bool decode_choice(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    const char *text = json_string_value(value);
+    for (int index = 0; text && parameter->choices[index]; index++) {
+        if (strcmp(text, parameter->choices[index]) == 0) {
+            *(int *)decoding->target = index;
+            return true;
+        }
+    }
+    struct buffer wanted = {0};
+    parameter_describe_type(parameter, &wanted);
+    module_host_report(decoding->host, parameter->name, "must be %s", buffer_string(&wanted));
+    buffer_free(&wanted);
+    return false;
+}
+
+static bool decode_code(const struct decoding *decoding, const json_t *value)
+{
+    if (!decode_text(decoding, value))
+        return false;
+    if (!result_code_known(slice_from_string(json_string_value(value)))) {
+        module_host_report(decoding->host, decoding->parameter->name,
+                           "`%s` is none of Synapse's error codes (for example M_FORBIDDEN)", json_string_value(value));
+        return false;
+    }
+    return true;
+}
+
+static bool decode_text_list(const struct decoding *decoding, const json_t *value)
+{
+    struct text_list *list = decoding->target;
+    text_list_free(list);
+    if (json_is_string(value)) {
+        text_list_add(list, json_string_value(value), json_string_length(value));
+        return true;
+    }
+    if (!json_is_array(value)) {
+        module_host_report(decoding->host, decoding->parameter->name, "must be a list of texts");
+        return false;
+    }
+    bool good = true;
+    for (size_t index = 0; index < json_array_size(value); index++) {
+        const json_t *item = json_array_get(value, index);
+        if (json_is_string(item) && strlen(json_string_value(item)) == json_string_length(item)) {
+            text_list_add(list, json_string_value(item), json_string_length(item));
+            continue;
+        }
+        char path[128];
+        snprintf(path, sizeof path, "%s[%zu]", decoding->parameter->name, index);
+        module_host_report(decoding->host, path, "must be a text (in quotes, if YAML reads it as something else)");
+        good = false;
+    }
+    return good;
+}
+
+static bool decode_lines_file(const struct decoding *decoding, const json_t *value)
+{
+    struct text_list *list = decoding->target;
+    text_list_free(list);
+    const char *name = json_string_value(value);
+    if (!name || !*name) {
+        module_host_report(decoding->host, decoding->parameter->name, "must be the path of a file");
+        return false;
+    }
+    struct buffer content = {0};
+    struct buffer error = {0};
+    bool good = decoding->host->read_file(decoding->host->context, name, &content, &error);
+    if (good)
+        good = read_lines(decoding, name, buffer_slice(&content));
+    else
+        module_host_report(decoding->host, decoding->parameter->name, "%s", buffer_string(&error));
+    buffer_free(&content);
+    buffer_free(&error);
+    return good;
+}
+
+static const struct parameter_kind {
+    const char *description;
+    bool (*decode)(const struct decoding *decoding, const json_t *value);
+} kinds[] = {
+    [PARAMETER_BOOLEAN] = {"true or false", decode_boolean},
+    [PARAMETER_INTEGER] = {"whole number", decode_integer},
+    [PARAMETER_TEXT] = {"text", decode_text},
+    [PARAMETER_CHOICE] = {"one of", decode_choice},
+    [PARAMETER_CODE] = {"Matrix error code", decode_code},
+    [PARAMETER_TEXT_LIST] = {"list of texts", decode_text_list},
+    [PARAMETER_LINES_FILE] = {"path of a file, one entry a line", decode_lines_file},
+};
+
+/* The default as a JSON value: the words of `fallback` for a list, the text itself otherwise. */
+static json_t *fallback_value(const struct parameter *parameter)
+{
+    const char *text = parameter->fallback;
+    if (parameter->type == PARAMETER_BOOLEAN)
+        return json_boolean(strcmp(text, "true") == 0);
+    if (parameter->type == PARAMETER_INTEGER)
+        return json_integer(strtoll(text, NULL, 10));
+    if (parameter->type != PARAMETER_TEXT_LIST)
+        return json_string(text);
+    json_t *list = json_array();
+    for (const char *word = text + strspn(text, " "); *word; word += strspn(word, " ")) {
+        size_t length = strcspn(word, " ");
+        json_array_append_new(list, json_stringn(word, length));
+        word += length;
+    }
+    return list;
+}
+
+static bool decode_one(const struct parameter *parameter, const json_t *value, void *configuration,
+                       const struct module_host *host)
+{
+    struct decoding decoding = {parameter, (char *)configuration + parameter->offset, host};
+    return kinds[parameter->type].decode(&decoding, value);
+}
+
+static void report_unknown(const struct parameter *table, size_t count, const char *name,
+                           const struct module_host *host)
+{
+    const char **names = memory_allocate_zeroed(count + 1, sizeof *names);
+    for (size_t index = 0; index < count; index++)
+        names[index] = table[index].name;
+    const char *nearest = nearest_word(name, names);
+    if (nearest)
+        module_host_report(host, name, "unknown parameter; did you mean `%s`?", nearest);
+    else
+        module_host_report(host, name, "unknown parameter");
+    free(names);
+}
+
+bool parameters_decode(const struct parameter *table, size_t count, const json_t *values, void *configuration,
+                       const struct module_host *host)
+{
+    bool good = true;
+    for (size_t index = 0; index < count; index++) {
+        const struct parameter *parameter = &table[index];
+        const json_t *value = json_object_get(values, parameter->name);
+        if (value) {
+            good = decode_one(parameter, value, configuration, host) && good;
+        } else if (parameter->fallback) {
+            json_t *fallback = fallback_value(parameter);
+            good = decode_one(parameter, fallback, configuration, host) && good;
+            json_decref(fallback);
+        }
+    }
+    if (values && !json_is_object(values)) {
+        module_host_report(host, "", "must be a map of parameters");
+        return false;
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)values, name, value)
+    {
+        bool known = false;
+        for (size_t index = 0; index < count && !known; index++)
+            known = strcmp(table[index].name, name) == 0;
+        if (!known)
+            report_unknown(table, count, name, host);
+        good = good && known;
+    }
+    return good;
+}
+
+void parameters_free(const struct parameter *table, size_t count, void *configuration)
+{
+    for (size_t index = 0; index < count; index++) {
+        void *target = (char *)configuration + table[index].offset;
+        enum parameter_type type = table[index].type;
+        if (type == PARAMETER_TEXT || type == PARAMETER_CODE) {
+            free(*(char **)target);
+            *(char **)target = NULL;
+        } else if (type == PARAMETER_TEXT_LIST || type == PARAMETER_LINES_FILE) {
+            text_list_free(target);
+        }
+    }
+}
+
+void parameter_describe_type(const struct parameter *parameter, struct buffer *output)
+{
+    buffer_append_string(output, kinds[parameter->type].description);
+    if (parameter->type == PARAMETER_INTEGER)
+        buffer_append_format(output, " from %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
+    for (int index = 0; parameter->type == PARAMETER_CHOICE && parameter->choices[index]; index++)
+        buffer_append_format(output, "%s %s", index ? "," : "", parameter->choices[index]);
+}
+
+/* Edits (insert, delete, replace, swap of neighbours) between two words of at most 63 letters. */
+static unsigned edit_distance(const char *left, const char *right)
+{
+    size_t width = strlen(right);
+    unsigned rows[3][64];
+    for (size_t column = 0; column <= width; column++)
+        rows[1][column] = (unsigned)column;
+    for (size_t line = 1; left[line - 1]; line++) {
+        unsigned *row = rows[(line + 1) % 3];
+        const unsigned *above = rows[line % 3];
+        const unsigned *two_above = rows[(line + 2) % 3];
+        row[0] = (unsigned)line;
+        for (size_t column = 1; column <= width; column++) {
+            unsigned best = above[column - 1] + (left[line - 1] != right[column - 1]);
+            if (above[column] + 1 < best)
+                best = above[column] + 1;
+            if (row[column - 1] + 1 < best)
+                best = row[column - 1] + 1;
+            bool swapped =
+                line > 1 && column > 1 && left[line - 1] == right[column - 2] && left[line - 2] == right[column - 1];
+            if (swapped && two_above[column - 2] + 1 < best)
+                best = two_above[column - 2] + 1;
+            row[column] = best;
+        }
+    }
+    return rows[(strlen(left) + 1) % 3][width];
+}
+
+const char *nearest_word(const char *word, const char *const *candidates)
+{
+    const char *nearest = NULL;
+    if (strlen(word) > 63)
+        return NULL;
+    unsigned allowed = strlen(word) / 3 > 2 ? (unsigned)strlen(word) / 3 : 2;
+    for (; *candidates; candidates++) {
+        if (strlen(*candidates) > 63)
+            continue;
+        unsigned distance = edit_distance(word, *candidates);
+        if (distance <= allowed && distance < strlen(word)) {
+            nearest = *candidates;
+            allowed = distance ? distance - 1 : 0;
+            if (distance == 0)
+                break;
+        }
+    }
+    return nearest;
+}

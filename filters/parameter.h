@@ -1,0 +1,70 @@
+/* A module's parameters as a table: one row gives name, type, place in the module's own configuration struct, default,
+ * range and the sentence that documents it. Decoding, checking, `weir modules` and the reference pages all read it. */
+#ifndef WEIR_FILTERS_PARAMETER_H
+#define WEIR_FILTERS_PARAMETER_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+enum parameter_type {
+    PARAMETER_BOOLEAN,    /* bool */
+    PARAMETER_INTEGER,    /* int64_t, in [minimum, maximum] */
+    PARAMETER_TEXT,       /* char * or NULL */
+    PARAMETER_CHOICE,     /* int: the index in `choices` */
+    PARAMETER_CODE,       /* char *: one of Synapse's error codes */
+    PARAMETER_TEXT_LIST,  /* struct text_list; a single text is taken as a list of one */
+    PARAMETER_LINES_FILE, /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
+};
+
+/* Texts with where they come from, so that an error in the 700th line of a file can say so. */
+struct text_list {
+    char **items;
+    uint32_t *lines; /* line in `path`, counted from 1; NULL for a list in the configuration itself */
+    size_t count;
+    char *path; /* as written in the configuration; NULL for a list in the configuration itself */
+};
+
+struct parameter {
+    const char *name;
+    enum parameter_type type;
+    size_t offset;        /* of the member in the configuration struct */
+    const char *fallback; /* the default as people write it: "false", "M_FORBIDDEN", "[]", "body formatted_body"; NULL
+                             = none (texts: NULL, lists: empty) */
+    int64_t minimum;      /* PARAMETER_INTEGER */
+    int64_t maximum;
+    const char *const *choices; /* PARAMETER_CHOICE, NULL-terminated */
+    const char *text;           /* one sentence for people */
+};
+
+/* What decoding and module creation need from outside; filters/ itself does no I/O. */
+struct module_host {
+    void *context;
+    /* An error of the configuration. `path` says where in the module's `config`: "users[3]", "syntax", or "" for the
+     * whole. `message` is a sentence for people. All errors are reported, not only the first. */
+    void (*report)(void *context, const char *path, const char *message);
+    /* Puts the content of the file `name` (relative to the configuration file) into `content`; false with a reason in
+     * `error` if it cannot be read. */
+    bool (*read_file)(void *context, const char *name, struct buffer *content, struct buffer *error);
+};
+
+void module_host_report(const struct module_host *host, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Fills `configuration` (zeroed, as large as the table's offsets need) from `values` (an object; NULL = all defaults).
+ * Reports unknown names with the nearest known one, wrong types and values out of range; false if there was any. What
+ * was decoded must be freed with parameters_free in both cases. */
+bool parameters_decode(const struct parameter *table, size_t count, const json_t *values, void *configuration,
+                       const struct module_host *host);
+void parameters_free(const struct parameter *table, size_t count, void *configuration);
+
+/* Type and default in words, for `weir modules`: "list of texts", "one of literal, glob, regex". */
+void parameter_describe_type(const struct parameter *parameter, struct buffer *output);
+
+/* The candidate nearest to `word` (edit distance of at most 2, or a third of its length), or NULL: for "did you mean".
+ * `candidates` is NULL-terminated. */
+const char *nearest_word(const char *word, const char *const *candidates);
+
+#endif

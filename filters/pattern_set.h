@@ -1,0 +1,49 @@
+/* Many patterns looked for in one pass over a text: vectorscan, with PCRE2 behind it for what vectorscan cannot take.
+ *
+ * A set is compiled once and scanned by one thread at a time (it owns its scratch memory). Scanning allocates
+ * nothing. */
+#ifndef WEIR_FILTERS_PATTERN_SET_H
+#define WEIR_FILTERS_PATTERN_SET_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+enum pattern_syntax {
+    PATTERN_LITERAL, /* found anywhere in the text */
+    PATTERN_GLOB,    /* `*` any run, `?` any one character; matches the whole text */
+    PATTERN_REGEX,   /* Perl syntax, UTF-8, found anywhere unless anchored */
+};
+
+struct pattern {
+    struct slice text;
+    enum pattern_syntax syntax;
+    bool case_sensitive; /* false: letters of every script compare without case, by Unicode's simple folding */
+};
+
+#define PATTERN_NONE UINT32_MAX
+/* No pattern is longer than this many bytes, no set larger than that many patterns. */
+#define PATTERN_LENGTH_MAXIMUM 8192u
+#define PATTERN_COUNT_MAXIMUM 1000000u
+
+struct pattern_set;
+
+/* Called for each pattern that cannot be compiled, with its index and a sentence that says why. */
+typedef void pattern_error_function(void *context, uint32_t index, const char *message);
+
+/* NULL if any pattern failed; every bad one is reported. Patterns are copied. A set of no patterns is legal and never
+ * hits. */
+struct pattern_set *pattern_set_compile(const struct pattern *patterns, uint32_t count, pattern_error_function *report,
+                                        void *context);
+void pattern_set_destroy(struct pattern_set *set);
+
+/* The lowest index of the patterns that match `text` (valid UTF-8), or PATTERN_NONE. An absent text matches nothing; an
+ * empty one matches what matches emptiness. A pattern confirmed by PCRE2 that runs into its match limit does not match
+ * and is counted. */
+uint32_t pattern_set_scan(struct pattern_set *set, struct slice text);
+
+/* How often a match limit was hit since the set was made. */
+uint64_t pattern_set_limit_hits(const struct pattern_set *set);
+
+#endif

@@ -1,0 +1,54 @@
+/* Recorded streams: files of JSON lines, plain or zstd, one message of a channel a line,
+ * {"t": seconds since 1970, "ch": channel, "data": the message}. */
+#ifndef WEIR_REPLICATION_RECORDING_H
+#define WEIR_REPLICATION_RECORDING_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+/* Reads a file line by line; zstd is told by its magic number, not by the name. Memory is one line and a window. */
+struct line_reader;
+
+/* Lines above this many bytes are skipped and counted. */
+#define RECORDING_LINE_MAXIMUM (64u << 20)
+
+enum line_status {
+    LINE_OK,
+    LINE_END,
+    LINE_TOO_LONG, /* that line was skipped; go on */
+    LINE_FAILED,   /* the file cannot be read any further */
+};
+
+/* `path` "-" is standard input. NULL with a sentence in `error`. */
+struct line_reader *line_reader_open(const char *path, struct buffer *error);
+void line_reader_close(struct line_reader *reader);
+/* The next line without its line break; lives until the next call. On LINE_FAILED a sentence is put in `error`. */
+enum line_status line_reader_next(struct line_reader *reader, struct slice *line, struct buffer *error);
+/* Of the line given last, counted from 1. */
+uint64_t line_reader_number(const struct line_reader *reader);
+/* How much of the file (compressed bytes) was read, and its size (0 if unknown): for a progress bar. */
+void line_reader_progress(const struct line_reader *reader, uint64_t *done, uint64_t *size);
+
+/* The whole file, decompressed, in one buffer that the caller frees; refuses above `limit` bytes. */
+bool recording_load(const char *path, size_t limit, struct buffer *content, struct buffer *error);
+
+/* One message of a recording. */
+struct recording_message {
+    double time; /* seconds since 1970; 0 if the line has none */
+    struct slice channel;
+    struct slice data;
+};
+
+/* Reads the messages of a recording; slices of a message live until the next is read. No allocation in the steady
+ * state. */
+struct recording_reader;
+
+struct recording_reader *recording_reader_create(void);
+void recording_reader_destroy(struct recording_reader *reader);
+/* False with a sentence in `*problem` if the line is no recorded message. */
+bool recording_read(struct recording_reader *reader, struct slice line, struct recording_message *message,
+                    const char **problem);
+
+#endif
