@@ -1,81 +1,187 @@
 # Weir: build, test, run. `make help` lists the targets.
 #
-# Release by default (LTO); `make debug` builds the same with ASan and UBSan under build/debug.
+# A release build by default (LTO); MODE=debug builds with ASan and UBSan under build/debug. Everything that is made
+# lands under $(BUILD).
 
-BUILD ?= build
-CC ?= cc
-AR := gcc-ar
-PKGS := libevent libevent_openssl hiredis jansson libhs yaml-0.1 libpq libzstd libssl libcrypto libpcre2-8 libxxhash
+MODE ?= release
+BUILD ?= build$(if $(filter debug,$(MODE)),/debug)
+CC = gcc
+AR = gcc-ar
+CLANG = clang
 PREFIX ?= /usr/local
 DESTDIR ?=
-VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
+VERSION := $(shell cat VERSION)
+# Seconds for each fuzz target: `make test` gives each a few, `make fuzz` as many as one likes.
+FUZZ_SECONDS ?= 60
+FUZZ_SHORT_SECONDS ?= 3
 
 ifeq ($(MODE),debug)
 OPTIMISE := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else
-OPTIMISE := -O3 -g -flto=auto -DNDEBUG
+OPTIMISE := -O3 -g -flto=auto
 endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?=
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) $(OPTIMISE) $(WARN) -DWEIR_VERSION='"$(VERSION)"' $(CFLAGS)
-LDLIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lyyjson -lm
+COMMON_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/postgresql -I/usr/include/hs -DWEIR_VERSION='"$(VERSION)"'
+ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CFLAGS)
 
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# What each part may link with: the linker keeps the rule that filters/ knows nothing of Redis, libevent or PostgreSQL.
+LIBS_base := -lyyjson -lxxhash -lm
+LIBS_filters := -ljansson -lhs -lpcre2-8 $(LIBS_base)
+LIBS_replication := -levent_core -lpq -lzstd $(LIBS_base)
+LIBS_engine := -levent_core -levent_extra -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
+
 BASE_SOURCES := $(wildcard base/*.c)
-FILTER_SOURCES := $(wildcard filters/*.c filters/modules/*.c)
+FILTERS_SOURCES := $(wildcard filters/*.c filters/modules/*.c)
 REPLICATION_SOURCES := $(wildcard replication/*.c)
 ENGINE_SOURCES := $(filter-out engine/main.c,$(wildcard engine/*.c))
-SOURCES := $(BASE_SOURCES) $(FILTER_SOURCES) $(REPLICATION_SOURCES) $(wildcard engine/*.c)
-LIBRARIES := $(BUILD)/libweir-engine.a $(BUILD)/libweir-replication.a $(BUILD)/libweir-filters.a $(BUILD)/libweir-base.a
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+archive = $(foreach part,$(1),$(BUILD)/libweir-$(part).a)
+ARCHIVES_base := base
+ARCHIVES_filters := filters base
+ARCHIVES_replication := replication base
+ARCHIVES_engine := engine replication filters base
 
+.DEFAULT_GOAL := all
 .PHONY: all
-all: $(BUILD)/weir
+all: $(BUILD)/weir ## build the program (release, LTO): build/weir
 
-$(BUILD)/weir: $(call objects,engine/main.c) $(LIBRARIES)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/weir: $(call objects,engine/main.c) $(call archive,$(ARCHIVES_engine))
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
 
 $(BUILD)/libweir-base.a: $(call objects,$(BASE_SOURCES))
-$(BUILD)/libweir-filters.a: $(call objects,$(FILTER_SOURCES))
+$(BUILD)/libweir-filters.a: $(call objects,$(FILTERS_SOURCES))
 $(BUILD)/libweir-replication.a: $(call objects,$(REPLICATION_SOURCES))
 $(BUILD)/libweir-engine.a: $(call objects,$(ENGINE_SOURCES))
-$(BUILD)/%.a:
+$(BUILD)/libweir-%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+-include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
-# Unit tests: all of one part in one program, build/tests/<part>_tests.
+.PHONY: debug
+debug: ## build with ASan and UBSan: build/debug/weir
+	@$(MAKE) --no-print-directory MODE=debug all
+
+# ---- tests: unit tests of a part in one program, build/tests/<part>_tests; programs that take a file beside them
+
 TEST_PARTS := base filters replication engine
 define unit_tests
-$(BUILD)/tests/$(1)_tests: $(call objects,$(wildcard tests/$(1)/*_test.c)) $(LIBRARIES)
+$(BUILD)/tests/$(1)_tests: $(call objects,$(wildcard tests/$(1)/*_test.c)) $(call archive,$(ARCHIVES_$(1)))
 	@mkdir -p $$(@D)
-	$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(LDLIBS) -lcriterion
+	@echo "  LINK  $$@"
+	@$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(LIBS_$(1)) -lcriterion
 endef
 $(foreach part,$(TEST_PARTS),$(eval $(call unit_tests,$(part))))
 UNIT_TESTS := $(foreach part,$(TEST_PARTS),$(if $(wildcard tests/$(part)/*_test.c),$(BUILD)/tests/$(part)_tests))
-
-# Programs that tests and people run by hand: build/tests/<name> from tests/programs/<name>.c.
 TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
-$(BUILD)/tests/%: $(BUILD)/obj/tests/programs/%.o $(LIBRARIES)
+$(TEST_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/programs/%.o $(call archive,$(ARCHIVES_engine))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
 
-# Fuzz targets: everything built again by clang with libFuzzer, build/fuzz/<name> from tests/fuzz/<name>_fuzz.c.
-FUZZ_FLAGS = -std=gnu11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-  -DWEIR_VERSION='"fuzz"'
-FUZZ_LIBRARY_SOURCES := $(BASE_SOURCES) $(FILTER_SOURCES) $(REPLICATION_SOURCES) $(ENGINE_SOURCES)
-FUZZ_OBJECTS := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(FUZZ_LIBRARY_SOURCES))
-FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
-$(BUILD)/fuzz/obj/%.o: %.c
+.PHONY: test
+test: deps-test ## everything: unit, vectors, integration, in release and with sanitizers, and seconds of fuzzing
+	@$(MAKE) --no-print-directory unit vectors
+	@$(MAKE) --no-print-directory MODE=debug unit vectors
+	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory MODE=debug integration
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(FUZZ_SHORT_SECONDS)
+	@echo "weir: all tests passed"
+
+.PHONY: tests-built unit vectors integration
+tests-built: $(BUILD)/weir $(UNIT_TESTS) $(TEST_PROGRAMS)
+unit: tests-built ## the unit tests of every part
+	@for program in $(UNIT_TESTS); do echo "== $$program"; $$program -j2 --timeout 120 || exit 1; done
+vectors: tests-built ## the recorded oracle vectors
+	@echo "== $(BUILD)/tests/replication_vectors"
+	@$(BUILD)/tests/replication_vectors tests/data/replication-vectors.jsonl.zst
+integration: tests-built ## the program against a real Redis and a real PostgreSQL
+	@WEIR=$(BUILD)/weir python3 -m unittest discover -s tests/integration -p '*_test.py'
+
+# ---- fuzzing: everything built again by clang with libFuzzer, build/fuzz/<name> from tests/fuzz/<name>_fuzz.c
+
+FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_SOURCES := $(BASE_SOURCES) $(FILTERS_SOURCES) $(REPLICATION_SOURCES) $(ENGINE_SOURCES)
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SOURCES))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
-$(BUILD)/fuzz/libweir.a: $(FUZZ_OBJECTS)
+	@echo "  FUZZ  $<"
+	@$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+build/fuzz/libweir.a: $(FUZZ_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
-$(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c $(BUILD)/fuzz/libweir.a
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	@ar rcs $@ $^
+$(FUZZ_TARGETS): build/fuzz/%: tests/fuzz/%_fuzz.c build/fuzz/libweir.a
+	@echo "  FUZZ  $@"
+	@$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_engine)
+-include $(shell [ -d build/fuzz/obj ] && find build/fuzz/obj -name '*.d')
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: fuzz
+fuzz: $(FUZZ_TARGETS) ## fuzz every reader of outside input, FUZZ_SECONDS=60 each; finds land in build/fuzz/found
+	@mkdir -p build/fuzz/found
+	@for target in $(FUZZ_TARGETS); do \
+	  name=$$(basename $$target); mkdir -p build/fuzz/corpus/$$name; echo "== fuzz $$name"; \
+	  $$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=build/fuzz/found/$$name- \
+	    build/fuzz/corpus/$$name tests/fuzz/seeds/$$name >build/fuzz/$$name.log 2>&1 \
+	    || { tail -n 40 build/fuzz/$$name.log; exit 1; }; \
+	  grep -E '^Done|stat::number' build/fuzz/$$name.log | tail -n 1; \
+	done
+
+# ---- benchmarks
+
+BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
+BENCH_SHARED := $(filter-out $(wildcard bench/*_bench.c),$(wildcard bench/*.c))
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call objects,$(BENCH_SHARED)) $(call archive,$(ARCHIVES_engine))
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
+
+.PHONY: bench
+bench: deps-run $(BUILD)/weir $(BENCH_PROGRAMS) ## measure, each figure as a ratio; prints a table, writes build/bench.json
+	@bench/run $(BUILD)
+
+# ---- the rest
+
+.PHONY: deps deps-run deps-test
+deps: ## install everything that building, testing and linting need from Debian
+	@deploy/dependencies.sh run test lint
+deps-run:
+	@deploy/dependencies.sh run
+deps-test:
+	@deploy/dependencies.sh run test
+
+.PHONY: run
+run: deps-run ## the main job on a recording, with a private Redis: builds, plays, judges, checks
+	@$(MAKE) --no-print-directory all
+	@deploy/demo.sh $(BUILD)/weir
+
+.PHONY: lint format
+C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+lint: ## clang-format, clang-tidy, shellcheck and the include rules
+	@deploy/dependencies.sh lint
+	@clang-format --dry-run -Werror $(C_FILES)
+	@deploy/lint-includes.sh
+	@shellcheck .ci/run bench/run deploy/*.sh
+	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P 2 -n 4 clang-tidy --quiet --warnings-as-errors='*' \
+	  2>/dev/null -- $(COMMON_CFLAGS)
+	@echo "weir: lint passed"
+format: ## lay out every C file
+	@clang-format -i $(C_FILES)
+
+.PHONY: install
+install: all ## install the program and the samples under DESTDIR/PREFIX
+	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -d $(DESTDIR)$(PREFIX)/share/weir/sample
+	install -m 644 deploy/sample/* $(DESTDIR)$(PREFIX)/share/weir/sample/
+
+.PHONY: clean help
+clean: ## remove everything that was built
+	rm -rf build
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

@@ -16,6 +16,7 @@ struct configuration_file {
 struct configuration_problem {
     uint32_t file; /* index of its file; problems are told in the order of files, then of lines */
     struct yaml_mark mark;
+    size_t number; /* in the order of finding */
     bool warning;
     char *line;
 };
@@ -39,8 +40,10 @@ struct configuration_place {
     const char *key; /* dotted path, "" for the file as a whole */
 };
 
+#define CONFIGURATION_PROBLEMS_MAXIMUM 1000u
+
 /* Adds an error or a warning, "file:line:column: key: sentence"; a mark of line 0 leaves out line and column. At most
- * 1,000 are kept. */
+ * CONFIGURATION_PROBLEMS_MAXIMUM are kept. */
 void configuration_error(struct configuration_reader *reader, const struct configuration_place *place,
                          const char *format, ...) __attribute__((format(printf, 3, 4)));
 void configuration_warning(struct configuration_reader *reader, const struct configuration_place *place,
@@ -70,40 +73,55 @@ struct setting {
     const char *name;
     enum setting_type type;
     size_t offset; /* in struct configuration */
+    size_t size;   /* of the member */
     int64_t minimum;
     int64_t maximum;
-    const char *const *choices;
+    const char *const *choices;     /* NULL-terminated */
     const struct setting *children; /* ends with a NULL name */
-    bool free_keys;                 /* SETTING_MAP: unknown keys are not ours to judge */
-    setting_check *check;           /* called after the value was taken, or instead; may be NULL */
+    setting_check *check;           /* called after the value was taken well; may be NULL */
 };
 
-/* The keys of a whole file, of the part that is taken from Synapse's file, and of `bodies.postgres`. */
+/* The keys of a whole file, and of `http`. */
 extern const struct setting configuration_settings[];
-/* Sets everything in `configuration` to its default. */
-void configuration_set_defaults(struct configuration *configuration);
+extern const struct setting configuration_http_settings[];
+/* A top-level key; it must be there. */
+const struct setting *configuration_setting_find(const char *name);
 
-/* Takes every key of `map` by the table; `place` is the map's own. Reports unknown keys unless the file is lenient. */
-void configuration_take_map(struct configuration_reader *reader, const struct setting *settings,
-                            const struct configuration_place *place, const struct yaml_node *map, bool free_keys);
-/* Takes one value, whatever its key is called in the file. */
+/* Takes every key of `map` by the table; `place` is the map's own. Reports unknown keys unless `free_keys` is set or
+ * the file is Synapse's. */
+void configuration_take_map(struct configuration_reader *reader, const struct setting *settings, bool free_keys,
+                            const struct configuration_place *place, const struct yaml_node *map);
+/* Takes one value. */
 void configuration_take_value(struct configuration_reader *reader, const struct setting *setting,
                               const struct configuration_place *place, const struct yaml_node *node);
 
+/* Reports an unknown key with the nearest of `names` (NULL-terminated); `what` is "key" or "module". */
+void configuration_unknown(struct configuration_reader *reader, const struct configuration_place *place,
+                           const char *what, const char *word, const char *const *names);
+/* Reports that `node` is not `wanted` ("a text", "a list of modules"), with what it is. */
+void configuration_wrong_kind(struct configuration_reader *reader, const struct configuration_place *place,
+                              const char *wanted, const struct yaml_node *node);
+
 /* Reads the files that `synapse_config:` names and takes from them what ours leaves open (configuration_synapse.c). */
-void configuration_take_synapse(struct configuration_reader *reader);
-/* Takes `database:` in Synapse's shape for bodies.postgres (a setting_check). */
+void configuration_take_synapse(struct configuration_reader *reader, const struct yaml_node *root);
+/* `database:` in Synapse's shape, for bodies.postgres. */
 setting_check configuration_take_database;
+/* The keys of bodies.postgres, which are also those of psycopg2's that are known. */
+extern const struct setting configuration_postgres_settings[];
 
 /* Builds the chain from `modules:` (configuration_modules.c). */
 void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root);
 
 /* Checks of single keys that need more than the table says (configuration_checks.c). */
-setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_tls,
-    configuration_check_tls_file, configuration_check_enabled, configuration_check_unused, configuration_check_http,
-    configuration_check_listen, configuration_check_redis_host;
-/* What can be judged only when all keys are known: required ones, and those that exclude each other. */
+setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_redis,
+    configuration_check_redis_enabled, configuration_check_redis_tls, configuration_check_unused,
+    configuration_check_bodies, configuration_check_postgres, configuration_check_http, configuration_check_listen;
+/* What can be judged only when all keys are known: required ones, and what the modules need. */
 void configuration_check_whole(struct configuration_reader *reader, const struct yaml_node *root);
+
+/* Reads `path` as YAML into the next place of `files`; an error is reported at `place`. */
+bool configuration_add_file(struct configuration_reader *reader, const char *path, bool lenient,
+                            const struct configuration_place *place);
 
 /* `name` beside the file `base`, unless it is absolute; the caller frees it. */
 char *configuration_resolve_path(const char *base, const char *name);

@@ -21,7 +21,8 @@ struct metric_definition {
     const char *label; /* the label's name, or NULL for a family of one */
 };
 
-/* The text of label value `index`; must stay valid as long as the metrics. */
+/* The text of label value `index`; NULL: that value is not used now and is left out of the rendering. Asked for at each
+ * rendering. */
 typedef const char *metric_label_function(const void *context, size_t index);
 
 struct metrics *metrics_create(void);

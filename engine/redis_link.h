@@ -44,7 +44,7 @@ struct redis_link_callbacks {
     void (*subscribed)(void *context, struct slice channel);
     /* Command link: the next answer, also errors (REDIS_REPLY_ERROR). The link frees it. */
     void (*reply)(void *context, const redisReply *reply);
-    /* Either: all messages of one read have been handed on. May be NULL. */
+    /* Either: all messages of one read (256 KiB and some at most) have been handed on. May be NULL. */
     void (*batch_end)(void *context);
 };
 
@@ -53,6 +53,18 @@ struct redis_link_callbacks {
 struct redis_link *redis_link_create(struct event_base *base, const struct redis_address *address, const char *name,
                                      const struct redis_link_callbacks *callbacks);
 void redis_link_destroy(struct redis_link *link);
+
+/* How long a link waits for what, in milliseconds. */
+struct redis_link_times {
+    uint32_t connect;    /* for a connection with all its greeting; 10 s */
+    uint32_t ping_after; /* of silence; 15 s */
+    uint32_t silence;    /* longest, then the connection is given up; 30 s. A blocking command must be shorter */
+    uint32_t
+        retry_first;     /* pause before the first new attempt; 100 ms, doubled for each further one, less up to half */
+    uint32_t retry_last; /* longest pause; 5 s */
+};
+/* For tests: other times than those above, from the next connection on. */
+void redis_link_set_times(struct redis_link *link, const struct redis_link_times *times);
 
 bool redis_link_is_ready(const struct redis_link *link);
 
@@ -66,10 +78,11 @@ void redis_append_command(struct buffer *output, const struct slice *arguments, 
 /* Bytes that were appended and have not left the process. */
 size_t redis_link_unsent(const struct redis_link *link);
 
-/* Stops and resumes reading from the socket: back-pressure of a subscriber. */
+/* Stops and resumes reading from the socket: back-pressure of a subscriber. What was read before is still handed on. */
 void redis_link_pause(struct redis_link *link, bool paused);
 
-/* Drops the connection as if it had broken; it is made again. */
+/* Drops the connection as if it had broken; it is made again. From within a callback it is dropped once that returns,
+ * and nothing more is handed on. */
 void redis_link_reset(struct redis_link *link, const char *reason);
 
 /* A message larger than this ends the connection (and is logged): no buffer without a bound. */

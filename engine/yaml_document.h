@@ -65,6 +65,7 @@ typedef void yaml_report_function(void *context, struct yaml_mark mark, const ch
  * out, with the first of them, so that all other errors can be found in it. An empty text gives a null node. */
 struct yaml_document *yaml_document_read(struct slice text, yaml_report_function *report, void *context);
 void yaml_document_destroy(struct yaml_document *document);
+/* NULL for a NULL document. */
 const struct yaml_node *yaml_document_root(const struct yaml_document *document);
 
 /* The pair of a map's `key`; NULL without one, or if `node` is NULL or no map. */

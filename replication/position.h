@@ -76,6 +76,10 @@ void position_fetched(struct position_tracker *tracker, const struct position_ro
 void position_fetch_done(struct position_tracker *tracker, enum stream stream, struct slice writer, int64_t reached,
                          bool limited, bool failed);
 
+/* Asks again for what a failed answer or a row too many left out; false if that writer misses nothing that may be asked
+ * for now. */
+bool position_retry(struct position_tracker *tracker, enum stream stream, struct slice writer);
+
 /* The last token handed on; false if nothing is known of that writer. */
 bool position_get(const struct position_tracker *tracker, enum stream stream, struct slice writer, int64_t *token);
 

@@ -1,0 +1,145 @@
+/* Loading in a fixed order: our file, then Synapse's for what ours leaves open, then the modules, which ask whether
+ * there are bodies. Everything lives in the reader and in what is handed out, so that a reload may run beside the
+ * configuration in use. */
+#include "engine/configuration.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "engine/configuration_reader.h"
+
+static char *copy(const char *text)
+{
+    return memory_copy_text(text, strlen(text));
+}
+
+static struct configuration *configuration_create(const char *path)
+{
+    struct configuration *configuration = memory_allocate_zeroed(1, sizeof *configuration);
+    configuration->path = copy(path);
+    configuration->instance_name = copy("weir1");
+    configuration->redis.port = 6379;
+    configuration->bodies_retry_ms = 2000;
+    configuration->bodies_queue = 10000;
+    configuration->http_listen = copy("127.0.0.1:9180");
+    configuration->publish_keep = 1000000;
+    configuration->log_level = LOG_INFO;
+    return configuration;
+}
+
+void configuration_destroy(struct configuration *configuration)
+{
+    if (!configuration)
+        return;
+    chain_destroy(configuration->chain);
+    redis_address_free(&configuration->redis);
+    free(configuration->path);
+    free(configuration->server_name);
+    free(configuration->instance_name);
+    free(configuration->bodies_file);
+    free(configuration->postgres.host);
+    free(configuration->postgres.port);
+    free(configuration->postgres.dbname);
+    free(configuration->postgres.user);
+    free(configuration->postgres.password);
+    free(configuration->http_listen);
+    free(configuration);
+}
+
+/* What the YAML reader finds wrong, with the file that it is in. */
+struct yaml_reporting {
+    struct configuration_reader *reader;
+    uint32_t file;
+};
+
+static void report_yaml(void *context, struct yaml_mark mark, const char *sentence)
+{
+    const struct yaml_reporting *reporting = context;
+    struct configuration_place place = {reporting->file, mark, ""};
+    configuration_error(reporting->reader, &place, "%s", sentence);
+}
+
+/* The new file's tree must be a map; a file whose tree is none keeps its place, so that errors can name it. */
+static bool add_text(struct configuration_reader *reader, const char *path, bool lenient, struct slice text)
+{
+    uint32_t number = reader->file_count++;
+    reader->files = memory_reallocate(reader->files, reader->file_count * sizeof *reader->files);
+    struct configuration_file *file = &reader->files[number];
+    *file = (struct configuration_file){.path = copy(path), .lenient = lenient};
+    struct yaml_reporting reporting = {reader, number};
+    file->document = yaml_document_read(text, report_yaml, &reporting);
+    if (!file->document)
+        return false;
+    const struct yaml_node *root = yaml_document_root(file->document);
+    if (root->kind == YAML_KIND_MAP)
+        return true;
+    struct configuration_place place = {number, root->mark, ""};
+    if (root->kind == YAML_KIND_NULL)
+        configuration_error(reader, &place, "the file is empty");
+    else
+        configuration_error(reader, &place, "the file must be a map of keys, but is %s", yaml_kind_text(root->kind));
+    return false;
+}
+
+bool configuration_add_file(struct configuration_reader *reader, const char *path, bool lenient,
+                            const struct configuration_place *place)
+{
+    struct buffer text = {0}, reason = {0};
+    bool read = reader->read_files && configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason);
+    if (!read)
+        configuration_error(reader, place, "\"%s\" cannot be read: %s", path, buffer_string(&reason));
+    bool added = read && add_text(reader, path, lenient, buffer_slice(&text));
+    buffer_free(&text);
+    buffer_free(&reason);
+    return added;
+}
+
+static void take_all(struct configuration_reader *reader)
+{
+    const struct yaml_node *root = yaml_document_root(reader->files[0].document);
+    struct configuration_place place = {0, root->mark, ""};
+    configuration_take_map(reader, configuration_settings, false, &place, root);
+    configuration_take_synapse(reader, root);
+    if (reader->purpose != CONFIGURATION_FOR_CLIENT)
+        configuration_take_modules(reader, root);
+    configuration_check_whole(reader, root);
+}
+
+static struct configuration *finish(struct configuration_reader *reader, struct buffer *errors, struct buffer *warnings)
+{
+    configuration_report_finish(reader, errors, warnings);
+    for (uint32_t index = 0; index < reader->file_count; index++) {
+        yaml_document_destroy(reader->files[index].document);
+        free(reader->files[index].path);
+    }
+    free(reader->files);
+    if (reader->error_count == 0)
+        return reader->configuration;
+    configuration_destroy(reader->configuration);
+    return NULL;
+}
+
+struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
+                                              bool read_files, struct buffer *errors, struct buffer *warnings)
+{
+    struct configuration_reader reader = {
+        .configuration = configuration_create(path), .purpose = purpose, .read_files = read_files};
+    if (add_text(&reader, path, false, text))
+        take_all(&reader);
+    return finish(&reader, errors, warnings);
+}
+
+struct configuration *configuration_load(const char *path, enum configuration_purpose purpose, struct buffer *errors,
+                                         struct buffer *warnings)
+{
+    struct buffer text = {0}, reason = {0};
+    struct configuration *configuration = NULL;
+    if (configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason))
+        configuration = configuration_load_text(path, buffer_slice(&text), purpose, true, errors, warnings);
+    else
+        buffer_append_format(errors, "%s: cannot be read: %s\n", path, buffer_string(&reason));
+    buffer_free(&text);
+    buffer_free(&reason);
+    return configuration;
+}

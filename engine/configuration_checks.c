@@ -1,0 +1,170 @@
+/* Checks that the table of keys cannot express: texts that go into Redis channels and the line grammar, keys that
+ * exclude each other, and what must be there for the purpose at hand. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/configuration_reader.h"
+#include "engine/http_server.h"
+
+#define NAME_MAXIMUM 255u
+
+/* A name that stands in channel names and between spaces on the wire. */
+static void check_name(struct configuration_reader *reader, const struct configuration_place *place, const char *name)
+{
+    if (strlen(name) > NAME_MAXIMUM) {
+        configuration_error(reader, place, "must have at most 255 characters");
+        return;
+    }
+    for (; *name; name++) {
+        if (*name > ' ' && *name < 0x7f)
+            continue;
+        configuration_error(reader, place, "must have no spaces and only printable ASCII characters");
+        return;
+    }
+}
+
+void configuration_check_server_name(struct configuration_reader *reader, const struct configuration_place *place,
+                                     const struct yaml_node *node)
+{
+    check_name(reader, place, node->text);
+}
+
+void configuration_check_instance_name(struct configuration_reader *reader, const struct configuration_place *place,
+                                       const struct yaml_node *node)
+{
+    check_name(reader, place, node->text);
+}
+
+/* Reports the second of two keys that say the same thing twice. */
+static void check_exclusive(struct configuration_reader *reader, const struct configuration_place *place,
+                            const struct yaml_node *map, const char *first, const char *second)
+{
+    const struct yaml_pair *one = yaml_map_find(map, first), *other = yaml_map_find(map, second);
+    if (!one || !other || one->value->kind == YAML_KIND_NULL || other->value->kind == YAML_KIND_NULL)
+        return;
+    struct buffer key = {0};
+    buffer_append_format(&key, "%s.%s", place->key, second);
+    struct configuration_place at = {place->file, other->mark, buffer_string(&key)};
+    configuration_error(reader, &at, "stands beside `%s` (line %u): only one of them can be used", first,
+                        one->mark.line);
+    buffer_free(&key);
+}
+
+void configuration_check_redis(struct configuration_reader *reader, const struct configuration_place *place,
+                               const struct yaml_node *node)
+{
+    check_exclusive(reader, place, node, "password", "password_path");
+    reader->configuration->redis_configured = true;
+    if (reader->configuration->redis.username && !yaml_map_find(node, "password") &&
+        !yaml_map_find(node, "password_path"))
+        configuration_error(reader, place, "has a username, but neither `password` nor `password_path`");
+}
+
+void configuration_check_redis_enabled(struct configuration_reader *reader, const struct configuration_place *place,
+                                       const struct yaml_node *node)
+{
+    if (node->kind != YAML_KIND_BOOLEAN)
+        configuration_wrong_kind(reader, place, "true or false", node);
+    else if (!node->boolean)
+        configuration_warning(reader, place, "Synapse publishes nothing on Redis while this is false");
+}
+
+/* Refused rather than ignored: a connection in clear would carry the password over the network. */
+void configuration_check_redis_tls(struct configuration_reader *reader, const struct configuration_place *place,
+                                   const struct yaml_node *node)
+{
+    if (node->kind != YAML_KIND_BOOLEAN && node->kind != YAML_KIND_NULL)
+        configuration_wrong_kind(reader, place, "true or false", node);
+    else if (node->kind == YAML_KIND_BOOLEAN && node->boolean)
+        configuration_error(reader, place,
+                            "TLS to Redis is not supported yet: use a unix socket (`path`), or a TLS tunnel on this "
+                            "machine with `use_tls: false`");
+}
+
+void configuration_check_unused(struct configuration_reader *reader, const struct configuration_place *place,
+                                const struct yaml_node *node)
+{
+    (void)node;
+    configuration_warning(reader, place, "nothing uses this yet");
+}
+
+void configuration_check_postgres(struct configuration_reader *reader, const struct configuration_place *place,
+                                  const struct yaml_node *node)
+{
+    check_exclusive(reader, place, node, "dbname", "database");
+    check_exclusive(reader, place, node, "password", "password_path");
+    reader->configuration->body_source = BODY_SOURCE_POSTGRES;
+}
+
+void configuration_check_bodies(struct configuration_reader *reader, const struct configuration_place *place,
+                                const struct yaml_node *node)
+{
+    check_exclusive(reader, place, node, "file", "postgres");
+    struct configuration *configuration = reader->configuration;
+    if (!configuration->bodies_file)
+        return;
+    configuration->body_source = BODY_SOURCE_FILE;
+    struct stat status;
+    const struct yaml_node *file = yaml_node_at(node, "file");
+    struct configuration_place at = {place->file, file->mark, "bodies.file"};
+    if (reader->purpose != CONFIGURATION_FOR_RUN || !reader->read_files)
+        return;
+    if (stat(configuration->bodies_file, &status) != 0 || access(configuration->bodies_file, R_OK) != 0)
+        configuration_error(reader, &at, "\"%s\" cannot be read: %m", configuration->bodies_file);
+    else if (!S_ISREG(status.st_mode))
+        configuration_error(reader, &at, "\"%s\" is no regular file", configuration->bodies_file);
+}
+
+void configuration_check_http(struct configuration_reader *reader, const struct configuration_place *place,
+                              const struct yaml_node *node)
+{
+    if (node->kind == YAML_KIND_MAP) {
+        configuration_take_map(reader, configuration_http_settings, false, place, node);
+    } else if (node->kind == YAML_KIND_BOOLEAN && !node->boolean) {
+        free(reader->configuration->http_listen);
+        reader->configuration->http_listen = NULL;
+    } else if (node->kind != YAML_KIND_NULL) {
+        configuration_wrong_kind(reader, place, "a map with `listen`, or false for no listener", node);
+    }
+}
+
+void configuration_check_listen(struct configuration_reader *reader, const struct configuration_place *place,
+                                const struct yaml_node *node)
+{
+    char host[64];
+    uint16_t port;
+    if (!http_listen_parse(node->text, host, sizeof host, &port)) {
+        configuration_error(reader, place,
+                            "must be an address and a port, such as \"127.0.0.1:9180\" or \"[::1]:9180\"");
+        return;
+    }
+    bool loopback = strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
+    if (!loopback)
+        configuration_warning(reader, place,
+                              "the metrics can be read by everyone who reaches this address: there is no password");
+}
+
+/* Reports a key that is missing from our file, and from Synapse's where one is named. */
+static void check_required(struct configuration_reader *reader, const struct yaml_node *root, const char *key,
+                           const char *hint)
+{
+    struct configuration_place place = {0, root->mark, key};
+    configuration_error(reader, &place, "is missing: add %s", hint);
+}
+
+void configuration_check_whole(struct configuration_reader *reader, const struct yaml_node *root)
+{
+    const struct configuration *configuration = reader->configuration;
+    enum configuration_purpose purpose = reader->purpose;
+    bool synapse = yaml_map_find(root, "synapse_config") != NULL;
+    if (!configuration->server_name && !yaml_map_find(root, "server_name"))
+        check_required(reader, root, "server_name",
+                       synapse ? "it as in Synapse's configuration"
+                               : "it, or `synapse_config` with the path of homeserver.yaml");
+    if (purpose != CONFIGURATION_FOR_REPLAY && !configuration->redis_configured && !yaml_map_find(root, "redis"))
+        check_required(reader, root, "redis", "Synapse's `redis` section, such as {host: 127.0.0.1, port: 6379}");
+    if (purpose != CONFIGURATION_FOR_CLIENT && !yaml_map_find(root, "modules"))
+        check_required(reader, root, "modules", "a list of modules (`weir modules` shows them)");
+}

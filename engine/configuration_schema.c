@@ -1,0 +1,101 @@
+/* The keys of the configuration as one table. A key that Synapse has is called and shaped as in homeserver.yaml; which
+ * keys those are, see its docs/usage/configuration/config_documentation.md. */
+#include <stddef.h>
+#include <string.h>
+
+#include "engine/configuration_reader.h"
+
+#define INTO(member)                                                                                                   \
+    .offset = offsetof(struct configuration, member), .size = sizeof(((struct configuration *)NULL)->member)
+#define HOUR_MS INT64_C(3600000)
+
+static const char *const verdict_choices[] = {"denied", "all", NULL};
+static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
+
+static const struct setting redis_settings[] = {
+    {.name = "enabled", .type = SETTING_KNOWN, .check = configuration_check_redis_enabled},
+    {.name = "host", .type = SETTING_TEXT, INTO(redis.host)},
+    {.name = "port", .type = SETTING_INTEGER, INTO(redis.port), .minimum = 1, .maximum = 65535},
+    {.name = "path", .type = SETTING_PATH, INTO(redis.unix_path)},
+    {.name = "dbid", .type = SETTING_INTEGER, INTO(redis.database), .maximum = 1000000},
+    {.name = "username", .type = SETTING_TEXT, INTO(redis.username)},
+    {.name = "password", .type = SETTING_TEXT, INTO(redis.password)},
+    {.name = "password_path", .type = SETTING_SECRET, INTO(redis.password)},
+    {.name = "use_tls", .type = SETTING_KNOWN, .check = configuration_check_redis_tls},
+    {.name = "certificate_file", .type = SETTING_KNOWN},
+    {.name = "private_key_file", .type = SETTING_KNOWN},
+    {.name = "ca_file", .type = SETTING_KNOWN},
+    {.name = "ca_path", .type = SETTING_KNOWN},
+    {.name = NULL},
+};
+
+const struct setting configuration_postgres_settings[] = {
+    {.name = "host", .type = SETTING_TEXT, INTO(postgres.host)},
+    {.name = "port", .type = SETTING_PORT, INTO(postgres.port)},
+    {.name = "dbname", .type = SETTING_TEXT, INTO(postgres.dbname)},
+    {.name = "database", .type = SETTING_TEXT, INTO(postgres.dbname)},
+    {.name = "user", .type = SETTING_TEXT, INTO(postgres.user)},
+    {.name = "password", .type = SETTING_TEXT, INTO(postgres.password)},
+    {.name = "password_path", .type = SETTING_SECRET, INTO(postgres.password)},
+    {.name = NULL},
+};
+
+static const struct setting bodies_settings[] = {
+    {.name = "file", .type = SETTING_PATH, INTO(bodies_file)},
+    {.name = "postgres",
+     .type = SETTING_MAP,
+     .children = configuration_postgres_settings,
+     .check = configuration_check_postgres},
+    {.name = "retry_for", .type = SETTING_DURATION, INTO(bodies_retry_ms), .maximum = HOUR_MS},
+    {.name = "queue", .type = SETTING_INTEGER, INTO(bodies_queue), .minimum = 1, .maximum = 10000000},
+    {.name = NULL},
+};
+
+const struct setting configuration_http_settings[] = {
+    {.name = "listen", .type = SETTING_TEXT, INTO(http_listen), .check = configuration_check_listen},
+    {.name = NULL},
+};
+
+static const struct setting publish_settings[] = {
+    {.name = "verdicts", .type = SETTING_CHOICE, INTO(publish_all), .choices = verdict_choices},
+    {.name = "keep", .type = SETTING_INTEGER, INTO(publish_keep), .minimum = 1, .maximum = INT64_C(1000000000)},
+    {.name = NULL},
+};
+
+static const struct setting observe_settings[] = {
+    {.name = "rejected", .type = SETTING_BOOLEAN, INTO(observe_rejected)},
+    {.name = "outliers", .type = SETTING_BOOLEAN, INTO(observe_outliers)},
+    {.name = NULL},
+};
+
+static const struct setting log_settings[] = {
+    {.name = "level", .type = SETTING_CHOICE, INTO(log_level), .choices = level_choices},
+    {.name = NULL},
+};
+
+/* `synapse_config` and `modules` are read by files of their own. */
+const struct setting configuration_settings[] = {
+    {.name = "server_name", .type = SETTING_TEXT, INTO(server_name), .check = configuration_check_server_name},
+    {.name = "instance_name", .type = SETTING_TEXT, INTO(instance_name), .check = configuration_check_instance_name},
+    {.name = "synapse_config", .type = SETTING_KNOWN},
+    {.name = "redis", .type = SETTING_MAP, .children = redis_settings, .check = configuration_check_redis},
+    {.name = "bodies", .type = SETTING_MAP, .children = bodies_settings, .check = configuration_check_bodies},
+    {.name = "database", .type = SETTING_KNOWN, .check = configuration_take_database},
+    {.name = "http", .type = SETTING_KNOWN, .check = configuration_check_http},
+    {.name = "publish", .type = SETTING_MAP, .children = publish_settings},
+    {.name = "observe", .type = SETTING_MAP, .children = observe_settings},
+    {.name = "log", .type = SETTING_MAP, .children = log_settings},
+    {.name = "modules", .type = SETTING_KNOWN},
+    {.name = "instance_map", .type = SETTING_KNOWN, .check = configuration_check_unused},
+    {.name = "worker_replication_secret", .type = SETTING_KNOWN, .check = configuration_check_unused},
+    {.name = "worker_replication_secret_path", .type = SETTING_KNOWN, .check = configuration_check_unused},
+    {.name = NULL},
+};
+
+const struct setting *configuration_setting_find(const char *name)
+{
+    const struct setting *setting = configuration_settings;
+    while (strcmp(setting->name, name) != 0)
+        setting++;
+    return setting;
+}

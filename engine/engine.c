@@ -1,0 +1,418 @@
+/* The order at start is what keeps events from slipping by: stored positions first, then the subscription, then, once
+ * Redis has confirmed it, REPLICATE (replication.md, sections 1 and 6.3). */
+#include "engine/engine.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "engine/bodies.h"
+#include "engine/clock.h"
+#include "engine/http_server.h"
+#include "engine/observer.h"
+#include "engine/option.h"
+#include "engine/outbox.h"
+
+/* REPLICATE is sent again this often until some writer has answered, and then seldom. */
+#define REPLICATE_AGAIN_SECONDS 5
+#define REPLICATE_SELDOM_SECONDS 600
+/* How long a stop waits for bodies and for Redis's answers. */
+#define SHUTDOWN_MS 5000
+#define SHUTDOWN_CHECK_MS 20
+
+struct engine {
+    struct event_base *base;
+    struct configuration *configuration;
+    struct metrics *metrics;
+    struct bodies *bodies;
+    struct observer *observer;
+    struct outbox *outbox;
+    struct redis_link *subscriber;
+    struct http_server *http;
+    struct event *signals[3];
+    struct event *replicate_timer;
+    struct event *shutdown_timer;
+    struct buffer own_channel; /* <server_name>/weir */
+    bool subscribed;
+    bool positions_seen; /* some writer has answered since the last subscription */
+    bool observer_stop;
+    bool outbox_stop;
+    bool stopping;
+    uint64_t stop_by_ns;
+    uint64_t started_ns;
+    int exit_code;
+};
+
+static void schedule_seconds(struct event *event, int seconds)
+{
+    struct timeval delay = {.tv_sec = seconds};
+    event_add(event, &delay);
+}
+
+static void apply_flow(struct engine *engine)
+{
+    bool stop = engine->observer_stop || engine->outbox_stop || engine->stopping;
+    if (engine->subscriber)
+        redis_link_pause(engine->subscriber, stop);
+}
+
+static void on_observer_flow(void *context, bool stop)
+{
+    struct engine *engine = context;
+    engine->observer_stop = stop;
+    log_debug(stop ? "too many events wait for their bodies; reading stops" : "reading goes on");
+    apply_flow(engine);
+}
+
+static void on_outbox_flow(void *context, bool stop)
+{
+    struct engine *engine = context;
+    engine->outbox_stop = stop;
+    if (stop)
+        log_warning("Redis does not answer fast enough; reading stops until it has caught up");
+    apply_flow(engine);
+}
+
+static void on_judged(void *context, const struct verdict *verdict)
+{
+    struct engine *engine = context;
+    outbox_verdict(engine->outbox, verdict);
+}
+
+static void on_position(void *context, enum stream stream, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    outbox_position(engine->outbox, stream, writer, token);
+}
+
+static void on_stored_position(void *context, enum stream stream, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    if (stream == STREAM_events)
+        observer_restore(engine->observer, stream, writer, token);
+    log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
+             LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
+}
+
+static void on_subscriber_ready(void *context)
+{
+    struct engine *engine = context;
+    struct slice arguments[] = {SLICE("SUBSCRIBE"), buffer_slice(&engine->own_channel),
+                                slice_from_string(engine->configuration->server_name)};
+    redis_link_command(engine->subscriber, arguments, 3);
+}
+
+static void send_replicate(struct engine *engine)
+{
+    outbox_publish(engine->outbox, slice_from_string(engine->configuration->server_name), SLICE("REPLICATE "));
+}
+
+static void on_subscribed(void *context, struct slice channel)
+{
+    struct engine *engine = context;
+    if (!slice_equal(channel, slice_from_string(engine->configuration->server_name)))
+        return;
+    engine->subscribed = true;
+    engine->positions_seen = false;
+    log_info("subscribed; asks every writer for its position", LOG_TEXT("channel", channel));
+    send_replicate(engine);
+    schedule_seconds(engine->replicate_timer, REPLICATE_AGAIN_SECONDS);
+}
+
+static void on_replicate_timer(evutil_socket_t socket, short what, void *argument)
+{
+    (void)socket, (void)what;
+    struct engine *engine = argument;
+    if (!engine->subscribed || engine->stopping)
+        return;
+    if (!engine->positions_seen)
+        log_info("no Synapse process has told its position yet; asks again");
+    send_replicate(engine);
+    schedule_seconds(engine->replicate_timer,
+                     engine->positions_seen ? REPLICATE_SELDOM_SECONDS : REPLICATE_AGAIN_SECONDS);
+}
+
+static void on_subscriber_lost(void *context, const char *reason)
+{
+    (void)reason;
+    struct engine *engine = context;
+    engine->subscribed = false;
+    event_del(engine->replicate_timer);
+    observer_disconnected(engine->observer);
+}
+
+static void on_message(void *context, struct slice channel, struct slice data)
+{
+    struct engine *engine = context;
+    if (slice_equal(channel, slice_from_string(engine->configuration->server_name))) {
+        if (!engine->positions_seen && slice_starts_with(data, SLICE("POSITION ")))
+            engine->positions_seen = true;
+        observer_line(engine->observer, data, clock_now_ns());
+    } else if (slice_starts_with(data, SLICE("REPLICATE"))) {
+        outbox_announce(engine->outbox);
+    }
+}
+
+/* The stored positions are known: now, and not before, rows may come. */
+static void on_loaded(void *context)
+{
+    struct engine *engine = context;
+    struct redis_link_callbacks callbacks = {.context = engine,
+                                             .ready = on_subscriber_ready,
+                                             .lost = on_subscriber_lost,
+                                             .message = on_message,
+                                             .subscribed = on_subscribed};
+    engine->subscriber = redis_link_create(engine->base, &engine->configuration->redis, "subscriber", &callbacks);
+}
+
+static void log_summary(struct engine *engine)
+{
+    struct observer_counts counts = observer_counts(engine->observer);
+    struct outbox_counts out = outbox_counts(engine->outbox);
+    const struct latency *latency = outbox_latency(engine->outbox);
+    for (uint32_t index = 0; index < chain_module_count(engine->configuration->chain); index++)
+        log_info("verdicts of a module", LOG_INTEGER("place", index + 1),
+                 LOG_STRING("module", chain_module(engine->configuration->chain, index)->name),
+                 LOG_INTEGER("denied", observer_module_denials(engine->observer, index)));
+    log_info("stopped", LOG_INTEGER("lines", counts.lines), LOG_INTEGER("events", counts.judged),
+             LOG_INTEGER("denied", counts.denied), LOG_INTEGER("rows_published", out.rows),
+             LOG_INTEGER("bad_lines", counts.bad_lines), LOG_INTEGER("bodies_missing", counts.bodies_missing),
+             LOG_INTEGER("missed_ranges", counts.missed_ranges),
+             LOG_INTEGER("line_to_verdict_p50_us", latency_quantile(latency, 0.5) / 1000),
+             LOG_INTEGER("line_to_verdict_p99_us", latency_quantile(latency, 0.99) / 1000),
+             LOG_INTEGER("unanswered", out.waiting),
+             LOG_NUMBER("seconds", (double)(clock_now_ns() - engine->started_ns) / 1e9));
+}
+
+static void on_drained(void *context)
+{
+    struct engine *engine = context;
+    event_base_loopbreak(engine->base);
+}
+
+static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument)
+{
+    (void)socket, (void)what;
+    struct engine *engine = argument;
+    if (clock_now_ns() >= engine->stop_by_ns) {
+        log_warning("did not finish in time; what was not answered will be judged again by the next start",
+                    LOG_INTEGER("events_waiting", observer_counts(engine->observer).waiting),
+                    LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting));
+        event_base_loopbreak(engine->base);
+        return;
+    }
+    if (observer_counts(engine->observer).waiting == 0)
+        outbox_drain(engine->outbox);
+    struct timeval delay = {.tv_usec = SHUTDOWN_CHECK_MS * 1000};
+    event_add(engine->shutdown_timer, &delay);
+}
+
+static void on_stop_signal(evutil_socket_t number, short what, void *argument)
+{
+    (void)what;
+    struct engine *engine = argument;
+    if (engine->stopping) {
+        log_warning("stops at once");
+        event_base_loopbreak(engine->base);
+        return;
+    }
+    log_info("stops: finishes what is in hand", LOG_STRING("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    engine->stopping = true;
+    engine->stop_by_ns = clock_now_ns() + SHUTDOWN_MS * 1000000ull;
+    apply_flow(engine);
+    on_shutdown_timer(-1, 0, engine);
+}
+
+static void log_lines(struct buffer *lines, bool error)
+{
+    char *rest = NULL;
+    for (char *line = strtok_r((char *)(uintptr_t)buffer_string(lines), "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (error)
+            log_error("the configuration is wrong", LOG_STRING("at", line));
+        else
+            log_warning("the configuration is doubtful", LOG_STRING("at", line));
+    }
+}
+
+/* What a reload cannot change is kept, with a word about it. */
+static bool needs_restart(const struct configuration *old, const struct configuration *new)
+{
+    return strcmp(old->server_name, new->server_name) != 0 || strcmp(old->instance_name, new->instance_name) != 0 ||
+           old->body_source != new->body_source;
+}
+
+static void on_reload_signal(evutil_socket_t number, short what, void *argument)
+{
+    (void)number, (void)what;
+    struct engine *engine = argument;
+    struct buffer errors = {0};
+    struct buffer warnings = {0};
+    struct configuration *loaded =
+        configuration_load(engine->configuration->path, CONFIGURATION_FOR_RUN, &errors, &warnings);
+    log_lines(&warnings, false);
+    if (!loaded) {
+        log_lines(&errors, true);
+        log_error("the configuration was not loaded; the old one goes on");
+    } else if (needs_restart(engine->configuration, loaded)) {
+        log_error("server_name, instance_name and the kind of body source need a restart; the old configuration goes "
+                  "on");
+        configuration_destroy(loaded);
+    } else {
+        struct chain *old_chain = engine->configuration->chain;
+        engine->configuration->chain = loaded->chain;
+        loaded->chain = old_chain;
+        observer_use_chain(engine->observer, engine->configuration->chain);
+        outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
+        log_threshold = loaded->log_level;
+        configuration_destroy(loaded);
+        log_info("the configuration was loaded again",
+                 LOG_INTEGER("modules", chain_module_count(engine->configuration->chain)));
+    }
+    buffer_free(&errors);
+    buffer_free(&warnings);
+}
+
+static void handle_metrics(void *context, struct http_response *response)
+{
+    struct engine *engine = context;
+    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_render(engine->metrics, response->body);
+}
+
+static void handle_health(void *context, struct http_response *response)
+{
+    (void)context;
+    buffer_append_string(response->body, "ok\n");
+}
+
+static void handle_ready(void *context, struct http_response *response)
+{
+    struct engine *engine = context;
+    const char *missing = engine->stopping                   ? "stopping"
+                          : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
+                          : !engine->subscribed              ? "not subscribed to the replication channel"
+                          : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
+                                                             : NULL;
+    response->status = missing ? 503 : 200;
+    buffer_append_format(response->body, "%s\n", missing ? missing : "ready");
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/metrics", handle_metrics},
+    {"GET", "/healthz", handle_health},
+    {"GET", "/readyz", handle_ready},
+    {NULL, NULL, NULL},
+};
+
+static bool start_http(struct engine *engine)
+{
+    if (!engine->configuration->http_listen)
+        return true;
+    struct buffer error = {0};
+    engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
+    if (engine->http)
+        log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
+    else
+        log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
+                  LOG_TEXT("reason", buffer_slice(&error)));
+    buffer_free(&error);
+    return engine->http != NULL;
+}
+
+static void start_observer(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct observer_settings settings = {.chain = configuration->chain,
+                                         .instance_name = configuration->instance_name,
+                                         .bodies = bodies_source(engine->bodies),
+                                         .judge_rejected = configuration->observe_rejected,
+                                         .judge_outliers = configuration->observe_outliers,
+                                         .queue_limit = (size_t)configuration->bodies_queue,
+                                         .live = true};
+    struct observer_callbacks callbacks = {
+        .context = engine, .judged = on_judged, .position = on_position, .flow = on_observer_flow};
+    engine->observer = observer_create(&settings, &callbacks, engine->metrics);
+    bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
+}
+
+static void start_outbox(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct outbox_settings settings = {.server_name = configuration->server_name,
+                                       .instance_name = configuration->instance_name,
+                                       .address = &configuration->redis,
+                                       .publish_all = configuration->publish_all,
+                                       .keep = configuration->publish_keep};
+    struct outbox_callbacks callbacks = {.context = engine,
+                                         .stored_position = on_stored_position,
+                                         .loaded = on_loaded,
+                                         .flow = on_outbox_flow,
+                                         .drained = on_drained};
+    engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
+}
+
+static bool start(struct engine *engine)
+{
+    static const struct {
+        int number;
+        event_callback_fn handler;
+    } signals[] = {{SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal}, {SIGHUP, on_reload_signal}};
+    engine->base = event_base_new();
+    engine->metrics = metrics_create();
+    for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
+        engine->signals[index] = evsignal_new(engine->base, signals[index].number, signals[index].handler, engine);
+        event_add(engine->signals[index], NULL);
+    }
+    engine->replicate_timer = event_new(engine->base, -1, 0, on_replicate_timer, engine);
+    engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
+    buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
+    engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
+    if (!engine->bodies || !start_http(engine))
+        return false;
+    start_observer(engine);
+    start_outbox(engine);
+    return true;
+}
+
+static void free_event(struct event *event)
+{
+    if (event)
+        event_free(event);
+}
+
+static void destroy(struct engine *engine)
+{
+    http_server_destroy(engine->http);
+    if (engine->subscriber)
+        redis_link_destroy(engine->subscriber);
+    outbox_destroy(engine->outbox);
+    bodies_close(engine->bodies);
+    observer_destroy(engine->observer);
+    metrics_destroy(engine->metrics);
+    for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
+        free_event(engine->signals[index]);
+    free_event(engine->replicate_timer);
+    free_event(engine->shutdown_timer);
+    event_base_free(engine->base);
+    buffer_free(&engine->own_channel);
+    configuration_destroy(engine->configuration);
+}
+
+int engine_run(struct configuration *configuration)
+{
+    struct engine engine = {.configuration = configuration, .started_ns = clock_now_ns()};
+    if (start(&engine)) {
+        log_info("started", LOG_STRING("version", WEIR_VERSION), LOG_STRING("server_name", configuration->server_name),
+                 LOG_STRING("instance", configuration->instance_name),
+                 LOG_INTEGER("modules", chain_module_count(configuration->chain)));
+        event_base_dispatch(engine.base);
+        log_summary(&engine);
+    } else {
+        engine.exit_code = EXIT_CODE_FAILED;
+    }
+    destroy(&engine);
+    return engine.exit_code;
+}

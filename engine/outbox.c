@@ -1,0 +1,530 @@
+/* Rows are formatted straight into the transaction that will carry them; the transaction is kept until Redis has
+ * answered its EXEC, since it may have to be sent again. Buffers of answered transactions are reused. */
+#include "engine/outbox.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "engine/clock.h"
+#include "engine/log.h"
+#include "replication/command.h"
+
+/* More than this without an answer stops the lines. */
+#define BYTES_LIMIT (64u << 20)
+#define TRANSACTIONS_LIMIT 4096
+
+struct transaction {
+    struct transaction *next;
+    struct buffer commands; /* between MULTI and EXEC, formatted; once sealed with both */
+    uint32_t command_count; /* between MULTI and EXEC */
+    uint64_t token;         /* of our stream, after this transaction */
+    uint64_t *received_ns;  /* of each event that it is about */
+    size_t event_count;
+    size_t event_capacity;
+    uint64_t rows;
+};
+
+struct dirty_position {
+    enum stream stream;
+    char *writer;
+    int64_t token;
+    bool dirty;
+};
+
+enum load_state { LOAD_NOTHING, LOAD_ASKED, LOAD_DONE };
+
+/* The counts that are metrics as well: one row each. */
+static const struct count_metric {
+    struct metric_definition definition;
+    size_t offset;
+} count_metrics[] = {
+    {{"weir_verdicts_token", METRIC_GAUGE, "Last token given out on the stream of verdicts.", NULL},
+     offsetof(struct outbox_counts, token)},
+    {{"weir_outbox_transactions_total", METRIC_COUNTER, "Transactions that Redis has answered.", NULL},
+     offsetof(struct outbox_counts, transactions)},
+    {{"weir_verdict_rows_total", METRIC_COUNTER, "Rows of verdicts published and stored.", NULL},
+     offsetof(struct outbox_counts, rows)},
+    {{"weir_outbox_resent_total", METRIC_COUNTER, "Transactions sent again after a lost connection.", NULL},
+     offsetof(struct outbox_counts, resent)},
+    {{"weir_outbox_waiting", METRIC_GAUGE, "Transactions that Redis has not answered yet.", NULL},
+     offsetof(struct outbox_counts, waiting)},
+};
+#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
+
+struct outbox {
+    struct event_base *base;
+    struct outbox_settings settings;
+    struct outbox_callbacks callbacks;
+    struct redis_link *link;
+    struct event *flush_event;
+    struct buffer channel, stream_key, positions_key, token_field;
+
+    uint64_t token;           /* given out */
+    uint64_t announced_token; /* of the last row or POSITION that was put into a transaction */
+    struct dirty_position *positions;
+    size_t position_count;
+
+    struct transaction *open; /* being filled; NULL until there is something */
+    struct transaction *sent; /* without an answer, oldest first */
+    struct transaction **sent_last;
+    struct transaction *spare;
+    size_t sent_count;
+    size_t sent_bytes;
+    uint32_t replies_left;      /* of the oldest transaction */
+    enum load_state first_load; /* of the positions, once in a life */
+    bool recovering;            /* connected, and the stored token has been asked for */
+    bool stopped;
+    bool draining;
+
+    struct buffer row;
+    struct outbox_counts counts;
+    struct latency *latency;
+    uint64_t *count_metrics[COUNT_METRICS];
+};
+
+#define COMMAND(output, ...)                                                                                           \
+    redis_append_command((output), (const struct slice[]){__VA_ARGS__},                                                \
+                         sizeof((const struct slice[]){__VA_ARGS__}) / sizeof(struct slice))
+
+static struct transaction *open_transaction(struct outbox *outbox)
+{
+    if (outbox->open)
+        return outbox->open;
+    struct transaction *transaction = outbox->spare;
+    if (transaction)
+        outbox->spare = transaction->next;
+    else
+        transaction = memory_allocate_zeroed(1, sizeof *transaction);
+    transaction->next = NULL;
+    buffer_clear(&transaction->commands);
+    transaction->command_count = 0;
+    transaction->event_count = 0;
+    transaction->rows = 0;
+    COMMAND(&transaction->commands, SLICE("MULTI"));
+    outbox->open = transaction;
+    event_active(outbox->flush_event, EV_TIMEOUT, 0);
+    return transaction;
+}
+
+static void recycle(struct outbox *outbox, struct transaction *transaction)
+{
+    if (transaction->commands.capacity > (1u << 20)) {
+        buffer_free(&transaction->commands);
+        free(transaction->received_ns);
+        free(transaction);
+        return;
+    }
+    transaction->next = outbox->spare;
+    outbox->spare = transaction;
+}
+
+static struct slice number_text(char *digits, size_t size, int64_t number)
+{
+    return slice_of(digits, (size_t)snprintf(digits, size, "%" PRId64, number));
+}
+
+static void append_row(struct outbox *outbox, struct transaction *transaction, const struct verdict *verdict)
+{
+    char digits[24];
+    char keep_digits[24];
+    struct slice token = number_text(digits, sizeof digits, (int64_t)outbox->token);
+    struct slice keep = number_text(keep_digits, sizeof keep_digits, outbox->settings.keep);
+    struct buffer *row = &outbox->row;
+    buffer_clear(row);
+    buffer_append_string(row, "RDATA verdicts ");
+    buffer_append_string(row, outbox->settings.instance_name);
+    buffer_append_char(row, ' ');
+    buffer_append_slice(row, token);
+    buffer_append_char(row, ' ');
+    size_t line_head = row->length;
+    verdict_append_row(verdict, row);
+    struct slice json = slice_of(row->data + line_head, row->length - line_head);
+    COMMAND(&transaction->commands, SLICE("XADD"), buffer_slice(&outbox->stream_key), SLICE("MAXLEN"), SLICE("~"), keep,
+            SLICE("*"), SLICE("token"), token, SLICE("row"), json);
+    COMMAND(&transaction->commands, SLICE("PUBLISH"), buffer_slice(&outbox->channel), buffer_slice(row));
+    transaction->command_count += 2;
+    transaction->rows++;
+    outbox->announced_token = outbox->token;
+}
+
+void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
+{
+    struct transaction *transaction = open_transaction(outbox);
+    outbox->token++;
+    if (transaction->event_count == transaction->event_capacity) {
+        transaction->event_capacity = transaction->event_capacity ? transaction->event_capacity * 2 : 64;
+        transaction->received_ns =
+            memory_reallocate(transaction->received_ns, transaction->event_capacity * sizeof *transaction->received_ns);
+    }
+    transaction->received_ns[transaction->event_count++] = verdict->received_ns;
+    if (!verdict->outcome->passed || outbox->settings.publish_all)
+        append_row(outbox, transaction, verdict);
+}
+
+void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token)
+{
+    open_transaction(outbox);
+    struct dirty_position *position = outbox->positions;
+    struct dirty_position *end = position + outbox->position_count;
+    while (position < end && !(position->stream == stream && slice_equal(slice_from_string(position->writer), writer)))
+        position++;
+    if (position == end) {
+        outbox->positions =
+            memory_reallocate(outbox->positions, (outbox->position_count + 1) * sizeof *outbox->positions);
+        position = &outbox->positions[outbox->position_count++];
+        position->stream = stream;
+        position->writer = memory_copy_text(writer.data, writer.length);
+    }
+    position->token = token;
+    position->dirty = true;
+}
+
+static void append_position_line(struct buffer *line, const char *stream, const char *instance, uint64_t previous,
+                                 uint64_t token)
+{
+    buffer_clear(line);
+    buffer_append_format(line, "POSITION %s %s %" PRIu64 " %" PRIu64, stream, instance, previous, token);
+}
+
+/* Adds what belongs to the end of a transaction: our POSITION, the positions that moved, our token. */
+static void seal_transaction(struct outbox *outbox, struct transaction *transaction)
+{
+    char digits[24];
+    if (outbox->token != outbox->announced_token) {
+        append_position_line(&outbox->row, "verdicts", outbox->settings.instance_name, outbox->announced_token,
+                             outbox->token);
+        COMMAND(&transaction->commands, SLICE("PUBLISH"), buffer_slice(&outbox->channel), buffer_slice(&outbox->row));
+        transaction->command_count++;
+        outbox->announced_token = outbox->token;
+    }
+    for (size_t index = 0; index < outbox->position_count; index++) {
+        struct dirty_position *position = &outbox->positions[index];
+        if (!position->dirty)
+            continue;
+        position->dirty = false;
+        buffer_clear(&outbox->row);
+        buffer_append_format(&outbox->row, "%s %s %s", outbox->settings.instance_name,
+                             stream_definitions[position->stream].name, position->writer);
+        COMMAND(&transaction->commands, SLICE("HSET"), buffer_slice(&outbox->positions_key), buffer_slice(&outbox->row),
+                number_text(digits, sizeof digits, position->token));
+        transaction->command_count++;
+    }
+    COMMAND(&transaction->commands, SLICE("HSET"), buffer_slice(&outbox->positions_key),
+            buffer_slice(&outbox->token_field), number_text(digits, sizeof digits, (int64_t)outbox->token));
+    transaction->command_count++;
+    COMMAND(&transaction->commands, SLICE("EXEC"));
+    transaction->token = outbox->token;
+}
+
+static uint32_t replies_of(const struct transaction *transaction)
+{
+    return transaction->command_count + 2;
+}
+
+static void update_flow(struct outbox *outbox)
+{
+    bool over = outbox->sent_bytes > BYTES_LIMIT || outbox->sent_count > TRANSACTIONS_LIMIT;
+    bool under = outbox->sent_bytes < BYTES_LIMIT / 2 && outbox->sent_count < TRANSACTIONS_LIMIT / 2;
+    if (outbox->stopped ? under : over) {
+        outbox->stopped = !outbox->stopped;
+        outbox->callbacks.flow(outbox->callbacks.context, outbox->stopped);
+    }
+}
+
+static void check_drained(struct outbox *outbox)
+{
+    if (outbox->draining && !outbox->open && !outbox->sent) {
+        outbox->draining = false;
+        outbox->callbacks.drained(outbox->callbacks.context);
+    }
+}
+
+static bool can_send(const struct outbox *outbox)
+{
+    return outbox->first_load == LOAD_DONE && !outbox->recovering && redis_link_is_ready(outbox->link);
+}
+
+/* The end of a loop turn: closes the transaction and sends it, or keeps it until Redis is back. */
+static void on_flush(evutil_socket_t socket, short what, void *argument)
+{
+    (void)socket, (void)what;
+    struct outbox *outbox = argument;
+    struct transaction *transaction = outbox->open;
+    if (transaction) {
+        seal_transaction(outbox, transaction);
+        outbox->open = NULL;
+        if (!outbox->sent)
+            outbox->replies_left = replies_of(transaction);
+        *outbox->sent_last = transaction;
+        outbox->sent_last = &transaction->next;
+        outbox->sent_count++;
+        outbox->sent_bytes += transaction->commands.length;
+        if (can_send(outbox))
+            redis_link_send(outbox->link, buffer_slice(&transaction->commands));
+        update_flow(outbox);
+    }
+    check_drained(outbox);
+}
+
+static void drop_oldest(struct outbox *outbox)
+{
+    struct transaction *transaction = outbox->sent;
+    outbox->sent = transaction->next;
+    if (!outbox->sent)
+        outbox->sent_last = &outbox->sent;
+    outbox->sent_count--;
+    outbox->sent_bytes -= transaction->commands.length;
+    outbox->counts.transactions++;
+    outbox->counts.rows += transaction->rows;
+    uint64_t now = clock_now_ns();
+    for (size_t index = 0; index < transaction->event_count; index++)
+        latency_record(outbox->latency, now - transaction->received_ns[index]);
+    recycle(outbox, transaction);
+    if (outbox->sent)
+        outbox->replies_left = replies_of(outbox->sent);
+}
+
+/* Whether the stored token proves that the transaction was carried out. One without events that ends at that very token
+ * may or may not have been; what it does can be done twice. */
+static bool was_carried_out(const struct transaction *transaction, uint64_t stored_token)
+{
+    return transaction->token < stored_token || (transaction->token == stored_token && transaction->event_count);
+}
+
+/* After a reconnection: what was carried out is done with; the rest is sent again, in order. */
+static void resend(struct outbox *outbox, uint64_t stored_token)
+{
+    outbox->recovering = false;
+    while (outbox->sent && was_carried_out(outbox->sent, stored_token))
+        drop_oldest(outbox);
+    if (outbox->sent)
+        outbox->replies_left = replies_of(outbox->sent);
+    uint64_t count = 0;
+    for (struct transaction *transaction = outbox->sent; transaction; transaction = transaction->next) {
+        redis_link_send(outbox->link, buffer_slice(&transaction->commands));
+        count++;
+    }
+    outbox->counts.resent += count;
+    if (count)
+        log_info("sent again what Redis had not answered before the connection was lost",
+                 LOG_INTEGER("transactions", count));
+    update_flow(outbox);
+}
+
+static uint64_t reply_number(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+/* A field of the positions hash, "<instance> <stream> <writer>". Fields of other instances are theirs. */
+static void take_stored_position(struct outbox *outbox, const redisReply *field, const redisReply *value)
+{
+    struct slice text = slice_of(field->str, field->len);
+    struct slice instance = slice_from_string(outbox->settings.instance_name);
+    if (!slice_starts_with(text, instance) || text.length <= instance.length + 1 || text.data[instance.length] != ' ')
+        return;
+    struct slice rest = slice_of(text.data + instance.length + 1, text.length - instance.length - 1);
+    const char *space = memchr(rest.data, ' ', rest.length);
+    int64_t token;
+    if (!space || !command_parse_integer(slice_of(value->str, value->len), &token))
+        return;
+    struct slice name = slice_of(rest.data, (size_t)(space - rest.data));
+    struct slice writer = slice_of(space + 1, rest.length - name.length - 1);
+    if (slice_equal(name, SLICE("verdicts"))) {
+        outbox->token = outbox->announced_token = token > 0 ? (uint64_t)token : 0;
+        return;
+    }
+    enum stream stream = stream_find(name);
+    if (stream != STREAM_UNKNOWN)
+        outbox->callbacks.stored_position(outbox->callbacks.context, stream, writer, token);
+}
+
+static void take_first_load(struct outbox *outbox, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        redis_link_reset(outbox->link, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HGETALL");
+        return;
+    }
+    for (size_t index = 0; index + 1 < reply->elements; index += 2)
+        if (reply->element[index]->type == REDIS_REPLY_STRING && reply->element[index + 1]->type == REDIS_REPLY_STRING)
+            take_stored_position(outbox, reply->element[index], reply->element[index + 1]);
+    outbox->first_load = LOAD_DONE;
+    outbox->callbacks.loaded(outbox->callbacks.context);
+    outbox_announce(outbox);
+}
+
+static void on_ready(void *context)
+{
+    struct outbox *outbox = context;
+    struct slice key = buffer_slice(&outbox->positions_key);
+    if (outbox->first_load != LOAD_DONE) {
+        outbox->first_load = LOAD_ASKED;
+        redis_link_command(outbox->link, (struct slice[]){SLICE("HGETALL"), key}, 2);
+    } else {
+        outbox->recovering = true;
+        redis_link_command(outbox->link, (struct slice[]){SLICE("HGET"), key, buffer_slice(&outbox->token_field)}, 3);
+    }
+}
+
+static void on_lost(void *context, const char *reason)
+{
+    (void)reason;
+    struct outbox *outbox = context;
+    outbox->recovering = false;
+    if (outbox->first_load == LOAD_ASKED)
+        outbox->first_load = LOAD_NOTHING;
+}
+
+/* The text of an error anywhere in the answer, or NULL. */
+static const char *reply_error(const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return reply->str;
+    for (size_t index = 0; reply->type == REDIS_REPLY_ARRAY && index < reply->elements; index++)
+        if (reply->element[index]->type == REDIS_REPLY_ERROR)
+            return reply->element[index]->str;
+    return NULL;
+}
+
+static void on_reply(void *context, const redisReply *reply)
+{
+    struct outbox *outbox = context;
+    if (outbox->first_load == LOAD_ASKED) {
+        take_first_load(outbox, reply);
+        return;
+    }
+    if (outbox->recovering) {
+        resend(outbox, reply_number(reply));
+        return;
+    }
+    const char *error = reply_error(reply);
+    if (error) {
+        log_error("Redis refused a write; it is tried again", LOG_STRING("error", error));
+        redis_link_reset(outbox->link, error);
+        return;
+    }
+    if (!outbox->sent || --outbox->replies_left)
+        return;
+    drop_oldest(outbox);
+    update_flow(outbox);
+    check_drained(outbox);
+}
+
+void outbox_publish(struct outbox *outbox, struct slice channel, struct slice message)
+{
+    if (!can_send(outbox))
+        return;
+    struct transaction *transaction = open_transaction(outbox);
+    COMMAND(&transaction->commands, SLICE("PUBLISH"), channel, message);
+    transaction->command_count++;
+}
+
+void outbox_announce(struct outbox *outbox)
+{
+    append_position_line(&outbox->row, "verdicts", outbox->settings.instance_name, outbox->token, outbox->token);
+    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->row));
+    append_position_line(&outbox->row, "presence_routes", outbox->settings.instance_name, 0, 0);
+    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->row));
+}
+
+bool outbox_is_ready(const struct outbox *outbox)
+{
+    return can_send(outbox);
+}
+
+void outbox_drain(struct outbox *outbox)
+{
+    outbox->draining = true;
+    event_active(outbox->flush_event, EV_TIMEOUT, 0);
+}
+
+void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep)
+{
+    outbox->settings.publish_all = publish_all;
+    outbox->settings.keep = keep;
+}
+
+struct outbox_counts outbox_counts(const struct outbox *outbox)
+{
+    struct outbox_counts counts = outbox->counts;
+    counts.token = outbox->token;
+    counts.waiting = outbox->sent_count;
+    return counts;
+}
+
+const struct latency *outbox_latency(const struct outbox *outbox)
+{
+    return outbox->latency;
+}
+
+static void collect(void *context)
+{
+    struct outbox *outbox = context;
+    struct outbox_counts counts = outbox_counts(outbox);
+    for (size_t index = 0; index < COUNT_METRICS; index++)
+        *outbox->count_metrics[index] = *(uint64_t *)((char *)&counts + count_metrics[index].offset);
+}
+
+static void register_metrics(struct outbox *outbox, struct metrics *metrics)
+{
+    outbox->latency = metrics_register_latency(
+        metrics, "weir_line_to_verdict_seconds",
+        "From a line of the replication channel to Redis's answer for the verdict or, of an event that passed, for the "
+        "position.");
+    for (size_t index = 0; index < COUNT_METRICS; index++)
+        outbox->count_metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
+    metrics_on_collect(metrics, collect, outbox);
+}
+
+struct outbox *outbox_create(struct event_base *base, const struct outbox_settings *settings,
+                             const struct outbox_callbacks *callbacks, struct metrics *metrics)
+{
+    struct outbox *outbox = memory_allocate_zeroed(1, sizeof *outbox);
+    outbox->base = base;
+    outbox->settings = *settings;
+    outbox->callbacks = *callbacks;
+    outbox->sent_last = &outbox->sent;
+    buffer_append_format(&outbox->channel, "%s/weir", settings->server_name);
+    buffer_append_format(&outbox->stream_key, "%s/weir/verdicts", settings->server_name);
+    buffer_append_format(&outbox->positions_key, "%s/weir/positions", settings->server_name);
+    buffer_append_format(&outbox->token_field, "%s verdicts %s", settings->instance_name, settings->instance_name);
+    register_metrics(outbox, metrics);
+    outbox->flush_event = event_new(base, -1, 0, on_flush, outbox);
+    struct redis_link_callbacks link_callbacks = {
+        .context = outbox, .ready = on_ready, .lost = on_lost, .reply = on_reply};
+    outbox->link = redis_link_create(base, settings->address, "verdicts", &link_callbacks);
+    return outbox;
+}
+
+static void free_transactions(struct transaction *transaction)
+{
+    while (transaction) {
+        struct transaction *next = transaction->next;
+        buffer_free(&transaction->commands);
+        free(transaction->received_ns);
+        free(transaction);
+        transaction = next;
+    }
+}
+
+void outbox_destroy(struct outbox *outbox)
+{
+    if (!outbox)
+        return;
+    redis_link_destroy(outbox->link);
+    event_free(outbox->flush_event);
+    free_transactions(outbox->open);
+    free_transactions(outbox->sent);
+    free_transactions(outbox->spare);
+    for (size_t index = 0; index < outbox->position_count; index++)
+        free(outbox->positions[index].writer);
+    free(outbox->positions);
+    struct buffer *buffers[] = {&outbox->channel, &outbox->stream_key, &outbox->positions_key, &outbox->token_field,
+                                &outbox->row};
+    for (size_t index = 0; index < sizeof buffers / sizeof *buffers; index++)
+        buffer_free(buffers[index]);
+    free(outbox);
+}

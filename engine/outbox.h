@@ -1,0 +1,69 @@
+/* What leaves the engine: verdicts, their durable rows and the positions, in one MULTI … EXEC for each turn of the loop
+ * (design: section 5).
+ *
+ * Tokens of our own stream `verdicts` count judged events, published or not, and rise by one; the last one is stored in
+ * the same transaction. That makes a broken connection harmless: on the next one the stored token tells which of the
+ * transactions without an answer were carried out, and only the others are sent again. */
+#ifndef WEIR_ENGINE_OUTBOX_H
+#define WEIR_ENGINE_OUTBOX_H
+
+#include <event2/event.h>
+
+#include "engine/metrics.h"
+#include "engine/redis_link.h"
+#include "engine/verdict.h"
+#include "replication/stream.h"
+
+struct outbox;
+
+struct outbox_settings {
+    const char *server_name;
+    const char *instance_name;
+    const struct redis_address *address;
+    bool publish_all; /* verdicts of events that passed, too */
+    int64_t keep;     /* MAXLEN ~ of the durable stream */
+};
+
+struct outbox_callbacks {
+    void *context;
+    /* A position stored by an earlier run of this instance; comes before `loaded`. */
+    void (*stored_position)(void *context, enum stream stream, struct slice writer, int64_t token);
+    /* The stored positions are known (the first time that Redis answered): the engine may begin. */
+    void (*loaded)(void *context);
+    /* True: more is waiting for Redis's answers than may; stop. False: go on. */
+    void (*flow)(void *context, bool stop);
+    /* Nothing is waiting any more (after outbox_drain). */
+    void (*drained)(void *context);
+};
+
+struct outbox *outbox_create(struct event_base *base, const struct outbox_settings *settings,
+                             const struct outbox_callbacks *callbacks, struct metrics *metrics);
+void outbox_destroy(struct outbox *outbox);
+
+/* A judged event: takes the next token and, where it is to be published, a row. */
+void outbox_verdict(struct outbox *outbox, const struct verdict *verdict);
+/* All rows of `writer` up to `token` were judged. */
+void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token);
+/* Publishes POSITION for each of our streams: somebody sent REPLICATE on our channel. */
+void outbox_announce(struct outbox *outbox);
+/* Whether the command connection is up and the stored positions are known. */
+bool outbox_is_ready(const struct outbox *outbox);
+/* Publishes one message on the command connection, outside of any transaction; ignored while it is down. */
+void outbox_publish(struct outbox *outbox, struct slice channel, struct slice message);
+/* `drained` is called once everything that was handed in has been answered (perhaps at once). */
+void outbox_drain(struct outbox *outbox);
+/* The settings that a reload may change. */
+void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep);
+
+struct outbox_counts {
+    uint64_t token;        /* the last token given out */
+    uint64_t transactions; /* answered */
+    uint64_t rows;         /* published and durable */
+    uint64_t resent;       /* transactions sent again after a lost connection */
+    uint64_t waiting;      /* transactions without an answer */
+};
+struct outbox_counts outbox_counts(const struct outbox *outbox);
+/* From the line to Redis's answer for the verdict (or the position, for an event that passed). */
+const struct latency *outbox_latency(const struct outbox *outbox);
+
+#endif

@@ -1,0 +1,35 @@
+/* A recording judged from file to file: the same path from the line on as the running engine, without Redis. */
+#ifndef WEIR_ENGINE_REPLAY_H
+#define WEIR_ENGINE_REPLAY_H
+
+#include "engine/observer.h"
+#include "replication/body_file.h"
+
+struct replay_settings {
+    const struct chain *chain;
+    const char *server_name;   /* messages of other channels are passed over */
+    const char *instance_name; /* ours, whose echoes are passed over */
+    const char *recording;     /* a path, or "-" */
+    struct body_file *bodies;  /* NULL: only modules that need no body are asked */
+    int output;                /* file descriptor for the rows; -1: none are written */
+    bool all;                  /* rows of events that passed, too */
+    bool judge_rejected;
+    bool judge_outliers;
+};
+
+#define REPLAY_MODULES_MAXIMUM 256
+
+struct replay_summary {
+    struct observer_counts counts;
+    uint64_t messages;                        /* lines of the recording that are messages */
+    uint64_t other_channels;                  /* of those, on channels that are not ours */
+    uint64_t bad_records;                     /* lines that are no recorded messages */
+    uint64_t denials[REPLAY_MODULES_MAXIMUM]; /* by place in the chain */
+    double seconds;
+};
+
+/* False with a sentence in `error` if the recording cannot be read or a row cannot be written; the summary then tells
+ * how far it came. */
+bool replay_run(const struct replay_settings *settings, struct replay_summary *summary, struct buffer *error);
+
+#endif

@@ -1,0 +1,20 @@
+/* One wording for a broken configuration, whatever subcommand met it. */
+#include "engine/report.h"
+
+#include <stdio.h>
+
+struct configuration *report_configuration_load(const char *subcommand, const char *path,
+                                                enum configuration_purpose purpose)
+{
+    struct buffer errors = {0};
+    struct buffer warnings = {0};
+    struct configuration *configuration = configuration_load(path, purpose, &errors, &warnings);
+    fwrite(warnings.data, 1, warnings.length, stderr);
+    if (!configuration) {
+        fwrite(errors.data, 1, errors.length, stderr);
+        fprintf(stderr, "weir %s: the configuration is wrong; nothing was done\n", subcommand);
+    }
+    buffer_free(&errors);
+    buffer_free(&warnings);
+    return configuration;
+}

@@ -1,0 +1,155 @@
+/* `weir modules`: the modules' own tables, for people and as JSON. */
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "engine/option.h"
+#include "engine/text_layout.h"
+#include "filters/module.h"
+
+#define PAGE_WIDTH 100u
+#define COLUMNS 4u
+
+struct modules_options {
+    bool json;
+};
+
+static const struct option_definition modules_options[] = {
+    {.name = "json",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct modules_options, json),
+     .text = "Prints a JSON array of the modules, for programs."},
+    {.name = NULL},
+};
+
+static void append_callbacks(struct buffer *output, const struct module_definition *module)
+{
+    for (size_t index = 0; index < module->callback_count; index++)
+        buffer_append_format(output, "%s%s", index ? ", " : "",
+                             callback_definitions[module->callbacks[index].callback].name);
+}
+
+static void append_parameters(struct buffer *output, const struct module_definition *module)
+{
+    size_t widths[COLUMNS] = {strlen("PARAMETER"), 24, 16, 0};
+    for (size_t index = 0; index < module->parameter_count; index++)
+        if (strlen(module->parameters[index].name) > widths[0])
+            widths[0] = strlen(module->parameters[index].name);
+    widths[3] = PAGE_WIDTH - 2 - widths[0] - widths[1] - widths[2] - 2 * (COLUMNS - 1);
+    text_append_row(output, (const char *const[]){"PARAMETER", "TYPE", "DEFAULT", "MEANING"}, widths, COLUMNS, 2);
+    struct buffer type = {0};
+    for (size_t index = 0; index < module->parameter_count; index++) {
+        const struct parameter *parameter = &module->parameters[index];
+        buffer_clear(&type);
+        parameter_describe_type(parameter, &type);
+        const char *const cells[] = {parameter->name, buffer_string(&type),
+                                     parameter->fallback ? parameter->fallback : "-", parameter->text};
+        text_append_row(output, cells, widths, COLUMNS, 2);
+    }
+    buffer_free(&type);
+}
+
+static void append_module(struct buffer *output, const struct module_definition *module)
+{
+    if (output->length)
+        buffer_append_char(output, '\n');
+    buffer_append_format(output, "%s\n", module->name);
+    text_append_wrapped(output, module->summary, 2, PAGE_WIDTH);
+    buffer_append_string(output, "  callbacks: ");
+    append_callbacks(output, module);
+    buffer_append_format(output, "; reads %s\n", module->needs_body ? "the event's body" : "the stream row only");
+    if (module->parameter_count)
+        append_parameters(output, module);
+}
+
+static json_t *parameter_json(const struct parameter *parameter)
+{
+    struct buffer type = {0};
+    parameter_describe_type(parameter, &type);
+    json_t *json = json_pack("{s:s, s:s, s:s?, s:s}", "name", parameter->name, "type", buffer_string(&type), "default",
+                             parameter->fallback, "text", parameter->text);
+    if (parameter->type == PARAMETER_INTEGER) {
+        json_object_set_new(json, "minimum", json_integer(parameter->minimum));
+        json_object_set_new(json, "maximum", json_integer(parameter->maximum));
+    }
+    if (parameter->type == PARAMETER_CHOICE) {
+        json_t *choices = json_array();
+        for (size_t index = 0; parameter->choices[index]; index++)
+            json_array_append_new(choices, json_string(parameter->choices[index]));
+        json_object_set_new(json, "choices", choices);
+    }
+    buffer_free(&type);
+    return json;
+}
+
+static json_t *module_json(const struct module_definition *module)
+{
+    json_t *parameters = json_array(), *callbacks = json_array();
+    for (size_t index = 0; index < module->parameter_count; index++)
+        json_array_append_new(parameters, parameter_json(&module->parameters[index]));
+    for (size_t index = 0; index < module->callback_count; index++)
+        json_array_append_new(callbacks, json_string(callback_definitions[module->callbacks[index].callback].name));
+    return json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", module->name, "summary", module->summary, "needs_body",
+                     module->needs_body, "callbacks", callbacks, "parameters", parameters);
+}
+
+static void append_json(struct buffer *output, const struct module_definition *only)
+{
+    json_t *list = json_array();
+    for (size_t index = 0; module_registry[index]; index++)
+        if (!only || only == module_registry[index])
+            json_array_append_new(list, module_json(module_registry[index]));
+    char *text = json_dumps(list, JSON_INDENT(2));
+    buffer_append_format(output, "%s\n", text ? text : "[]");
+    free(text);
+    json_decref(list);
+}
+
+static int unknown_module(const char *name)
+{
+    size_t count = 0;
+    while (module_registry[count])
+        count++;
+    const char **names = memory_allocate_zeroed(count + 1, sizeof *names);
+    for (size_t index = 0; index < count; index++)
+        names[index] = module_registry[index]->name;
+    const char *nearest = nearest_word(name, names);
+    fprintf(stderr, "weir modules: unknown module \"%s\"%s%s%s\n", name, nearest ? "; did you mean \"" : "",
+            nearest ? nearest : "", nearest ? "\"?" : "");
+    free(names);
+    return EXIT_CODE_FAILED;
+}
+
+static int modules_run(const void *options_, char **operands, size_t operand_count)
+{
+    const struct modules_options *options = options_;
+    const struct module_definition *only = operand_count ? module_find(operands[0]) : NULL;
+    if (operand_count && !only)
+        return unknown_module(operands[0]);
+    struct buffer output = {0};
+    if (options->json)
+        append_json(&output, only);
+    for (size_t index = 0; !options->json && module_registry[index]; index++)
+        if (!only || only == module_registry[index])
+            append_module(&output, module_registry[index]);
+    bool written = fwrite(output.data, 1, output.length, stdout) == output.length && fflush(stdout) == 0;
+    buffer_free(&output);
+    return written ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}
+
+const struct subcommand subcommand_modules = {
+    .name = "modules",
+    .summary = "lists the built-in modules and their parameters",
+    .synopsis = "weir modules [NAME] [--json]",
+    .description = "Prints each module with what it does, the callbacks that it answers, and the parameters that its "
+                   "`config` may have, with type, default and meaning. With NAME, that module alone.",
+    .exit_status = "1 is also the answer to an unknown NAME.",
+    .examples = " weir modules keywords\n weir modules --json",
+    .options = modules_options,
+    .options_size = sizeof(struct modules_options),
+    .maximum_operands = 1,
+    .run = modules_run,
+};

@@ -1,0 +1,149 @@
+/* `weir replay`: what this configuration says of a recording, without touching anything. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/option.h"
+#include "engine/replay.h"
+#include "engine/report.h"
+
+struct replay_options {
+    const char *configuration;
+    const char *events;
+    const char *output;
+    bool all;
+};
+
+static const struct option_definition options[] = {
+    {"config", 'c', OPTION_TEXT, offsetof(struct replay_options, configuration), "FILE", true,
+     "the configuration; it needs `server_name` and `modules`"},
+    {"events", 'e', OPTION_TEXT, offsetof(struct replay_options, events), "BODIES", false,
+     "event bodies recorded beside the stream, a line each (.jsonl or .jsonl.zst); default: `bodies.file` of the "
+     "configuration"},
+    {"output", 'o', OPTION_TEXT, offsetof(struct replay_options, output), "FILE", false,
+     "where the verdict rows go; `-`, the default, is standard output"},
+    {"all", 'a', OPTION_FLAG, offsetof(struct replay_options, all), NULL, false,
+     "rows of every event that was judged, not only of those that do not pass"},
+    {0},
+};
+
+static void print_summary(const struct configuration *configuration, const struct replay_summary *summary)
+{
+    const struct observer_counts *counts = &summary->counts;
+    fprintf(stderr, "%" PRIu64 " messages, %" PRIu64 " events judged, %" PRIu64 " denied, %" PRIu64 " passed\n",
+            summary->messages, counts->judged, counts->denied, counts->judged - counts->denied);
+    for (uint32_t index = 0; index < chain_module_count(configuration->chain) && index < REPLAY_MODULES_MAXIMUM;
+         index++)
+        fprintf(stderr, "  %2" PRIu32 ". %-20s %8" PRIu64 " denied\n", index + 1,
+                chain_module(configuration->chain, index)->name, summary->denials[index]);
+    const struct {
+        const char *text;
+        uint64_t count;
+    } notes[] = {
+        {"rejected events passed over", counts->rejected},
+        {"outliers passed over", counts->outliers},
+        {"rows seen before passed over", counts->duplicates},
+        {"events without a body, judged by their row alone", counts->bodies_missing},
+        {"unreadable bodies, judged by their row alone", counts->bodies_unreadable},
+        {"replication lines that could not be read", counts->bad_lines},
+        {"lines that are no recorded messages", summary->bad_records},
+        {"messages on other channels", summary->other_channels},
+    };
+    for (size_t index = 0; index < sizeof notes / sizeof *notes; index++)
+        if (notes[index].count)
+            fprintf(stderr, "  %" PRIu64 " %s\n", notes[index].count, notes[index].text);
+    double seconds = summary->seconds > 0 ? summary->seconds : 1e-9;
+    fprintf(stderr, "%.3f s, %.0f messages/s, %.0f events/s\n", summary->seconds, (double)summary->messages / seconds,
+            (double)counts->judged / seconds);
+}
+
+static int open_output(const char *path)
+{
+    if (!path || strcmp(path, "-") == 0)
+        return STDOUT_FILENO;
+    int output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (output < 0)
+        fprintf(stderr, "weir replay: cannot write %s: %s\n", path, strerror(errno));
+    return output;
+}
+
+static int replay(const struct configuration *configuration, const struct replay_options *chosen, const char *recording,
+                  struct body_file *bodies)
+{
+    int output = open_output(chosen->output);
+    if (output < 0)
+        return EXIT_CODE_FAILED;
+    struct replay_settings settings = {.chain = configuration->chain,
+                                       .server_name = configuration->server_name,
+                                       .instance_name = configuration->instance_name,
+                                       .recording = recording,
+                                       .bodies = bodies,
+                                       .output = output,
+                                       .all = chosen->all,
+                                       .judge_rejected = configuration->observe_rejected,
+                                       .judge_outliers = configuration->observe_outliers};
+    struct replay_summary summary;
+    struct buffer error = {0};
+    bool good = replay_run(&settings, &summary, &error);
+    if (!good)
+        fprintf(stderr, "weir replay: %s\n", buffer_string(&error));
+    print_summary(configuration, &summary);
+    if (summary.messages && summary.messages == summary.other_channels)
+        fprintf(stderr, "weir replay: no message is on the channel of %s: is `server_name` right?\n",
+                configuration->server_name);
+    buffer_free(&error);
+    if (output != STDOUT_FILENO && close(output) != 0) {
+        fprintf(stderr, "weir replay: cannot write %s: %s\n", chosen->output, strerror(errno));
+        good = false;
+    }
+    return good ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}
+
+static int run(const void *filled, char **operands, size_t operand_count)
+{
+    (void)operand_count;
+    const struct replay_options *chosen = filled;
+    struct configuration *configuration =
+        report_configuration_load("replay", chosen->configuration, CONFIGURATION_FOR_REPLAY);
+    if (!configuration)
+        return EXIT_CODE_CONFIGURATION;
+    log_open(configuration->log_level);
+    const char *path = chosen->events ? chosen->events : configuration->bodies_file;
+    struct body_file *bodies = NULL;
+    int code = EXIT_CODE_FAILED;
+    struct buffer error = {0};
+    if (path && !(bodies = body_file_open(path, &error))) {
+        fprintf(stderr, "weir replay: %s\n", buffer_string(&error));
+    } else {
+        if (!path && chain_needs_body(configuration->chain))
+            fprintf(stderr, "weir replay: without --events BODIES the modules that need bodies are not asked\n");
+        code = replay(configuration, chosen, operands[0], bodies);
+    }
+    if (bodies)
+        body_file_close(bodies);
+    buffer_free(&error);
+    configuration_destroy(configuration);
+    return code;
+}
+
+const struct subcommand subcommand_replay = {
+    .name = "replay",
+    .summary = "judge a recording and print the verdicts, without Redis",
+    .synopsis = "weir replay -c FILE RECORDING [--events BODIES] [--output FILE|-] [--all]",
+    .description =
+        "Reads a recorded replication stream (JSON lines, plain or zstd) and takes every line through the same path "
+        "as the running engine: command, position, row, body, chain. For each event that does not pass, one row goes "
+        "to the output, in the order of the stream: the same JSON object that `weir run` publishes. A summary with "
+        "the verdicts of each module and the rate goes to standard error.\n\n"
+        "Nothing is changed anywhere: a replay is how to see what a rule would have done before it is turned on.",
+    .examples = "weir replay -c weir.yaml recording.jsonl.zst --events recording.events.jsonl.zst | jq .rule",
+    .options = options,
+    .options_size = sizeof(struct replay_options),
+    .minimum_operands = 1,
+    .maximum_operands = 1,
+    .run = run,
+};

@@ -1,0 +1,426 @@
+/* Broken configurations with the exact lines that an administrator reads, and what good ones come to. */
+#include "engine/configuration.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/configuration_reader.h"
+
+#define HEAD "server_name: lab.test\nredis: {}\nmodules: []\n"
+#define NO_MODULES "weir.yaml:3:10: modules: there are no modules: every event passes\n"
+
+static struct configuration *load_text(const char *text, enum configuration_purpose purpose, struct buffer *errors,
+                                       struct buffer *warnings)
+{
+    return configuration_load_text("weir.yaml", slice_from_string(text), purpose, true, errors, warnings);
+}
+
+static void expect_errors(const char *text, enum configuration_purpose purpose, const char *expected)
+{
+    struct buffer errors = {0};
+    struct configuration *configuration = load_text(text, purpose, &errors, NULL);
+    cr_expect_str_eq(buffer_string(&errors), expected, "--- of:\n%s\n--- got:\n%s", text, errors.data);
+    cr_expect_eq(configuration == NULL, *expected != '\0', "%s", text);
+    configuration_destroy(configuration);
+    buffer_free(&errors);
+}
+
+/* `text` stands from the fourth line on. */
+static void expect_run_error(const char *text, const char *expected)
+{
+    struct buffer whole = {0};
+    buffer_append_format(&whole, "%s%s", HEAD, text);
+    expect_errors(buffer_string(&whole), CONFIGURATION_FOR_RUN, expected);
+    buffer_free(&whole);
+}
+
+Test(configuration, broken_values_are_named_with_their_place)
+{
+    static const struct {
+        const char *text;
+        const char *errors;
+    } cases[] = {
+        {"", ""},
+        {"instance_nmae: x\n", "weir.yaml:4:1: instance_nmae: unknown key; did you mean `instance_name`?\n"},
+        {"xylophone: x\n", "weir.yaml:4:1: xylophone: unknown key\n"},
+        {"server_name: y\n", "weir.yaml:4:1: the key \"server_name\" is here a second time; it is already in line 1\n"},
+        {"instance_name: a b\n",
+         "weir.yaml:4:16: instance_name: must have no spaces and only printable ASCII characters\n"},
+        {"instance_name: 5\n",
+         "weir.yaml:4:16: instance_name: must be a text, but is an integer as YAML reads it: put it in quotes\n"},
+        {"instance_name: \"\"\n", "weir.yaml:4:16: instance_name: must not be empty\n"},
+        {"instance_name:\n", "weir.yaml:4:1: instance_name: has no value\n"},
+        {"instance_name: ~\n", ""},
+        {"log: {level: inof}\n",
+         "weir.yaml:4:14: log.level: must be one of: debug, info, warning, error; did you mean `info`?\n"},
+        {"log: loud\n", "weir.yaml:4:6: log: must be a map, but is a text\n"},
+        {"publish:\n  verdicts: some\n  keep: 0\n",
+         "weir.yaml:5:13: publish.verdicts: must be one of: denied, all\n"
+         "weir.yaml:6:9: publish.keep: must be from 1 to 1000000000, but is 0\n"},
+        {"publish: {keep: 1.5}\n", "weir.yaml:4:17: publish.keep: must be an integer, but is a number\n"},
+        {"observe: {rejected: \"yes\", outliers: yes}\n",
+         "weir.yaml:4:21: observe.rejected: must be true or false, but is a text\n"},
+        {"bodies: {retry_for: 2 seconds}\n", "weir.yaml:4:21: bodies.retry_for: must be a duration such as \"2s\" or "
+                                             "\"500ms\", or an integer of milliseconds\n"},
+        {"bodies: {retry_for: 2h}\n", "weir.yaml:4:21: bodies.retry_for: must be from 0 to 3600000 ms\n"},
+        {"bodies: {file: /nowhere/x}\n",
+         "weir.yaml:4:16: bodies.file: \"/nowhere/x\" cannot be read: No such file or directory\n"},
+        {"bodies: {file: /dev/null, postgres: {}}\n",
+         "weir.yaml:4:16: bodies.file: \"/dev/null\" is no regular file\n"
+         "weir.yaml:4:27: bodies.postgres: stands beside `file` (line 4): only one of them can be used\n"},
+        {"bodies: {postgres: {port: 70000}}\n",
+         "weir.yaml:4:27: bodies.postgres.port: must be a port, an integer from 1 to 65535\n"},
+        {"bodies: {postgres: {usre: x}}\n",
+         "weir.yaml:4:21: bodies.postgres.usre: unknown key; did you mean `user`?\n"},
+        {"http: true\n",
+         "weir.yaml:4:7: http: must be a map with `listen`, or false for no listener, but is a boolean\n"},
+        {"http: {listen: nowhere}\n", "weir.yaml:4:16: http.listen: must be an address and a port, such as "
+                                      "\"127.0.0.1:9180\" or \"[::1]:9180\"\n"},
+        {"database: {name: mysql}\n",
+         "weir.yaml:4:11: database: must have `name: psycopg2` and `args`, as in Synapse\n"},
+        {"synapse_config: /nowhere/homeserver.yaml\n",
+         "weir.yaml:4:17: synapse_config: \"/nowhere/homeserver.yaml\" cannot be read: No such file or directory\n"},
+        {"synapse_config: [/, 5]\n",
+         "weir.yaml:4:18: synapse_config[0]: \"/\" cannot be read: Is a directory\n"
+         "weir.yaml:4:21: synapse_config[1]: must be the path of Synapse's homeserver.yaml, or a list of paths, but is "
+         "an integer\n"},
+        {"log: {level: [\n", "weir.yaml:5:1: YAML syntax: did not find expected node content while parsing a flow node "
+                             "(begun in line 5)\n"},
+    };
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++)
+        expect_run_error(cases[index].text, cases[index].errors);
+}
+
+Test(configuration, broken_redis_sections_are_named)
+{
+    static const struct {
+        const char *redis;
+        const char *errors;
+    } cases[] = {
+        {"{port: 0}", "weir.yaml:2:15: redis.port: must be from 1 to 65535, but is 0\n"},
+        {"{prot: 1}", "weir.yaml:2:9: redis.prot: unknown key; did you mean `port`?\n"},
+        {"{dbid: -1}", "weir.yaml:2:15: redis.dbid: must be from 0 to 1000000, but is -1\n"},
+        {"{password: 123}",
+         "weir.yaml:2:19: redis.password: must be a text, but is an integer as YAML reads it: put it "
+         "in quotes\n"},
+        {"{password: a, password_path: /nowhere/p}",
+         "weir.yaml:2:22: redis.password_path: stands beside `password` (line 2): only one of them can be used\n"
+         "weir.yaml:2:37: redis.password_path: \"/nowhere/p\" cannot be read: No such file or directory\n"},
+        {"{username: weir}", "weir.yaml:2:8: redis: has a username, but neither `password` nor `password_path`\n"},
+        {"{use_tls: true, ca_file: x}", "weir.yaml:2:18: redis.use_tls: TLS to Redis is not supported yet: use a unix "
+                                        "socket (`path`), or a TLS tunnel "
+                                        "on this machine with `use_tls: false`\n"},
+        {"{use_tls: no, enabled: yes, ca_path: /etc}", ""},
+        {"5", "weir.yaml:2:8: redis: must be a map, but is an integer\n"},
+    };
+    struct buffer text = {0};
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        buffer_clear(&text);
+        buffer_append_format(&text, "server_name: lab.test\nredis: %s\nmodules: []\n", cases[index].redis);
+        expect_errors(buffer_string(&text), CONFIGURATION_FOR_RUN, cases[index].errors);
+    }
+    buffer_free(&text);
+}
+
+Test(configuration, broken_modules_are_named)
+{
+    static const struct {
+        const char *modules;
+        const char *errors;
+    } cases[] = {
+        {"{}", "weir.yaml:3:10: modules: must be a list of modules, but is a map\n"},
+        {"[keywords]", "weir.yaml:3:11: modules[0]: must be a map with `module` and `config`, but is a text\n"},
+        {"[{config: {}}]", "weir.yaml:3:11: modules[0]: has no `module: NAME`\n"},
+        {"[{module: keyword}]", "weir.yaml:3:20: modules[0].module: unknown module; did you mean `keywords`?\n"},
+        {"[{module: nothing.like.it}]", "weir.yaml:3:20: modules[0].module: unknown module\n"},
+        {"[{module: [x]}]", "weir.yaml:3:20: modules[0].module: must be a text, but is a list\n"},
+        {"[{module: sender_list, config: 5}]",
+         "weir.yaml:3:41: modules[0].config: must be a map of parameters, but is an integer\n"},
+        {"[{module: sender_list, confg: {}}]",
+         "weir.yaml:3:33: modules[0].confg: unknown key; did you mean `config`?\n"},
+        {"[{module: sender_list, config: {userss: []}}]",
+         "weir.yaml:3:50: modules[0].config.userss: unknown parameter; did you mean `users`?\n"},
+        {"\n - module: sender_list\n   config:\n    users:\n     - a\n     - 5\n",
+         "weir.yaml:8:8: modules[0].config.users[1]: must be a text (in quotes, if YAML reads it as something else)\n"},
+        {"[{module: sender_list, config: {users_file: /}}]",
+         "weir.yaml:3:54: modules[0].config.users_file: \"/\" cannot be read: Is a directory\n"},
+    };
+    struct buffer text = {0};
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        buffer_clear(&text);
+        buffer_append_format(&text, "server_name: lab.test\n\nmodules: %s\n", cases[index].modules);
+        expect_errors(buffer_string(&text), CONFIGURATION_FOR_REPLAY, cases[index].errors);
+    }
+    buffer_free(&text);
+}
+
+Test(configuration, what_is_required_depends_on_the_purpose)
+{
+    static const char server[] =
+        "weir.yaml:1:1: server_name: is missing: add it, or `synapse_config` with the path of homeserver.yaml\n";
+    static const char redis[] =
+        "weir.yaml:1:1: redis: is missing: add Synapse's `redis` section, such as {host: 127.0.0.1, port: 6379}\n";
+    static const char modules[] =
+        "weir.yaml:1:1: modules: is missing: add a list of modules (`weir modules` shows them)\n";
+    struct buffer expected = {0};
+    buffer_append_format(&expected, "%s%s%s", server, redis, modules);
+    expect_errors("log: {}\n", CONFIGURATION_FOR_RUN, buffer_string(&expected));
+    buffer_clear(&expected);
+    buffer_append_format(&expected, "%s%s", server, modules);
+    expect_errors("log: {}\n", CONFIGURATION_FOR_REPLAY, buffer_string(&expected));
+    buffer_clear(&expected);
+    buffer_append_format(&expected, "%s%s", server, redis);
+    expect_errors("log: {}\n", CONFIGURATION_FOR_CLIENT, buffer_string(&expected));
+    buffer_free(&expected);
+    expect_errors("server_name: a\nredis: {}\nmodules: [{module: nowhere}]\n", CONFIGURATION_FOR_CLIENT, "");
+    expect_errors("", CONFIGURATION_FOR_RUN, "weir.yaml:1:1: the file is empty\n");
+    expect_errors("- a\n", CONFIGURATION_FOR_RUN, "weir.yaml:1:1: the file must be a map of keys, but is a list\n");
+}
+
+Test(configuration, a_module_that_needs_bodies_needs_their_source)
+{
+    static const char text[] =
+        "server_name: a\nredis: {}\nmodules:\n  - module: sender_list\n    config: {users: [b]}\n";
+    expect_errors(text, CONFIGURATION_FOR_REPLAY, "");
+    expect_errors(
+        text, CONFIGURATION_FOR_RUN,
+        "weir.yaml:4:5: modules[0]: sender_list judges by the event's body, and there is no source of bodies: "
+        "add `bodies: {postgres: {...}}` or `bodies: {file: PATH}`\n");
+    struct buffer with = {0};
+    buffer_append_format(&with, "%sbodies: {postgres: {}}\n", text);
+    expect_errors(buffer_string(&with), CONFIGURATION_FOR_RUN, "");
+    buffer_free(&with);
+}
+
+Test(configuration, errors_come_in_the_order_of_the_file)
+{
+    expect_errors("modules: [{module: x}]\nredis: {port: a}\nlgo: {}\nserver_name: a b\n", CONFIGURATION_FOR_RUN,
+                  "weir.yaml:1:20: modules[0].module: unknown module\n"
+                  "weir.yaml:2:15: redis.port: must be an integer, but is a text\n"
+                  "weir.yaml:3:1: lgo: unknown key; did you mean `log`?\n"
+                  "weir.yaml:4:14: server_name: must have no spaces and only printable ASCII characters\n");
+}
+
+Test(configuration, a_minimal_file_has_the_defaults)
+{
+    struct buffer errors = {0}, warnings = {0};
+    struct configuration *configuration = load_text(HEAD, CONFIGURATION_FOR_RUN, &errors, &warnings);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(buffer_string(&warnings), NO_MODULES);
+    cr_expect_str_eq(configuration->server_name, "lab.test");
+    cr_expect_str_eq(configuration->instance_name, "weir1");
+    cr_expect_str_eq(configuration->http_listen, "127.0.0.1:9180");
+    cr_expect(configuration->redis_configured);
+    cr_expect_null(configuration->redis.host);
+    cr_expect_eq(configuration->redis.port, 6379);
+    cr_expect_eq(configuration->redis.database, 0);
+    cr_expect_eq(configuration->body_source, BODY_SOURCE_NONE);
+    cr_expect_eq(configuration->bodies_retry_ms, 2000);
+    cr_expect_eq(configuration->bodies_queue, 10000);
+    cr_expect_eq(configuration->publish_keep, 1000000);
+    cr_expect_not(configuration->publish_all);
+    cr_expect_not(configuration->observe_rejected);
+    cr_expect_eq(configuration->log_level, LOG_INFO);
+    cr_expect_eq(chain_module_count(configuration->chain), 0);
+    configuration_destroy(configuration);
+    buffer_free(&warnings);
+}
+
+Test(configuration, every_key_reaches_its_place)
+{
+    static const char text[] =
+        "server_name: lab.test\ninstance_name: weir2\nmodules: []\n"
+        "redis: {host: redis.lab, port: 6380, path: run/r.sock, dbid: 3, username: u, password: p}\n"
+        "bodies: {postgres: {host: /run/pg, port: 5433, database: synapse, user: w, password: s}, retry_for: 500ms, "
+        "queue: 7}\n"
+        "http: {listen: \"0.0.0.0:80\"}\npublish: {verdicts: all, keep: 5}\nobserve: {rejected: yes, outliers: on}\n"
+        "log: {level: warning}\ninstance_map: {}\nworker_replication_secret: s3cret\n";
+    struct buffer errors = {0}, warnings = {0};
+    struct configuration *configuration = load_text(text, CONFIGURATION_FOR_RUN, &errors, &warnings);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(buffer_string(&warnings),
+                     NO_MODULES "weir.yaml:6:16: http.listen: the metrics can be read by everyone who reaches this "
+                                "address: there is no password\n"
+                                "weir.yaml:10:15: instance_map: nothing uses this yet\n"
+                                "weir.yaml:11:28: worker_replication_secret: nothing uses this yet\n");
+    cr_expect_str_eq(configuration->instance_name, "weir2");
+    cr_expect_str_eq(configuration->redis.host, "redis.lab");
+    cr_expect_eq(configuration->redis.port, 6380);
+    cr_expect_str_eq(configuration->redis.unix_path, "run/r.sock");
+    cr_expect_eq(configuration->redis.database, 3);
+    cr_expect_str_eq(configuration->redis.username, "u");
+    cr_expect_str_eq(configuration->redis.password, "p");
+    cr_expect_eq(configuration->body_source, BODY_SOURCE_POSTGRES);
+    cr_expect_str_eq(configuration->postgres.host, "/run/pg");
+    cr_expect_str_eq(configuration->postgres.port, "5433");
+    cr_expect_str_eq(configuration->postgres.dbname, "synapse");
+    cr_expect_str_eq(configuration->postgres.user, "w");
+    cr_expect_str_eq(configuration->postgres.password, "s");
+    cr_expect_eq(configuration->bodies_retry_ms, 500);
+    cr_expect_eq(configuration->bodies_queue, 7);
+    cr_expect_str_eq(configuration->http_listen, "0.0.0.0:80");
+    cr_expect(configuration->publish_all);
+    cr_expect_eq(configuration->publish_keep, 5);
+    cr_expect(configuration->observe_rejected);
+    cr_expect(configuration->observe_outliers);
+    cr_expect_eq(configuration->log_level, LOG_WARNING);
+    configuration_destroy(configuration);
+    buffer_free(&warnings);
+}
+
+/* A folder that is gone when the test ends. */
+static char folder[] = "/tmp/weir-configuration-XXXXXX";
+
+static char *in_folder(const char *name)
+{
+    static char path[2][100];
+    static unsigned turn;
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
+    return path[turn];
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(in_folder(name), "w");
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static struct configuration *load_files(struct buffer *errors, struct buffer *warnings)
+{
+    return configuration_load(in_folder("weir.yaml"), CONFIGURATION_FOR_RUN, errors, warnings);
+}
+
+static void make_folder(void)
+{
+    cr_assert_not_null(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    static const char *const names[] = {"weir.yaml", "homeserver.yaml", "second.yaml", "secret", "users.txt", "bodies"};
+    for (size_t index = 0; index < sizeof names / sizeof *names; index++)
+        unlink(in_folder(names[index]));
+    rmdir(folder);
+}
+
+Test(configuration, synapse_files_fill_what_ours_leaves_open, .init = make_folder, .fini = remove_folder)
+{
+    write_file("homeserver.yaml", "server_name: from.synapse\nlisteners: [1]\nworker_replication_secret: x\n"
+                                  "redis: {enabled: true, host: one, later_key: 1}\n"
+                                  "database: {name: psycopg2, txn_limit: 5, args: {user: synapse_user, password: q, "
+                                  "dbname: synapse, host: localhost, cp_min: 5, sslmode: require}}\n");
+    write_file("second.yaml", "redis: {password_path: secret, dbid: 2}\n");
+    write_file("secret", " \n  s3cret \n\n");
+    write_file("weir.yaml", "synapse_config: [homeserver.yaml, second.yaml]\nmodules: []\n");
+    struct buffer errors = {0}, warnings = {0};
+    struct configuration *configuration = load_files(&errors, &warnings);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(configuration->server_name, "from.synapse");
+    cr_expect_null(configuration->redis.host, "a later file replaces the section as a whole");
+    cr_expect_eq(configuration->redis.database, 2);
+    cr_expect_str_eq(configuration->redis.password, "s3cret");
+    cr_expect_eq(configuration->body_source, BODY_SOURCE_POSTGRES);
+    cr_expect_str_eq(configuration->postgres.user, "synapse_user");
+    cr_expect_str_eq(configuration->postgres.dbname, "synapse");
+    cr_expect_str_eq(configuration->postgres.host, "localhost");
+    cr_expect_not_null(strstr(buffer_string(&warnings), "homeserver.yaml:5:127: database.args.sslmode: is not taken "));
+    configuration_destroy(configuration);
+
+    write_file("bodies", "");
+    write_file("weir.yaml", "server_name: ours\nsynapse_config: homeserver.yaml\nmodules: []\nredis: {port: 5}\n"
+                            "bodies: {file: bodies}\n");
+    configuration = load_files(&errors, NULL);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(configuration->server_name, "ours");
+    cr_expect_null(configuration->redis.host, "our section replaces Synapse's as a whole");
+    cr_expect_eq(configuration->redis.port, 5);
+    cr_expect_eq(configuration->body_source, BODY_SOURCE_FILE);
+    cr_expect_str_eq(configuration->bodies_file, in_folder("bodies"));
+    cr_expect_null(configuration->postgres.user);
+    configuration_destroy(configuration);
+    buffer_free(&warnings);
+}
+
+Test(configuration, errors_in_synapse_files_name_them, .init = make_folder, .fini = remove_folder)
+{
+    write_file("homeserver.yaml", "server_name: a\nredis: {port: x, unknown_here: 1}\n");
+    write_file("second.yaml", "a: [\n");
+    write_file("weir.yaml", "synapse_config: [homeserver.yaml, second.yaml]\nmodules: []\n");
+    struct buffer errors = {0}, expected = {0};
+    cr_assert_null(load_files(&errors, NULL));
+    buffer_append_format(
+        &expected,
+        "%s/homeserver.yaml:2:15: redis.port: must be an integer, but is a text\n"
+        "%s/second.yaml:2:1: YAML syntax: did not find expected node content while parsing a flow node "
+        "(begun in line 2)\n",
+        folder, folder);
+    cr_expect_str_eq(buffer_string(&errors), buffer_string(&expected));
+    buffer_free(&errors);
+    buffer_free(&expected);
+}
+
+Test(configuration, module_files_are_beside_the_configuration, .init = make_folder, .fini = remove_folder)
+{
+    write_file("users.txt", "# nobody\n@a:b\n");
+    write_file("weir.yaml", "server_name: a\nredis: {}\nbodies: {postgres: {}}\n"
+                            "modules: [{module: sender_list, config: {users_file: users.txt}}]\n");
+    struct buffer errors = {0};
+    struct configuration *configuration = load_files(&errors, NULL);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_eq(chain_module_count(configuration->chain), 1);
+    configuration_destroy(configuration);
+}
+
+/* `make test` runs in the repository's root. */
+Test(configuration, the_sample_is_good)
+{
+    struct buffer errors = {0}, warnings = {0};
+    struct configuration *configuration =
+        configuration_load("deploy/sample/weir.yaml", CONFIGURATION_FOR_REPLAY, &errors, &warnings);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(buffer_string(&warnings), "");
+    cr_expect_eq(chain_module_count(configuration->chain), 4);
+    cr_expect(chain_needs_body(configuration->chain));
+    cr_expect_str_eq(configuration->bodies_file, "deploy/sample/recording.events.jsonl.zst");
+    configuration_destroy(configuration);
+    buffer_free(&warnings);
+}
+
+/* More problems than anybody reads are counted, not told, and cost no time. */
+Test(configuration, a_flood_of_problems_is_cut, .timeout = 10)
+{
+    struct buffer text = {0}, errors = {0};
+    for (int index = 0; index < 300000; index++)
+        buffer_append_format(&text, "unknown_key_%d: x\n", index);
+    cr_assert_null(load_text(buffer_string(&text), CONFIGURATION_FOR_RUN, &errors, NULL));
+    size_t lines = 0;
+    for (const char *cursor = buffer_string(&errors); (cursor = strchr(cursor, '\n')); cursor++)
+        lines++;
+    cr_expect_eq(lines, 1001);
+    cr_expect_not_null(strstr(errors.data, "weir.yaml: there are more problems than the 1000 told here\n"));
+    buffer_free(&text);
+    buffer_free(&errors);
+}
+
+Test(configuration, unreadable_files_are_errors, .init = make_folder, .fini = remove_folder)
+{
+    struct buffer errors = {0};
+    cr_assert_null(configuration_load("/nowhere/weir.yaml", CONFIGURATION_FOR_RUN, &errors, NULL));
+    cr_assert_null(configuration_load(folder, CONFIGURATION_FOR_RUN, &errors, NULL));
+    cr_assert_eq(mkfifo(in_folder("secret"), 0600), 0);
+    cr_assert_null(configuration_load(in_folder("secret"), CONFIGURATION_FOR_RUN, &errors, NULL));
+    struct buffer expected = {0};
+    buffer_append_format(&expected,
+                         "/nowhere/weir.yaml: cannot be read: No such file or directory\n"
+                         "%s: cannot be read: Is a directory\n%s: cannot be read: Not a regular file\n",
+                         folder, in_folder("secret"));
+    cr_expect_str_eq(buffer_string(&errors), buffer_string(&expected));
+    buffer_free(&errors);
+    buffer_free(&expected);
+}

@@ -1,0 +1,133 @@
+#include "engine/http_server.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+Test(http_server, listen_addresses)
+{
+    static const struct {
+        const char *listen;
+        const char *host; /* NULL: refused */
+        uint16_t port;
+    } cases[] = {
+        {"127.0.0.1:9180", "127.0.0.1", 9180},
+        {"localhost:0", "localhost", 0},
+        {"[::1]:80", "::1", 80},
+        {":65535", "", 65535},
+        {"", NULL, 0},
+        {"9180", NULL, 0},
+        {"127.0.0.1", NULL, 0},
+        {"127.0.0.1:", NULL, 0},
+        {"127.0.0.1:65536", NULL, 0},
+        {"127.0.0.1:-1", NULL, 0},
+        {"127.0.0.1: 1", NULL, 0},
+        {"::1:80", NULL, 0},
+        {"[]:80", NULL, 0},
+        {"[::1:80", NULL, 0},
+        {"[localhost]:80", NULL, 0},
+        {"http://h:80", NULL, 0},
+        {"0123456789012345678901234567890123456789012345678901234567890123:1", NULL, 0},
+    };
+    for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
+        char host[64];
+        uint16_t port = 1;
+        bool parsed = http_listen_parse(cases[index].listen, host, sizeof host, &port);
+        cr_expect_eq(parsed, cases[index].host != NULL, "%s", cases[index].listen);
+        if (parsed && cases[index].host) {
+            cr_expect_str_eq(host, cases[index].host);
+            cr_expect_eq(port, cases[index].port);
+        }
+    }
+}
+
+static void handle_hello(void *context, struct http_response *response)
+{
+    buffer_append_format(response->body, "hello %s\n", (const char *)context);
+}
+
+static void handle_unready(void *context, struct http_response *response)
+{
+    (void)context;
+    response->status = 503;
+    response->content_type = "application/json";
+    buffer_append_string(response->body, "{}");
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/hello", handle_hello},
+    {"GET", "/readyz", handle_unready},
+    {NULL, NULL, NULL},
+};
+
+/* What curl prints for `arguments` and `path`. */
+static void ask(const char *address, const char *arguments, const char *path, char *output, size_t size)
+{
+    char command[512];
+    snprintf(command, sizeof command, "curl -s -m 5 -i %s 'http://%s%s'", arguments, address, path);
+    FILE *pipe = popen(command, "r");
+    cr_assert_not_null(pipe);
+    output[fread(output, 1, size - 1, pipe)] = '\0';
+    pclose(pipe);
+}
+
+Test(http_server, answers_a_real_client)
+{
+    static const struct {
+        const char *arguments; /* of curl */
+        const char *path;
+        const char *status;
+        const char *part;
+        const char *absent;
+    } cases[] = {
+        {"-X GET", "/hello", "HTTP/1.1 200 OK", "\r\n\r\nhello world\n", NULL},
+        {"-X GET", "/hello?a=b", "HTTP/1.1 200 OK", "text/plain; charset=utf-8", NULL},
+        {"-I", "/hello", "HTTP/1.1 200 OK", "Content-Length: 12", "hello world"},
+        {"-X GET", "/readyz", "HTTP/1.1 503 Service Unavailable", "Content-Type: application/json", NULL},
+        {"-X GET", "/other", "HTTP/1.1 404 Not Found", "\"errcode\":\"M_UNRECOGNIZED\"", NULL},
+        {"-d x=1", "/hello", "HTTP/1.1 405 Method Not Allowed", "Allow: GET, HEAD", NULL},
+        {"-X DELETE", "/hello", "HTTP/1.1 405 Method Not Allowed", "M_UNRECOGNIZED", NULL},
+    };
+    struct event_base *base = event_base_new();
+    struct buffer error = {0};
+    struct http_server *server = http_server_create(base, "127.0.0.1:0", routes, (void *)"world", &error);
+    cr_assert_not_null(server, "%s", buffer_string(&error));
+    pid_t process = fork();
+    if (process == 0) {
+        event_reinit(base);
+        event_base_dispatch(base);
+        _exit(0);
+    }
+    for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
+        char output[4096];
+        ask(http_server_address(server), cases[index].arguments, cases[index].path, output, sizeof output);
+        cr_expect_eq(strncmp(output, cases[index].status, strlen(cases[index].status)), 0, "%s", output);
+        cr_expect_not_null(strstr(output, cases[index].part), "%s", output);
+        if (cases[index].absent)
+            cr_expect_null(strstr(output, cases[index].absent), "%s", output);
+    }
+    kill(process, SIGKILL);
+    waitpid(process, NULL, 0);
+    http_server_destroy(server);
+    event_base_free(base);
+    buffer_free(&error);
+}
+
+Test(http_server, says_why_it_cannot_listen)
+{
+    struct event_base *base = event_base_new();
+    struct buffer error = {0};
+    struct http_server *server = http_server_create(base, "[::1]:0", routes, NULL, &error);
+    if (!server) /* a machine without IPv6 */
+        server = http_server_create(base, "127.0.0.1:0", routes, NULL, &error);
+    cr_assert_not_null(server);
+    cr_expect_null(http_server_create(base, http_server_address(server), routes, NULL, &error));
+    cr_expect_not_null(strstr(buffer_string(&error), "Address already in use"), "%s", buffer_string(&error));
+    cr_expect_null(http_server_create(base, "nonsense", routes, NULL, &error));
+    cr_expect_not_null(strstr(buffer_string(&error), "'nonsense'"), "%s", buffer_string(&error));
+    http_server_destroy(server);
+    event_base_free(base);
+    buffer_free(&error);
+}

@@ -1,0 +1,162 @@
+/* The observer without servers: bodies that come later and out of order, and what its owner is told. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "engine/observer.h"
+
+static struct {
+    struct buffer log; /* "judged $1 body", "position w 5", "stop", "go" */
+    struct slice asked[64];
+    uint64_t tickets[64];
+    unsigned asked_count;
+} seen;
+
+static void on_judged(void *context, const struct verdict *verdict)
+{
+    (void)context;
+    buffer_append_format(&seen.log, "%.*s%s;", (int)verdict->event->event_id.length, verdict->event->event_id.data,
+                         verdict->event->has_body ? "+" : "-");
+}
+
+static void on_position(void *context, enum stream stream, struct slice writer, int64_t token)
+{
+    (void)context;
+    cr_assert_eq(stream, STREAM_events);
+    buffer_append_format(&seen.log, "%.*s=%lld;", (int)writer.length, writer.data, (long long)token);
+}
+
+static void on_flow(void *context, bool stop)
+{
+    (void)context;
+    buffer_append_string(&seen.log, stop ? "stop;" : "go;");
+}
+
+static void request(void *context, uint64_t ticket, struct slice event_id)
+{
+    (void)context;
+    cr_assert_lt(seen.asked_count, 64u);
+    seen.asked[seen.asked_count] = event_id;
+    seen.tickets[seen.asked_count++] = ticket;
+}
+
+static struct chain *chain;
+static struct metrics *metrics;
+static struct observer *observer;
+
+static void on_report(void *context, const char *path, const char *message)
+{
+    (void)context;
+    cr_assert_fail("%s: %s", path, message);
+}
+
+static void set_up(void)
+{
+    static const struct module_host host = {.report = on_report};
+    chain = chain_create();
+    json_t *config = json_pack("{s:[s]}", "patterns", "spam");
+    cr_assert(chain_append(chain, module_find("keywords"), config, &host));
+    json_decref(config);
+    chain_seal(chain);
+    metrics = metrics_create();
+    struct observer_settings settings = {
+        .chain = chain, .instance_name = "weir1", .bodies = {.request = request}, .queue_limit = 4, .live = true};
+    struct observer_callbacks callbacks = {.judged = on_judged, .position = on_position, .flow = on_flow};
+    observer = observer_create(&settings, &callbacks, metrics);
+    log_threshold = LOG_ERROR;
+}
+
+static void tear_down(void)
+{
+    observer_destroy(observer);
+    metrics_destroy(metrics);
+    chain_destroy(chain);
+    buffer_free(&seen.log);
+}
+
+TestSuite(observer, .init = set_up, .fini = tear_down);
+
+static void line(const char *text)
+{
+    observer_line(observer, slice_from_string(text), 1);
+}
+
+static void row(const char *writer, const char *token, const char *event_id)
+{
+    char text[256];
+    snprintf(text, sizeof text, "RDATA events %s %s [\"ev\",[\"%s\",\"!r\",\"m.x\",null,null,null,null,false,false]]",
+             writer, token, event_id);
+    line(text);
+}
+
+static void answer(unsigned number, bool found)
+{
+    observer_body_arrived(observer, seen.tickets[number], found ? SLICE("{\"content\":{}}") : SLICE_ABSENT);
+}
+
+static void expect_log(const char *wanted)
+{
+    cr_expect_str_eq(buffer_string(&seen.log), wanted);
+    buffer_clear(&seen.log);
+}
+
+Test(observer, verdicts_keep_the_order_of_the_rows)
+{
+    row("w", "1", "$1");
+    row("w", "batch", "$2");
+    row("w", "3", "$3");
+    cr_assert_eq(seen.asked_count, 3u);
+    answer(2, true);
+    answer(1, false);
+    expect_log("");
+    answer(0, true);
+    expect_log("$1+;w=1;$2-;$3+;w=3;");
+    answer(0, true);
+    expect_log("");
+    cr_expect_eq(observer_counts(observer).bodies_missing, 1u);
+}
+
+Test(observer, a_position_waits_for_the_events_before_it)
+{
+    row("w", "1", "$1");
+    line("POSITION events w 1 9");
+    line("RDATA events w 10 [\"state\",[\"!r\",\"m.room.topic\",\"\",\"$1\"]]");
+    expect_log("");
+    answer(0, true);
+    expect_log("$1+;w=1;w=9;w=10;");
+    line("POSITION events w 10 12");
+    expect_log("w=12;");
+}
+
+Test(observer, says_stop_and_go)
+{
+    for (int number = 1; number <= 6; number++) {
+        char token[8];
+        snprintf(token, sizeof token, "%d", number);
+        row("w", token, "$x");
+    }
+    expect_log("stop;");
+    for (unsigned number = 0; number < 6; number++)
+        answer(number, true);
+    expect_log("$x+;w=1;$x+;w=2;$x+;w=3;$x+;w=4;go;$x+;w=5;$x+;w=6;");
+}
+
+Test(observer, our_own_lines_are_echoes)
+{
+    row("weir1", "5", "$1");
+    line("POSITION events weir1 7 7");
+    cr_expect_eq(seen.asked_count, 0u);
+    expect_log("");
+}
+
+Test(observer, a_gap_is_counted_once)
+{
+    observer_restore(observer, STREAM_events, SLICE("w"), 5);
+    line("POSITION events w 9 9");
+    cr_expect_eq(observer_counts(observer).missed_ranges, 1u);
+    line("POSITION events w 9 9");
+    cr_expect_eq(observer_counts(observer).missed_ranges, 1u);
+    row("w", "9", "$old");
+    row("w", "10", "$new");
+    cr_expect_eq(observer_counts(observer).duplicates, 1u);
+    cr_expect_eq(seen.asked_count, 1u);
+}

@@ -1,0 +1,159 @@
+/* Parameter tables: every type, its refusals, its defaults. */
+#include <criterion/criterion.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "filters/parameter.h"
+
+struct sample {
+    bool flag;
+    int64_t number;
+    char *text;
+    int choice;
+    char *code;
+    struct text_list list;
+    struct text_list lines;
+};
+
+static const char *const choices[] = {"one", "two", NULL};
+static const struct parameter table[] = {
+    {.name = "flag", .type = PARAMETER_BOOLEAN, .offset = offsetof(struct sample, flag), .fallback = "true"},
+    {.name = "number",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct sample, number),
+     .fallback = "7",
+     .minimum = 1,
+     .maximum = 9},
+    {.name = "text", .type = PARAMETER_TEXT, .offset = offsetof(struct sample, text)},
+    {.name = "choice",
+     .type = PARAMETER_CHOICE,
+     .offset = offsetof(struct sample, choice),
+     .fallback = "two",
+     .choices = choices},
+    {.name = "code", .type = PARAMETER_CODE, .offset = offsetof(struct sample, code), .fallback = "M_FORBIDDEN"},
+    {.name = "list", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct sample, list), .fallback = "body  name"},
+    {.name = "lines", .type = PARAMETER_LINES_FILE, .offset = offsetof(struct sample, lines)},
+};
+#define COUNT (sizeof table / sizeof *table)
+
+static struct buffer reports;
+static const char *file_content;
+static size_t file_length;
+
+static void on_report(void *context, const char *path, const char *message)
+{
+    (void)context;
+    buffer_append_format(&reports, "%s: %s\n", path, message);
+}
+
+static bool read_file(void *context, const char *name, struct buffer *content, struct buffer *error)
+{
+    (void)context;
+    if (strcmp(name, "there.txt") != 0) {
+        buffer_append_format(error, "%s: no such file", name);
+        return false;
+    }
+    buffer_append(content, file_content, file_length);
+    return true;
+}
+
+static const struct module_host host = {.report = on_report, .read_file = read_file};
+
+static bool decode(const char *json, struct sample *sample)
+{
+    *sample = (struct sample){0};
+    buffer_clear(&reports);
+    json_t *values = json ? json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    bool good = parameters_decode(table, COUNT, values, sample, &host);
+    json_decref(values);
+    return good;
+}
+
+static void release(struct sample *sample)
+{
+    parameters_free(table, COUNT, sample);
+    buffer_free(&reports);
+}
+
+Test(parameter, defaults)
+{
+    struct sample sample;
+    cr_assert(decode(NULL, &sample));
+    cr_expect(sample.flag);
+    cr_expect_eq(sample.number, 7);
+    cr_expect_null(sample.text);
+    cr_expect_eq(sample.choice, 1);
+    cr_expect_str_eq(sample.code, "M_FORBIDDEN");
+    cr_assert_eq(sample.list.count, 2u);
+    cr_expect_str_eq(sample.list.items[1], "name");
+    cr_expect_eq(sample.lines.count, 0u);
+    release(&sample);
+}
+
+Test(parameter, values)
+{
+    struct sample sample;
+    file_content = "# comment\n\n  first  \r\nsecond # not a comment\nlast";
+    file_length = strlen(file_content);
+    cr_assert(decode("{\"flag\":false,\"number\":9,\"text\":\"t\",\"choice\":\"one\",\"code\":\"M_LIMIT_EXCEEDED\","
+                     "\"list\":\"single\",\"lines\":\"there.txt\"}",
+                     &sample));
+    cr_expect_not(sample.flag);
+    cr_expect_eq(sample.number, 9);
+    cr_expect_str_eq(sample.text, "t");
+    cr_expect_eq(sample.choice, 0);
+    cr_assert_eq(sample.list.count, 1u);
+    cr_assert_eq(sample.lines.count, 3u);
+    cr_expect_str_eq(sample.lines.items[0], "first");
+    cr_expect_str_eq(sample.lines.items[1], "second # not a comment");
+    cr_expect_eq(sample.lines.lines[0], 3u);
+    cr_expect_eq(sample.lines.lines[2], 5u);
+    release(&sample);
+}
+
+Test(parameter, everything_that_is_wrong_is_reported)
+{
+    struct sample sample;
+    cr_expect_not(decode("{\"flag\":1,\"number\":10,\"text\":[],\"choice\":\"three\",\"code\":\"M_NOSUCH\","
+                         "\"list\":[\"a\",1,true],\"lines\":\"absent.txt\",\"txet\":1,\"zzzzzz\":1}",
+                         &sample));
+    cr_expect_str_eq(buffer_string(&reports),
+                     "flag: must be true or false\n"
+                     "number: must be a whole number from 1 to 9\n"
+                     "text: must be a text\n"
+                     "choice: must be one of one, two\n"
+                     "code: `M_NOSUCH` is none of Synapse's error codes (for example M_FORBIDDEN)\n"
+                     "list[1]: must be a text (in quotes, if YAML reads it as something else)\n"
+                     "list[2]: must be a text (in quotes, if YAML reads it as something else)\n"
+                     "lines: absent.txt: no such file\n"
+                     "txet: unknown parameter; did you mean `text`?\n"
+                     "zzzzzz: unknown parameter\n");
+    release(&sample);
+}
+
+Test(parameter, what_is_no_map_and_files_that_are_no_text)
+{
+    struct sample sample;
+    cr_expect_not(decode("[1]", &sample));
+    cr_expect_str_eq(buffer_string(&reports), ": must be a map of parameters\n");
+    release(&sample);
+    file_content = "good\nb\xff"
+                   "d\n";
+    file_length = strlen(file_content);
+    cr_expect_not(decode("{\"lines\":\"there.txt\"}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "lines: there.txt, line 2: not valid UTF-8 text\n");
+    release(&sample);
+}
+
+Test(parameter, nearest_word)
+{
+    const char *const words[] = {"patterns", "patterns_file", "syntax", "fields", NULL};
+    cr_expect_str_eq(nearest_word("paterns", words), "patterns");
+    cr_expect_str_eq(nearest_word("pattern_file", words), "patterns_file");
+    cr_expect_str_eq(nearest_word("snytax", words), "syntax");
+    cr_expect_str_eq(nearest_word("field", words), "fields");
+    cr_expect_null(nearest_word("colour", words));
+    cr_expect_null(nearest_word("x", words));
+}

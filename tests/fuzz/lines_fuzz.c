@@ -1,0 +1,47 @@
+/* Files of ids, words and domains as administrators give them: any bytes through the modules that read them. */
+#include <stdlib.h>
+
+#include "filters/chain.h"
+
+static struct slice file;
+
+static void on_report(void *context, const char *path, const char *message)
+{
+    (void)context, (void)path;
+    if (!*message)
+        abort();
+}
+
+static bool read_file(void *context, const char *name, struct buffer *content, struct buffer *error)
+{
+    (void)context, (void)name, (void)error;
+    buffer_append_slice(content, file);
+    return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const parameters[][2] = {
+        {"sender_list", "users_file"}, {"keywords", "patterns_file"}, {"link_domains", "domains_file"}};
+    static const struct module_host host = {.report = on_report, .read_file = read_file};
+    if (size < 1 || size > 256)
+        return 0;
+    const char *const *parameter = parameters[data[0] % 3];
+    file = slice_of((const char *)data + 1, size - 1);
+    json_t *config = json_pack("{s:s}", parameter[1], "list.txt");
+    struct chain *chain = chain_create();
+    if (chain_append(chain, module_find(parameter[0]), config, &host)) {
+        chain_seal(chain);
+        struct event_reader *reader = event_reader_create(chain_fields(chain));
+        struct event event = {0};
+        struct slice body = SLICE("{\"sender\":\"@a:b.example\",\"content\":{\"body\":\"see http://a.example/ now\"}}");
+        struct outcome outcome;
+        event_reader_read(reader, body, &event);
+        chain_judge(chain, &event, &outcome);
+        event_reader_destroy(reader);
+    }
+    chain_destroy(chain);
+    json_decref(config);
+    return 0;
+}

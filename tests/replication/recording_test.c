@@ -1,0 +1,220 @@
+/* Lines from files, plain and compressed, whole and damaged; and the messages in them. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "base/memory.h"
+#include "replication/recording.h"
+
+/* Writes a temporary file; the caller removes and frees its path. */
+static char *file_with(struct slice content)
+{
+    char *path = memory_copy_text("/tmp/weir-recording-XXXXXX", 26);
+    int descriptor = mkstemp(path);
+    cr_assert_geq(descriptor, 0);
+    cr_assert_eq(write(descriptor, content.data, content.length), (ssize_t)content.length);
+    close(descriptor);
+    return path;
+}
+
+static struct buffer compressed(struct slice content)
+{
+    struct buffer result = {0};
+    size_t bound = ZSTD_compressBound(content.length);
+    result.length = ZSTD_compress(buffer_reserve(&result, bound), bound, content.data, content.length, 3);
+    return result;
+}
+
+/* The lines of a file as text: each in brackets, then what ended it. */
+static char *lines_of(struct slice content)
+{
+    struct buffer error = {0}, log = {0};
+    char *path = file_with(content);
+    struct line_reader *reader = line_reader_open(path, &error);
+    cr_assert_not_null(reader);
+    enum line_status status;
+    struct slice line;
+    while ((status = line_reader_next(reader, &line, &error)) == LINE_OK || status == LINE_TOO_LONG) {
+        buffer_append_char(&log, '[');
+        buffer_append_slice(&log, line);
+        buffer_append_char(&log, ']');
+    }
+    buffer_append_format(&log, "%s%llu", status == LINE_END ? "end" : "failed",
+                         (unsigned long long)line_reader_number(reader));
+    cr_expect_eq(status == LINE_FAILED, error.length > 0);
+    cr_expect_eq(line_reader_next(reader, &line, &error), status, "the end stays the end");
+    line_reader_close(reader);
+    unlink(path);
+    free(path);
+    buffer_free(&error);
+    return log.data ? (buffer_string(&log), log.data) : NULL;
+}
+
+static const struct line_case {
+    const char *content;
+    const char *lines;
+} line_cases[] = {
+    {"", "end0"},
+    {"\n", "[]end1"},
+    {"a", "[a]end1"},
+    {"a\n", "[a]end1"},
+    {"a\nb", "[a][b]end2"},
+    {"a\r\nb\r\n", "[a][b]end2"},
+    {"a\rb\r", "[a\rb\r]end1"},
+    {"\n\n", "[][]end2"},
+    {"\x28\xb5\x2f", "[\x28\xb5\x2f]end1"},
+};
+
+Test(recording, lines)
+{
+    for (size_t index = 0; index < sizeof line_cases / sizeof *line_cases; index++) {
+        char *plain = lines_of(slice_from_string(line_cases[index].content));
+        cr_expect_str_eq(plain, line_cases[index].lines);
+        free(plain);
+        struct buffer packed = compressed(slice_from_string(line_cases[index].content));
+        char *unpacked = lines_of(buffer_slice(&packed));
+        cr_expect_str_eq(unpacked, line_cases[index].lines);
+        free(unpacked);
+        buffer_free(&packed);
+    }
+}
+
+Test(recording, several_frames)
+{
+    struct buffer first = compressed(SLICE("a\nb")), second = compressed(SLICE("c\n"));
+    buffer_append_slice(&first, buffer_slice(&second));
+    char *lines = lines_of(buffer_slice(&first));
+    cr_expect_str_eq(lines, "[a][bc]end2");
+    free(lines);
+    buffer_append_string(&first, "garbage");
+    lines = lines_of(buffer_slice(&first));
+    cr_expect_str_eq(lines, "[a][bc]failed2");
+    free(lines);
+    buffer_free(&first);
+    buffer_free(&second);
+}
+
+Test(recording, compressed_and_cut_short)
+{
+    struct buffer text = {0};
+    for (int index = 0; index < 20000; index++)
+        buffer_append_format(&text, "line %d\n", index * 7919 % 10007);
+    struct buffer packed = compressed(buffer_slice(&text));
+    char *lines = lines_of(slice_of(packed.data, packed.length - 5));
+    cr_expect_not_null(strstr(lines, "failed"));
+    cr_expect_null(strstr(lines, "]end"));
+    free(lines);
+    struct buffer content = {0}, error = {0};
+    char *path = file_with(slice_of(packed.data, packed.length / 2));
+    cr_expect_not(recording_load(path, 1 << 30, &content, &error));
+    cr_expect_gt(error.length, 0);
+    unlink(path);
+    free(path);
+    path = file_with(buffer_slice(&packed));
+    cr_expect(recording_load(path, 1 << 30, &content, &error));
+    cr_expect(slice_equal(buffer_slice(&content), buffer_slice(&text)));
+    buffer_free(&content);
+    cr_expect_not(recording_load(path, 1000, &content, &error));
+    unlink(path);
+    free(path);
+    buffer_free(&text);
+    buffer_free(&packed);
+    buffer_free(&content);
+    buffer_free(&error);
+}
+
+Test(recording, a_line_that_is_too_long_is_skipped)
+{
+    struct buffer text = {0}, error = {0};
+    size_t length = (size_t)RECORDING_LINE_MAXIMUM + 1;
+    memset(buffer_reserve(&text, length), 'x', length);
+    text.length = length;
+    buffer_append_string(&text, "\nshort\n");
+    struct buffer packed = compressed(buffer_slice(&text));
+    char *path = file_with(buffer_slice(&packed));
+    struct line_reader *reader = line_reader_open(path, &error);
+    struct slice line;
+    cr_expect_eq(line_reader_next(reader, &line, &error), LINE_TOO_LONG);
+    cr_expect_eq(line_reader_next(reader, &line, &error), LINE_OK);
+    cr_expect(slice_equal(line, SLICE("short")));
+    cr_expect_eq(line_reader_number(reader), 2);
+    cr_expect_eq(line_reader_next(reader, &line, &error), LINE_END);
+    uint64_t done, size;
+    line_reader_progress(reader, &done, &size);
+    cr_expect_eq(done, size);
+    cr_expect_eq(size, packed.length);
+    line_reader_close(reader);
+    unlink(path);
+    free(path);
+    buffer_free(&text);
+    buffer_free(&packed);
+}
+
+Test(recording, files_that_cannot_be_read)
+{
+    struct buffer error = {0};
+    cr_expect_null(line_reader_open("/nonexistent/file", &error));
+    cr_expect_not_null(strstr(buffer_string(&error), "/nonexistent/file"));
+    buffer_clear(&error);
+    struct line_reader *reader = line_reader_open("/tmp", &error);
+    struct slice line;
+    if (reader)
+        cr_expect_eq(line_reader_next(reader, &line, &error), LINE_FAILED);
+    cr_expect_gt(error.length, 0);
+    line_reader_close(reader);
+    buffer_free(&error);
+}
+
+static const struct message_case {
+    const char *line;
+    double time;
+    const char *channel; /* NULL if the line is refused */
+    const char *data;
+} message_cases[] = {
+    {"{\"t\": 1795424321.9834602, \"ch\": \"lab.test\", \"data\": \"REPLICATE \"}", 1795424321.9834602, "lab.test",
+     "REPLICATE "},
+    {"{\"t\":5,\"ch\":\"c\",\"data\":\"a \\\"b\\\" \\\\ \\/\\b\\f\\n\\r\\t \\u00e9\\ud83d\\ude00\"} ", 5, "c",
+     "a \"b\" \\ /\b\f\n\r\t \xc3\xa9\xf0\x9f\x98\x80"},
+    {"{\"data\":\"d\",\"t\":0.5,\"ch\":\"c\"}", 0.5, "c", "d"},
+    {"{\"ch\":\"c\",\"data\":\"d\"}", 0, "c", "d"},
+    {"{\"t\":1e3,\"ch\":\"c\",\"data\":\"d\"}", 1000, "c", "d"},
+    {"{\"t\":-1.5,\"ch\":\"c\",\"data\":\"d\"}", -1.5, "c", "d"},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"d\",\"more\":[1]}", 1, "c", "d"},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"d\",\"data\":\"e\"}", 1, "c", "e"},
+    {"{\"t\":null,\"ch\":\"c\",\"data\":\"\"}", 0, "c", ""},
+    {"", 0, NULL, NULL},
+    {"{}", 0, NULL, NULL},
+    {"[1,2]", 0, NULL, NULL},
+    {"{\"t\":1,\"mark\":\"x\"}", 0, NULL, NULL},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":5}", 0, NULL, NULL},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"d\"", 0, NULL, NULL},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"d", 0, NULL, NULL},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"d\\", 0, NULL, NULL},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"\\ud800\"}", 0, NULL, NULL},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"a\tb\"}", 0, NULL, NULL},
+    {"{\"t\":01,\"ch\":\"c\",\"data\":\"d\"}", 0, NULL, NULL},
+    {"{\"t\":1.,\"ch\":\"c\",\"data\":\"d\"}", 0, NULL, NULL},
+    {"{\"t\":1,\"ch\":\"c\",\"data\":\"d\"}}", 0, NULL, NULL},
+};
+
+Test(recording, messages)
+{
+    struct recording_reader *reader = recording_reader_create();
+    for (size_t index = 0; index < sizeof message_cases / sizeof *message_cases; index++) {
+        const struct message_case *wanted = &message_cases[index];
+        struct recording_message message;
+        const char *problem = NULL;
+        bool good = recording_read(reader, slice_from_string(wanted->line), &message, &problem);
+        cr_expect_eq(good, wanted->channel != NULL, "%s", wanted->line);
+        if (good && wanted->channel) {
+            cr_expect_eq(message.time, wanted->time, "%s: %.9f", wanted->line, message.time);
+            cr_expect(slice_equal(message.channel, slice_from_string(wanted->channel)), "%s", wanted->line);
+            cr_expect(slice_equal(message.data, slice_from_string(wanted->data)), "%s", wanted->line);
+        } else {
+            cr_expect_not_null(problem);
+        }
+    }
+    recording_reader_destroy(reader);
+}
