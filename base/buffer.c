@@ -107,7 +107,7 @@ void buffer_append_json_string(struct buffer *buffer, struct slice text)
     const unsigned char *end = cursor + text.length;
     const unsigned char *plain = cursor;
     while (cursor < end) {
-        if (*cursor >= 32 && *cursor < 128 && *cursor != '"' && *cursor != '\\') {
+        if (*cursor >= 32 && *cursor < 127 && *cursor != '"' && *cursor != '\\') {
             cursor++;
             continue;
         }

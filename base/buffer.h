@@ -39,9 +39,9 @@ void buffer_append_char(struct buffer *buffer, char byte);
 void buffer_append_integer(struct buffer *buffer, int64_t value);
 void buffer_append_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A JSON string with its quotes, or `null` for an absent slice, escaped as Synapse writes its rows: control characters
- * and everything above U+007F as \uXXXX (surrogate pairs above U+FFFF), `/` and U+007F as they are
- * (replication.md 2.1, item 9). Bytes that are not UTF-8 become U+FFFD. */
+/* A JSON string with its quotes, or `null` for an absent slice, escaped as Synapse (Python's json) writes its rows:
+ * control characters, U+007F and everything above it as \uXXXX (surrogate pairs above U+FFFF), `/` as it is. Bytes that
+ * are not UTF-8 become U+FFFD. */
 void buffer_append_json_string(struct buffer *buffer, struct slice text);
 
 /* Ends the content with a NUL that `length` does not count, for C interfaces. */

@@ -47,7 +47,7 @@ processes+=($!)
 until_true 10 redis ping || die "redis-server did not start: $(tail -n 2 "$folder/redis.log")"
 
 cp "$sample"/* "$folder/"
-sed -i -e "s|^redis:.*|redis: {path: $socket}|" -e 's|^http:.*|http: {listen: "127.0.0.1:0"}|' "$folder/weir.yaml"
+sed -i -e "s|^  host: 127.0.0.1$|  path: $socket|" -e 's|^  listen: .*|  listen: 127.0.0.1:0|' "$folder/weir.yaml"
 "$program" check -c "$folder/weir.yaml" >"$folder/check.txt" || die "the sample configuration is wrong"
 "$program" run -c "$folder/weir.yaml" 2>"$folder/weir.log" &
 engine=$!

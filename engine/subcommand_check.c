@@ -46,13 +46,6 @@ static bool parse_purpose(const char *name, enum configuration_purpose *purpose)
     return false;
 }
 
-/* The table writes a rule's name with underscores. */
-static void append_rule(struct buffer *output, const char *rule)
-{
-    for (; *rule; rule++)
-        buffer_append_char(output, *rule == '_' ? ' ' : *rule);
-}
-
 static void append_callback(struct buffer *output, const struct chain *chain, enum callback callback)
 {
     static const char *const families[] = {
@@ -69,9 +62,8 @@ static void append_callback(struct buffer *output, const struct chain *chain, en
     if (count == 0) {
         buffer_append_string(output, "  no module: every event passes\n");
     } else {
-        buffer_append_string(output, "  rule: ");
-        append_rule(output, definition->rule);
-        buffer_append_format(output, "\n  when a module fails: %s\n", definition->on_raise);
+        buffer_append_format(output, "  rule: %s\n  when a module fails: %s\n", definition->rule,
+                             definition->on_raise);
     }
     free(indices);
 }

@@ -51,6 +51,8 @@ static void print_summary(const struct player *player, enum player_outcome outco
 {
     struct player_summary summary;
     player_summarise(player, &summary);
+    if (outcome == PLAYER_FAILED && summary.messages == 0)
+        return;
     double rate = summary.seconds > 0 ? (double)summary.messages / summary.seconds : 0;
     fprintf(stderr, "%s %llu messages in %.3f s (%.0f messages/s)",
             outcome == PLAYER_FINISHED ? "played" : "stopped after", (unsigned long long)summary.messages,

@@ -31,8 +31,8 @@ struct callback_definition {
     const char *name;
     enum callback_family family;
     enum result_kind pass;
-    const char *rule;     /* the rule's name, for people */
-    const char *on_raise; /* likewise */
+    const char *rule;     /* how the modules' answers combine, in words */
+    const char *on_raise; /* what a module's failure means, in words */
 };
 
 extern const struct callback_definition callback_definitions[CALLBACK_COUNT];

@@ -255,9 +255,6 @@ static bool parse_user_sync(struct slice rest, struct command *command, const ch
 
 static inline const struct command_definition *find_definition(struct slice name)
 {
-    /* Most lines by far. */
-    if (slice_equal(name, SLICE("RDATA")))
-        return &definitions[COMMAND_RDATA];
     for (size_t index = 0; index < COMMAND_COUNT; index++)
         if (definitions[index].name_length == name.length &&
             memcmp(definitions[index].name, name.data, name.length) == 0)

@@ -156,24 +156,6 @@ static struct slice text_of(yyjson_val *value)
     return slice_of(yyjson_get_str(value), yyjson_get_len(value));
 }
 
-/* Python escapes U+007F too, which the common writer leaves as it is. */
-static void write_string(struct slice text, struct buffer *output)
-{
-    if (!memchr(text.data, 0x7f, text.length)) {
-        buffer_append_json_string(output, text);
-        return;
-    }
-    struct buffer plain = {0};
-    buffer_append_json_string(&plain, text);
-    for (size_t index = 0; index < plain.length; index++) {
-        if (plain.data[index] == 0x7f)
-            buffer_append_string(output, "\\u007f");
-        else
-            buffer_append_char(output, plain.data[index]);
-    }
-    buffer_free(&plain);
-}
-
 static bool write_object(yyjson_val *object, struct buffer *output, const char **problem)
 {
     size_t count = yyjson_obj_size(object);
@@ -194,7 +176,7 @@ static bool write_object(yyjson_val *object, struct buffer *output, const char *
             continue;
         if (index)
             buffer_append_char(output, ',');
-        write_string(text_of(key), output);
+        buffer_append_json_string(output, text_of(key));
         buffer_append_char(output, ':');
         written = json_write(values[index], output, problem);
     }
@@ -223,7 +205,7 @@ bool json_write(yyjson_val *value, struct buffer *output, const char **problem)
     case YYJSON_TYPE_OBJ:
         return write_object(value, output, problem);
     case YYJSON_TYPE_STR:
-        write_string(text_of(value), output);
+        buffer_append_json_string(output, text_of(value));
         return true;
     case YYJSON_TYPE_NUM:
     case YYJSON_TYPE_RAW:

@@ -47,7 +47,8 @@ struct recording_reader;
 
 struct recording_reader *recording_reader_create(void);
 void recording_reader_destroy(struct recording_reader *reader);
-/* False with a sentence in `*problem` if the line is no recorded message. */
+/* False with a sentence in `*problem` if the line is no recorded message. Whether the texts are UTF-8 is not checked:
+ * command_parse does so. */
 bool recording_read(struct recording_reader *reader, struct slice line, struct recording_message *message,
                     const char **problem);
 

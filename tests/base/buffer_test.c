@@ -17,7 +17,7 @@ Test(buffer, json_strings_are_those_of_synapse)
     expect_json(SLICE(""), "\"\"");
     expect_json(SLICE("plain / text"), "\"plain / text\"");
     expect_json(SLICE("a\"b\\c"), "\"a\\\"b\\\\c\"");
-    expect_json(SLICE("\b\t\n\f\r\x01\x1f\x7f"), "\"\\b\\t\\n\\f\\r\\u0001\\u001f\x7f\"");
+    expect_json(SLICE("\b\t\n\f\r\x01\x1f\x7f"), "\"\\b\\t\\n\\f\\r\\u0001\\u001f\\u007f\"");
     expect_json(SLICE("\0"), "\"\\u0000\"");
     expect_json(SLICE("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), "\"\\u00e9\\u20ac\\ud83d\\ude00\"");
     expect_json(SLICE("\xff\xc0\x80z"), "\"\\ufffd\\ufffd\\ufffdz\"");
