@@ -2,10 +2,11 @@
  * a client that stops talking is dropped after TIMEOUT. */
 #include "engine/http_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,7 +22,7 @@ struct http_server {
     const struct http_route *routes;
     void *context;
     struct buffer body;
-    char address[INET6_ADDRSTRLEN + 16];
+    char address[INET6_ADDRSTRLEN + 32];
 };
 
 static const struct {
@@ -114,17 +115,13 @@ static void describe(struct http_server *server, int socket)
 {
     struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
-    char text[INET6_ADDRSTRLEN] = "?";
-    getsockname(socket, (struct sockaddr *)&bound, &length);
-    if (bound.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)&bound;
-        inet_ntop(AF_INET6, &address->sin6_addr, text, sizeof text);
-        snprintf(server->address, sizeof server->address, "[%s]:%u", text, ntohs(address->sin6_port));
-    } else {
-        const struct sockaddr_in *address = (const struct sockaddr_in *)&bound;
-        inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
-        snprintf(server->address, sizeof server->address, "%s:%u", text, ntohs(address->sin_port));
-    }
+    char host[INET6_ADDRSTRLEN + 16];
+    char port[8];
+    if (getsockname(socket, (struct sockaddr *)&bound, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return;
+    snprintf(server->address, sizeof server->address, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 static struct evhttp_bound_socket *bind_to(struct evhttp *http, const char *host, uint16_t port)

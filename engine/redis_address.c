@@ -19,7 +19,7 @@ static int hexadecimal_digit(char byte)
 {
     if (byte >= '0' && byte <= '9')
         return byte - '0';
-    char lower = (char)(byte | 0x20);
+    int lower = byte | 0x20;
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 

@@ -82,7 +82,7 @@ static void want_reset(struct redis_link *link, const char *reason)
 
 static void set_timer(struct redis_link *link, uint32_t milliseconds)
 {
-    struct timeval delay = {milliseconds / 1000, milliseconds % 1000 * 1000};
+    struct timeval delay = {milliseconds / 1000, (suseconds_t)(milliseconds % 1000) * 1000};
     event_add(link->timer, &delay);
 }
 

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "engine/log.h"
 #include "engine/observer.h"
 
 static struct {

@@ -2,6 +2,7 @@
  * line chooses what happens to it; whatever comes, judged events and positions stay in order. */
 #include <stdlib.h>
 
+#include "engine/log.h"
 #include "engine/observer.h"
 
 static uint64_t tickets[4096];
