@@ -3,52 +3,17 @@
  * row read from it before is still there. */
 #include "engine/observer.h"
 
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json_pool.h"
 #include "base/memory.h"
 #include "engine/event_queue.h"
 #include "engine/log.h"
+#include "engine/observer_metrics.h"
 #include "replication/command.h"
 
 /* Bodies that wait may take this much before the lines are stopped. */
 #define QUEUE_BYTES_LIMIT (64u << 20)
-/* Modules that have a label of their own in the metrics; those behind share the last one. */
-#define MODULE_LABELS 256
-
-/* The counts that are metrics as well: one row each. */
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[] = {
-#define COUNT(member, name, kind, help)                                                                                \
-    {                                                                                                                  \
-        {name, kind, help, NULL}, offsetof(struct observer_counts, member)                                             \
-    }
-    COUNT(lines, "weir_replication_lines_total", METRIC_COUNTER, "Messages of the replication channel."),
-    COUNT(judged, "weir_events_judged_total", METRIC_COUNTER, "Events that the chain was asked about."),
-    COUNT(denied, "weir_events_denied_total", METRIC_COUNTER, "Events that did not pass the chain."),
-    COUNT(rejected, "weir_events_rejected_total", METRIC_COUNTER,
-          "Events that Synapse had rejected itself and that were not judged."),
-    COUNT(outliers, "weir_events_outliers_total", METRIC_COUNTER, "Outliers, which were not judged."),
-    COUNT(state_rows, "weir_event_state_rows_total", METRIC_COUNTER,
-          "Rows of the events stream that repeat what an ev row said."),
-    COUNT(duplicates, "weir_event_rows_duplicate_total", METRIC_COUNTER,
-          "Rows of the events stream at or below the position already reached."),
-    COUNT(bodies_missing, "weir_bodies_missing_total", METRIC_COUNTER,
-          "Events judged by their stream row alone because their body was not found."),
-    COUNT(bodies_unreadable, "weir_bodies_unreadable_total", METRIC_COUNTER,
-          "Events judged by their stream row alone because their body could not be read."),
-    COUNT(bad_lines, "weir_replication_bad_lines_total", METRIC_COUNTER, "Lines and rows that could not be read."),
-    COUNT(missed_ranges, "weir_positions_missed_ranges_total", METRIC_COUNTER,
-          "Ranges of the events stream that may hold events that were not judged."),
-    COUNT(waiting, "weir_events_waiting", METRIC_GAUGE, "Events that wait for their body now."),
-#undef COUNT
-};
-#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
-
 struct observer {
     struct observer_settings settings;
     struct observer_callbacks callbacks;
@@ -64,11 +29,7 @@ struct observer {
     uint64_t received_ns;
 
     struct observer_counts counts;
-    uint64_t *commands; /* by command_name, and one more for unknown ones */
-    uint64_t *rows;     /* by stream, and one more for unknown ones */
-    uint64_t *module_denials;
-    char module_labels[MODULE_LABELS][64];
-    uint64_t *count_metrics[COUNT_METRICS];
+    struct observer_metrics metrics;
 
     char **writers; /* interned names; queue entries point to them */
     size_t writer_count;
@@ -100,11 +61,6 @@ static void count_bad_line(struct observer *observer, struct log_gate *gate, con
                     LOG_INTEGER("suppressed", suppressed));
 }
 
-static uint32_t module_label_index(uint32_t module_index)
-{
-    return module_index < MODULE_LABELS ? module_index : MODULE_LABELS - 1;
-}
-
 static void publish_verdict(struct observer *observer, const struct event *event, struct slice writer, int64_t token,
                             uint64_t received_ns)
 {
@@ -113,7 +69,7 @@ static void publish_verdict(struct observer *observer, const struct event *event
     observer->counts.judged++;
     if (!outcome.passed) {
         observer->counts.denied++;
-        observer->module_denials[module_label_index(outcome.module_index)]++;
+        (*observer_metrics_denials(&observer->metrics, outcome.module_index))++;
     }
     struct verdict verdict = {.event = event,
                               .outcome = &outcome,
@@ -320,7 +276,7 @@ static void on_reset(void *context, enum stream stream, struct slice writer, int
 static enum stream known_stream(struct observer *observer, struct slice name)
 {
     enum stream stream = stream_find(name);
-    observer->rows[stream]++;
+    observer->metrics.rows[stream]++;
     uint64_t suppressed;
     if (stream == STREAM_UNKNOWN && log_gate_pass(&observer->stream_gate, &suppressed))
         log_warning("a stream that this version does not know was passed over",
@@ -389,14 +345,14 @@ void observer_line(struct observer *observer, struct slice line, uint64_t receiv
     observer->received_ns = received_ns;
     switch (command_parse(line, &command, &problem)) {
     case COMMAND_OK:
-        observer->commands[command.name]++;
+        observer->metrics.commands[command.name]++;
         if (handlers[command.name])
             handlers[command.name](observer, &command);
         break;
     case COMMAND_BLANK:
         break;
     case COMMAND_UNKNOWN:
-        observer->commands[COMMAND_COUNT]++;
+        observer->metrics.commands[COMMAND_COUNT]++;
         break;
     case COMMAND_INVALID:
         count_bad_line(observer, &observer->command_gate, "a line of the replication channel could not be read",
@@ -415,66 +371,6 @@ void observer_restore(struct observer *observer, enum stream stream, struct slic
     position_restore(observer->tracker, stream, writer, token);
 }
 
-static const char *command_label(const void *context, size_t index)
-{
-    (void)context;
-    return index < COMMAND_COUNT ? command_name_text((enum command_name)index) : "unknown";
-}
-
-static const char *stream_label(const void *context, size_t index)
-{
-    (void)context;
-    return index < STREAM_COUNT ? stream_definitions[index].name : "unknown";
-}
-
-static const char *module_label(const void *context, size_t index)
-{
-    const struct observer *observer = context;
-    return observer->module_labels[index][0] ? observer->module_labels[index] : NULL;
-}
-
-/* "keywords", and "keywords.2" for the second of that name. */
-static void label_modules(struct observer *observer)
-{
-    const struct chain *chain = observer->settings.chain;
-    memset(observer->module_labels, 0, sizeof observer->module_labels);
-    memset(observer->module_denials, 0, MODULE_LABELS * sizeof *observer->module_denials);
-    for (uint32_t index = 0; index < chain_module_count(chain) && index < MODULE_LABELS; index++) {
-        const char *name = chain_module(chain, index)->name;
-        unsigned same = 1;
-        for (uint32_t before = 0; before < index; before++)
-            same += strcmp(chain_module(chain, before)->name, name) == 0;
-        if (same == 1)
-            snprintf(observer->module_labels[index], sizeof *observer->module_labels, "%s", name);
-        else
-            snprintf(observer->module_labels[index], sizeof *observer->module_labels, "%s.%u", name, same);
-    }
-}
-
-static void collect(void *context)
-{
-    struct observer *observer = context;
-    struct observer_counts counts = observer_counts(observer);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        *observer->count_metrics[index] = *(uint64_t *)((char *)&counts + count_metrics[index].offset);
-}
-
-static void register_metrics(struct observer *observer, struct metrics *metrics)
-{
-    static const struct metric_definition commands = {"weir_replication_commands_total", METRIC_COUNTER,
-                                                      "Commands of the replication channel by name.", "command"};
-    static const struct metric_definition rows = {"weir_replication_rows_total", METRIC_COUNTER,
-                                                  "Rows of the replication channel by stream.", "stream"};
-    static const struct metric_definition denials = {"weir_module_denials_total", METRIC_COUNTER,
-                                                     "Events that did not pass, by the module that said so.", "module"};
-    observer->commands = metrics_register(metrics, &commands, COMMAND_COUNT + 1, command_label, NULL);
-    observer->rows = metrics_register(metrics, &rows, STREAM_COUNT + 1, stream_label, NULL);
-    observer->module_denials = metrics_register(metrics, &denials, MODULE_LABELS, module_label, observer);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        observer->count_metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
-    metrics_on_collect(metrics, collect, observer);
-}
-
 struct observer *observer_create(const struct observer_settings *settings, const struct observer_callbacks *callbacks,
                                  struct metrics *metrics)
 {
@@ -486,8 +382,8 @@ struct observer *observer_create(const struct observer_settings *settings, const
     struct position_callbacks position_callbacks = {
         .context = observer, .hand_on = on_rows, .fetch = on_fetch, .reset = on_reset};
     observer->tracker = position_tracker_create(&position_callbacks, settings->instance_name, 1ull << STREAM_events);
-    register_metrics(observer, metrics);
-    label_modules(observer);
+    observer_metrics_register(&observer->metrics, metrics, observer);
+    observer_metrics_use_chain(&observer->metrics, settings->chain);
     return observer;
 }
 
@@ -510,7 +406,7 @@ void observer_use_chain(struct observer *observer, const struct chain *chain)
     observer->settings.chain = chain;
     event_reader_destroy(observer->reader);
     observer->reader = event_reader_create(chain_fields(chain));
-    label_modules(observer);
+    observer_metrics_use_chain(&observer->metrics, chain);
 }
 
 struct observer_counts observer_counts(const struct observer *observer)
@@ -522,7 +418,7 @@ struct observer_counts observer_counts(const struct observer *observer)
 
 uint64_t observer_module_denials(const struct observer *observer, uint32_t index)
 {
-    return observer->module_denials[module_label_index(index)];
+    return *observer_metrics_denials(&observer->metrics, index);
 }
 
 const struct position_tracker *observer_positions(const struct observer *observer)

@@ -1,31 +1,20 @@
-/* Rows are formatted straight into the transaction that will carry them; the transaction is kept until Redis has
- * answered its EXEC, since it may have to be sent again. Buffers of answered transactions are reused. */
+/* A transaction is kept until Redis has answered its EXEC, since it may have to be sent again; answered ones are reused
+ * with their memory. */
 #include "engine/outbox.h"
 
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/transaction.h"
 #include "replication/command.h"
 
 /* More than this without an answer stops the lines. */
 #define BYTES_LIMIT (64u << 20)
 #define TRANSACTIONS_LIMIT 4096
-
-struct transaction {
-    struct transaction *next;
-    struct buffer commands; /* between MULTI and EXEC, formatted; once sealed with both */
-    uint32_t command_count; /* between MULTI and EXEC */
-    uint64_t token;         /* of our stream, after this transaction */
-    uint64_t *received_ns;  /* of each event that it is about */
-    size_t event_count;
-    size_t event_capacity;
-    uint64_t rows;
-};
 
 struct dirty_position {
     enum stream stream;
@@ -79,15 +68,11 @@ struct outbox {
     bool stopped;
     bool draining;
 
-    struct buffer row;
+    struct buffer line;
     struct outbox_counts counts;
     struct latency *latency;
     uint64_t *count_metrics[COUNT_METRICS];
 };
-
-#define COMMAND(output, ...)                                                                                           \
-    redis_append_command((output), (const struct slice[]){__VA_ARGS__},                                                \
-                         sizeof((const struct slice[]){__VA_ARGS__}) / sizeof(struct slice))
 
 static struct transaction *open_transaction(struct outbox *outbox)
 {
@@ -98,12 +83,7 @@ static struct transaction *open_transaction(struct outbox *outbox)
         outbox->spare = transaction->next;
     else
         transaction = memory_allocate_zeroed(1, sizeof *transaction);
-    transaction->next = NULL;
-    buffer_clear(&transaction->commands);
-    transaction->command_count = 0;
-    transaction->event_count = 0;
-    transaction->rows = 0;
-    COMMAND(&transaction->commands, SLICE("MULTI"));
+    transaction_begin(transaction);
     outbox->open = transaction;
     event_active(outbox->flush_event, EV_TIMEOUT, 0);
     return transaction;
@@ -112,41 +92,28 @@ static struct transaction *open_transaction(struct outbox *outbox)
 static void recycle(struct outbox *outbox, struct transaction *transaction)
 {
     if (transaction->commands.capacity > (1u << 20)) {
-        buffer_free(&transaction->commands);
-        free(transaction->received_ns);
-        free(transaction);
+        transaction->next = NULL;
+        transaction_free_all(transaction);
         return;
     }
     transaction->next = outbox->spare;
     outbox->spare = transaction;
 }
 
-static struct slice number_text(char *digits, size_t size, int64_t number)
-{
-    return slice_of(digits, (size_t)snprintf(digits, size, "%" PRId64, number));
-}
-
 static void append_row(struct outbox *outbox, struct transaction *transaction, const struct verdict *verdict)
 {
-    char digits[24];
-    char keep_digits[24];
-    struct slice token = number_text(digits, sizeof digits, (int64_t)outbox->token);
-    struct slice keep = number_text(keep_digits, sizeof keep_digits, outbox->settings.keep);
-    struct buffer *row = &outbox->row;
-    buffer_clear(row);
-    buffer_append_string(row, "RDATA verdicts ");
-    buffer_append_string(row, outbox->settings.instance_name);
-    buffer_append_char(row, ' ');
-    buffer_append_slice(row, token);
-    buffer_append_char(row, ' ');
-    size_t line_head = row->length;
-    verdict_append_row(verdict, row);
-    struct slice json = slice_of(row->data + line_head, row->length - line_head);
-    COMMAND(&transaction->commands, SLICE("XADD"), buffer_slice(&outbox->stream_key), SLICE("MAXLEN"), SLICE("~"), keep,
-            SLICE("*"), SLICE("token"), token, SLICE("row"), json);
-    COMMAND(&transaction->commands, SLICE("PUBLISH"), buffer_slice(&outbox->channel), buffer_slice(row));
-    transaction->command_count += 2;
-    transaction->rows++;
+    struct buffer *line = &outbox->line;
+    buffer_clear(line);
+    buffer_append_string(line, "RDATA verdicts ");
+    buffer_append_string(line, outbox->settings.instance_name);
+    buffer_append_char(line, ' ');
+    buffer_append_integer(line, (int64_t)outbox->token);
+    buffer_append_char(line, ' ');
+    size_t head = line->length;
+    verdict_append_row(verdict, line);
+    transaction_store_row(transaction, buffer_slice(&outbox->stream_key), outbox->settings.keep, outbox->token,
+                          slice_of(line->data + head, line->length - head));
+    transaction_publish(transaction, buffer_slice(&outbox->channel), buffer_slice(line));
     outbox->announced_token = outbox->token;
 }
 
@@ -154,12 +121,7 @@ void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
 {
     struct transaction *transaction = open_transaction(outbox);
     outbox->token++;
-    if (transaction->event_count == transaction->event_capacity) {
-        transaction->event_capacity = transaction->event_capacity ? transaction->event_capacity * 2 : 64;
-        transaction->received_ns =
-            memory_reallocate(transaction->received_ns, transaction->event_capacity * sizeof *transaction->received_ns);
-    }
-    transaction->received_ns[transaction->event_count++] = verdict->received_ns;
+    transaction_add_event(transaction, verdict->received_ns);
     if (!verdict->outcome->passed || outbox->settings.publish_all)
         append_row(outbox, transaction, verdict);
 }
@@ -192,12 +154,11 @@ static void append_position_line(struct buffer *line, const char *stream, const 
 /* Adds what belongs to the end of a transaction: our POSITION, the positions that moved, our token. */
 static void seal_transaction(struct outbox *outbox, struct transaction *transaction)
 {
-    char digits[24];
+    struct slice key = buffer_slice(&outbox->positions_key);
     if (outbox->token != outbox->announced_token) {
-        append_position_line(&outbox->row, "verdicts", outbox->settings.instance_name, outbox->announced_token,
+        append_position_line(&outbox->line, "verdicts", outbox->settings.instance_name, outbox->announced_token,
                              outbox->token);
-        COMMAND(&transaction->commands, SLICE("PUBLISH"), buffer_slice(&outbox->channel), buffer_slice(&outbox->row));
-        transaction->command_count++;
+        transaction_publish(transaction, buffer_slice(&outbox->channel), buffer_slice(&outbox->line));
         outbox->announced_token = outbox->token;
     }
     for (size_t index = 0; index < outbox->position_count; index++) {
@@ -205,23 +166,13 @@ static void seal_transaction(struct outbox *outbox, struct transaction *transact
         if (!position->dirty)
             continue;
         position->dirty = false;
-        buffer_clear(&outbox->row);
-        buffer_append_format(&outbox->row, "%s %s %s", outbox->settings.instance_name,
+        buffer_clear(&outbox->line);
+        buffer_append_format(&outbox->line, "%s %s %s", outbox->settings.instance_name,
                              stream_definitions[position->stream].name, position->writer);
-        COMMAND(&transaction->commands, SLICE("HSET"), buffer_slice(&outbox->positions_key), buffer_slice(&outbox->row),
-                number_text(digits, sizeof digits, position->token));
-        transaction->command_count++;
+        transaction_set_number(transaction, key, buffer_slice(&outbox->line), position->token);
     }
-    COMMAND(&transaction->commands, SLICE("HSET"), buffer_slice(&outbox->positions_key),
-            buffer_slice(&outbox->token_field), number_text(digits, sizeof digits, (int64_t)outbox->token));
-    transaction->command_count++;
-    COMMAND(&transaction->commands, SLICE("EXEC"));
-    transaction->token = outbox->token;
-}
-
-static uint32_t replies_of(const struct transaction *transaction)
-{
-    return transaction->command_count + 2;
+    transaction_set_number(transaction, key, buffer_slice(&outbox->token_field), (int64_t)outbox->token);
+    transaction_end(transaction, outbox->token);
 }
 
 static void update_flow(struct outbox *outbox)
@@ -257,7 +208,7 @@ static void on_flush(evutil_socket_t socket, short what, void *argument)
         seal_transaction(outbox, transaction);
         outbox->open = NULL;
         if (!outbox->sent)
-            outbox->replies_left = replies_of(transaction);
+            outbox->replies_left = transaction_replies(transaction);
         *outbox->sent_last = transaction;
         outbox->sent_last = &transaction->next;
         outbox->sent_count++;
@@ -284,7 +235,7 @@ static void drop_oldest(struct outbox *outbox)
         latency_record(outbox->latency, now - transaction->received_ns[index]);
     recycle(outbox, transaction);
     if (outbox->sent)
-        outbox->replies_left = replies_of(outbox->sent);
+        outbox->replies_left = transaction_replies(outbox->sent);
 }
 
 /* Whether the stored token proves that the transaction was carried out. One without events that ends at that very token
@@ -301,7 +252,7 @@ static void resend(struct outbox *outbox, uint64_t stored_token)
     while (outbox->sent && was_carried_out(outbox->sent, stored_token))
         drop_oldest(outbox);
     if (outbox->sent)
-        outbox->replies_left = replies_of(outbox->sent);
+        outbox->replies_left = transaction_replies(outbox->sent);
     uint64_t count = 0;
     for (struct transaction *transaction = outbox->sent; transaction; transaction = transaction->next) {
         redis_link_send(outbox->link, buffer_slice(&transaction->commands));
@@ -417,17 +368,15 @@ void outbox_publish(struct outbox *outbox, struct slice channel, struct slice me
 {
     if (!can_send(outbox))
         return;
-    struct transaction *transaction = open_transaction(outbox);
-    COMMAND(&transaction->commands, SLICE("PUBLISH"), channel, message);
-    transaction->command_count++;
+    transaction_publish(open_transaction(outbox), channel, message);
 }
 
 void outbox_announce(struct outbox *outbox)
 {
-    append_position_line(&outbox->row, "verdicts", outbox->settings.instance_name, outbox->token, outbox->token);
-    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->row));
-    append_position_line(&outbox->row, "presence_routes", outbox->settings.instance_name, 0, 0);
-    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->row));
+    append_position_line(&outbox->line, "verdicts", outbox->settings.instance_name, outbox->token, outbox->token);
+    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->line));
+    append_position_line(&outbox->line, "presence_routes", outbox->settings.instance_name, 0, 0);
+    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->line));
 }
 
 bool outbox_is_ready(const struct outbox *outbox)
@@ -499,31 +448,20 @@ struct outbox *outbox_create(struct event_base *base, const struct outbox_settin
     return outbox;
 }
 
-static void free_transactions(struct transaction *transaction)
-{
-    while (transaction) {
-        struct transaction *next = transaction->next;
-        buffer_free(&transaction->commands);
-        free(transaction->received_ns);
-        free(transaction);
-        transaction = next;
-    }
-}
-
 void outbox_destroy(struct outbox *outbox)
 {
     if (!outbox)
         return;
     redis_link_destroy(outbox->link);
     event_free(outbox->flush_event);
-    free_transactions(outbox->open);
-    free_transactions(outbox->sent);
-    free_transactions(outbox->spare);
+    transaction_free_all(outbox->open);
+    transaction_free_all(outbox->sent);
+    transaction_free_all(outbox->spare);
     for (size_t index = 0; index < outbox->position_count; index++)
         free(outbox->positions[index].writer);
     free(outbox->positions);
     struct buffer *buffers[] = {&outbox->channel, &outbox->stream_key, &outbox->positions_key, &outbox->token_field,
-                                &outbox->row};
+                                &outbox->line};
     for (size_t index = 0; index < sizeof buffers / sizeof *buffers; index++)
         buffer_free(buffers[index]);
     free(outbox);

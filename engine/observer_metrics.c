@@ -1,0 +1,106 @@
+/* The observer counts in plain integers; this file gives them their names in the metrics. */
+#include "engine/observer_metrics.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "replication/command.h"
+
+/* The counts that are metrics as well: one row each. */
+static const struct count_metric {
+    struct metric_definition definition;
+    size_t offset;
+} count_metrics[] = {
+#define COUNT(member, name, kind, help)                                                                                \
+    {                                                                                                                  \
+        {name, kind, help, NULL}, offsetof(struct observer_counts, member)                                             \
+    }
+    COUNT(lines, "weir_replication_lines_total", METRIC_COUNTER, "Messages of the replication channel."),
+    COUNT(judged, "weir_events_judged_total", METRIC_COUNTER, "Events that the chain was asked about."),
+    COUNT(denied, "weir_events_denied_total", METRIC_COUNTER, "Events that did not pass the chain."),
+    COUNT(rejected, "weir_events_rejected_total", METRIC_COUNTER,
+          "Events that Synapse had rejected itself and that were not judged."),
+    COUNT(outliers, "weir_events_outliers_total", METRIC_COUNTER, "Outliers, which were not judged."),
+    COUNT(state_rows, "weir_event_state_rows_total", METRIC_COUNTER,
+          "Rows of the events stream that repeat what an ev row said."),
+    COUNT(duplicates, "weir_event_rows_duplicate_total", METRIC_COUNTER,
+          "Rows of the events stream at or below the position already reached."),
+    COUNT(bodies_missing, "weir_bodies_missing_total", METRIC_COUNTER,
+          "Events judged by their stream row alone because their body was not found."),
+    COUNT(bodies_unreadable, "weir_bodies_unreadable_total", METRIC_COUNTER,
+          "Events judged by their stream row alone because their body could not be read."),
+    COUNT(bad_lines, "weir_replication_bad_lines_total", METRIC_COUNTER, "Lines and rows that could not be read."),
+    COUNT(missed_ranges, "weir_positions_missed_ranges_total", METRIC_COUNTER,
+          "Ranges of the events stream that may hold events that were not judged."),
+    COUNT(waiting, "weir_events_waiting", METRIC_GAUGE, "Events that wait for their body now."),
+#undef COUNT
+};
+#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
+_Static_assert(COUNT_METRICS <= OBSERVER_COUNT_METRICS, "raise OBSERVER_COUNT_METRICS");
+
+static const char *command_label(const void *context, size_t index)
+{
+    (void)context;
+    return index < COMMAND_COUNT ? command_name_text((enum command_name)index) : "unknown";
+}
+
+static const char *stream_label(const void *context, size_t index)
+{
+    (void)context;
+    return index < STREAM_COUNT ? stream_definitions[index].name : "unknown";
+}
+
+static const char *module_label(const void *context, size_t index)
+{
+    const struct observer_metrics *metrics = context;
+    return metrics->module_labels[index][0] ? metrics->module_labels[index] : NULL;
+}
+
+/* "keywords", and "keywords.2" for the second of that name. */
+void observer_metrics_use_chain(struct observer_metrics *metrics, const struct chain *chain)
+{
+    memset(metrics->module_labels, 0, sizeof metrics->module_labels);
+    memset(metrics->module_denials, 0, OBSERVER_MODULE_LABELS * sizeof *metrics->module_denials);
+    for (uint32_t index = 0; index < chain_module_count(chain) && index < OBSERVER_MODULE_LABELS; index++) {
+        const char *name = chain_module(chain, index)->name;
+        unsigned same = 1;
+        for (uint32_t before = 0; before < index; before++)
+            same += strcmp(chain_module(chain, before)->name, name) == 0;
+        if (same == 1)
+            snprintf(metrics->module_labels[index], sizeof *metrics->module_labels, "%s", name);
+        else
+            snprintf(metrics->module_labels[index], sizeof *metrics->module_labels, "%s.%u", name, same);
+    }
+}
+
+static void collect(void *context)
+{
+    struct observer_metrics *metrics = context;
+    struct observer_counts counts = observer_counts(metrics->observer);
+    for (size_t index = 0; index < COUNT_METRICS; index++)
+        *metrics->counts[index] = *(uint64_t *)((char *)&counts + count_metrics[index].offset);
+}
+
+void observer_metrics_register(struct observer_metrics *metrics, struct metrics *registry,
+                               const struct observer *observer)
+{
+    metrics->observer = observer;
+    static const struct metric_definition commands = {"weir_replication_commands_total", METRIC_COUNTER,
+                                                      "Commands of the replication channel by name.", "command"};
+    static const struct metric_definition rows = {"weir_replication_rows_total", METRIC_COUNTER,
+                                                  "Rows of the replication channel by stream.", "stream"};
+    static const struct metric_definition denials = {"weir_module_denials_total", METRIC_COUNTER,
+                                                     "Events that did not pass, by the module that said so.", "module"};
+    metrics->commands = metrics_register(registry, &commands, COMMAND_COUNT + 1, command_label, NULL);
+    metrics->rows = metrics_register(registry, &rows, STREAM_COUNT + 1, stream_label, NULL);
+    metrics->module_denials = metrics_register(registry, &denials, OBSERVER_MODULE_LABELS, module_label, metrics);
+    for (size_t index = 0; index < COUNT_METRICS; index++)
+        metrics->counts[index] = metrics_register(registry, &count_metrics[index].definition, 1, NULL, NULL);
+    metrics_on_collect(registry, collect, metrics);
+}
+
+uint64_t *observer_metrics_denials(const struct observer_metrics *metrics, uint32_t module_index)
+{
+    uint32_t last = OBSERVER_MODULE_LABELS - 1;
+    return &metrics->module_denials[module_index < last ? module_index : last];
+}

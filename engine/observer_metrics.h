@@ -1,0 +1,29 @@
+/* The metric families of an observer. */
+#ifndef WEIR_ENGINE_OBSERVER_METRICS_H
+#define WEIR_ENGINE_OBSERVER_METRICS_H
+
+#include "engine/metrics.h"
+#include "engine/observer.h"
+
+/* Modules that have a label of their own; those behind share the last one. */
+#define OBSERVER_MODULE_LABELS 256
+#define OBSERVER_COUNT_METRICS 16
+
+struct observer_metrics {
+    const struct observer *observer;
+    uint64_t *commands; /* by command_name, and one more for unknown ones */
+    uint64_t *rows;     /* by stream, and one more for unknown ones */
+    uint64_t *module_denials;
+    uint64_t *counts[OBSERVER_COUNT_METRICS];
+    char module_labels[OBSERVER_MODULE_LABELS][64];
+};
+
+/* `metrics` must not move afterwards: the registry keeps it. */
+void observer_metrics_register(struct observer_metrics *metrics, struct metrics *registry,
+                               const struct observer *observer);
+/* Names the modules' labels after `chain` and sets their counts to 0. */
+void observer_metrics_use_chain(struct observer_metrics *metrics, const struct chain *chain);
+/* The count of denials of the module at that place of the chain. */
+uint64_t *observer_metrics_denials(const struct observer_metrics *metrics, uint32_t module_index);
+
+#endif

@@ -1,0 +1,85 @@
+/* Commands are appended in Redis's protocol as they arise; nothing is kept twice. */
+#include "engine/transaction.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "engine/redis_link.h"
+
+#define COMMAND(transaction, ...)                                                                                      \
+    redis_append_command(&(transaction)->commands, (const struct slice[]){__VA_ARGS__},                                \
+                         sizeof((const struct slice[]){__VA_ARGS__}) / sizeof(struct slice))
+
+void transaction_begin(struct transaction *transaction)
+{
+    transaction->next = NULL;
+    buffer_clear(&transaction->commands);
+    transaction->command_count = 0;
+    transaction->event_count = 0;
+    transaction->rows = 0;
+    COMMAND(transaction, SLICE("MULTI"));
+}
+
+void transaction_publish(struct transaction *transaction, struct slice channel, struct slice message)
+{
+    COMMAND(transaction, SLICE("PUBLISH"), channel, message);
+    transaction->command_count++;
+}
+
+static struct slice number_text(char *digits, size_t size, int64_t number)
+{
+    return slice_of(digits, (size_t)snprintf(digits, size, "%" PRId64, number));
+}
+
+void transaction_store_row(struct transaction *transaction, struct slice key, int64_t keep, uint64_t token,
+                           struct slice row)
+{
+    char keep_digits[24];
+    char token_digits[24];
+    COMMAND(transaction, SLICE("XADD"), key, SLICE("MAXLEN"), SLICE("~"),
+            number_text(keep_digits, sizeof keep_digits, keep), SLICE("*"), SLICE("token"),
+            number_text(token_digits, sizeof token_digits, (int64_t)token), SLICE("row"), row);
+    transaction->command_count++;
+    transaction->rows++;
+}
+
+void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number)
+{
+    char digits[24];
+    COMMAND(transaction, SLICE("HSET"), key, field, number_text(digits, sizeof digits, number));
+    transaction->command_count++;
+}
+
+void transaction_add_event(struct transaction *transaction, uint64_t received_ns)
+{
+    if (transaction->event_count == transaction->event_capacity) {
+        transaction->event_capacity = transaction->event_capacity ? transaction->event_capacity * 2 : 64;
+        transaction->received_ns =
+            memory_reallocate(transaction->received_ns, transaction->event_capacity * sizeof *transaction->received_ns);
+    }
+    transaction->received_ns[transaction->event_count++] = received_ns;
+}
+
+void transaction_end(struct transaction *transaction, uint64_t token)
+{
+    COMMAND(transaction, SLICE("EXEC"));
+    transaction->token = token;
+}
+
+uint32_t transaction_replies(const struct transaction *transaction)
+{
+    return transaction->command_count + 2;
+}
+
+void transaction_free_all(struct transaction *transaction)
+{
+    while (transaction) {
+        struct transaction *next = transaction->next;
+        buffer_free(&transaction->commands);
+        free(transaction->received_ns);
+        free(transaction);
+        transaction = next;
+    }
+}
