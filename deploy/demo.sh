@@ -58,7 +58,7 @@ address=$(sed -n 's/.*"message":"listens for HTTP".*"address":"\([^"]*\)".*/\1/p
 echo "weir: $(sed -n 's/.*"message":"started".*"modules":\([0-9]*\).*/\1/p' "$folder/weir.log") modules, metrics on http://$address/metrics"
 echo "weir: plays $(basename "$sample")/recording.jsonl.zst onto Redis at $speed times its pace; the first verdicts:"
 echo
-"$program" tail --redis "$socket" --server-name "$server_name" --count 12 &
+"$program" tail --redis "$socket" --server-name "$server_name" --count 15 &
 processes+=($!)
 until_true 10 sh -c "redis-cli -s '$socket' pubsub numsub $server_name/weir | grep -qx 2" || die "weir tail did not subscribe"
 "$program" play "$folder/recording.jsonl.zst" --redis "$socket" --speed "$speed" 2>"$folder/play.log" &

@@ -115,10 +115,14 @@ static void render_values(const struct family *family, struct buffer *output)
     const struct metric_definition *definition = &family->definition;
     append_header(output, definition, definition->kind == METRIC_COUNTER ? "counter" : "gauge");
     for (size_t index = 0; index < family->count; index++) {
+        bool labelled = definition->label && family->label_text;
+        const char *label = labelled ? family->label_text(family->context, index) : NULL;
+        if (labelled && !label)
+            continue;
         buffer_append_string(output, definition->name);
-        if (definition->label && family->label_text) {
+        if (labelled) {
             buffer_append_format(output, "{%s=\"", definition->label);
-            append_escaped(output, family->label_text(family->context, index), true);
+            append_escaped(output, label, true);
             buffer_append_string(output, "\"}");
         }
         buffer_append_format(output, " %llu\n", (unsigned long long)family->values[index]);

@@ -9,9 +9,9 @@ struct configuration *report_configuration_load(const char *subcommand, const ch
     struct buffer errors = {0};
     struct buffer warnings = {0};
     struct configuration *configuration = configuration_load(path, purpose, &errors, &warnings);
-    fwrite(warnings.data, 1, warnings.length, stderr);
+    fputs(buffer_string(&warnings), stderr);
     if (!configuration) {
-        fwrite(errors.data, 1, errors.length, stderr);
+        fputs(buffer_string(&errors), stderr);
         fprintf(stderr, "weir %s: the configuration is wrong; nothing was done\n", subcommand);
     }
     buffer_free(&errors);

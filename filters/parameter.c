@@ -217,6 +217,8 @@ static json_t *fallback_value(const struct parameter *parameter)
     if (parameter->type != PARAMETER_TEXT_LIST)
         return json_string(text);
     json_t *list = json_array();
+    if (strcmp(text, "[]") == 0)
+        return list;
     for (const char *word = text + strspn(text, " "); *word; word += strspn(word, " ")) {
         size_t length = strcspn(word, " ");
         json_array_append_new(list, json_stringn(word, length));

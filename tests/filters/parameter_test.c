@@ -15,6 +15,7 @@ struct sample {
     char *code;
     struct text_list list;
     struct text_list lines;
+    struct text_list none;
 };
 
 static const char *const choices[] = {"one", "two", NULL};
@@ -35,6 +36,7 @@ static const struct parameter table[] = {
     {.name = "code", .type = PARAMETER_CODE, .offset = offsetof(struct sample, code), .fallback = "M_FORBIDDEN"},
     {.name = "list", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct sample, list), .fallback = "body  name"},
     {.name = "lines", .type = PARAMETER_LINES_FILE, .offset = offsetof(struct sample, lines)},
+    {.name = "none", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct sample, none), .fallback = "[]"},
 };
 #define COUNT (sizeof table / sizeof *table)
 
@@ -89,6 +91,7 @@ Test(parameter, defaults)
     cr_assert_eq(sample.list.count, 2u);
     cr_expect_str_eq(sample.list.items[1], "name");
     cr_expect_eq(sample.lines.count, 0u);
+    cr_expect_eq(sample.none.count, 0u);
     release(&sample);
 }
 

@@ -1,0 +1,193 @@
+/* Spam by where its links lead. Domains may be many, so a host is looked up in a hash table once for each of its
+ * labels: "a.b.example", "b.example", "example". */
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/string_table.h"
+#include "filters/links.h"
+#include "filters/module.h"
+#include "filters/pattern_list.h"
+#include "filters/watched_fields.h"
+
+/* The longest domain name in DNS, as text. */
+#define DOMAIN_MAXIMUM 253u
+
+struct configuration {
+    struct text_list domains;
+    struct text_list domains_file;
+    struct text_list fields;
+    char *code;
+};
+
+struct state {
+    const struct configuration *configuration;
+    struct slice code;
+    struct string_table *domains; /* lower-case, without dots around; value: place in domains, then in domains_file */
+    struct watched_fields watched;
+};
+
+static const struct parameter parameters[] = {
+    {.name = "domains",
+     .type = PARAMETER_TEXT_LIST,
+     .offset = offsetof(struct configuration, domains),
+     .fallback = "[]",
+     .text = "Domains; a link to one of them or to a name below it hits (case-insensitive)."},
+    {.name = "domains_file",
+     .type = PARAMETER_LINES_FILE,
+     .offset = offsetof(struct configuration, domains_file),
+     .text = "A file with more of them, one a line; `#` begins a comment."},
+    {.name = "fields",
+     .type = PARAMETER_TEXT_LIST,
+     .offset = offsetof(struct configuration, fields),
+     .fallback = "body formatted_body",
+     .text = "The keys of `content` to look for links in, where they hold a string."},
+    {.name = "code",
+     .type = PARAMETER_CODE,
+     .offset = offsetof(struct configuration, code),
+     .fallback = "M_FORBIDDEN",
+     .text = "The error code that the verdict carries."},
+};
+
+static void destroy(void *pointer)
+{
+    struct state *state = pointer;
+    string_table_destroy(state->domains);
+    watched_fields_free(&state->watched);
+    free(state);
+}
+
+static void lower_case(char *output, struct slice text)
+{
+    for (size_t index = 0; index < text.length; index++) {
+        char byte = text.data[index];
+        output[index] = byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
+    }
+}
+
+/* What is wrong with a domain without the dots around it; NULL if nothing is. */
+static const char *domain_fault(struct slice domain)
+{
+    if (domain.length == 0)
+        return "an empty domain would match no link";
+    if (domain.length > DOMAIN_MAXIMUM)
+        return "a domain has at most 253 bytes";
+    if (memchr(domain.data, '*', domain.length))
+        return "a domain has no `*`: names below it are always meant too";
+    if (!links_host_possible(domain))
+        return "not a domain: write the host alone, without scheme, port or path";
+    return NULL;
+}
+
+static bool add_domains(struct state *state, const struct module_host *host, const char *parameter,
+                        const struct text_list *list, size_t offset)
+{
+    bool good = true;
+    for (size_t item = 0; item < list->count; item++) {
+        struct slice domain = slice_from_string(list->items[item]);
+        if (domain.length && domain.data[0] == '.')
+            domain = slice_of(domain.data + 1, domain.length - 1);
+        if (domain.length && domain.data[domain.length - 1] == '.')
+            domain.length--;
+        const char *fault = domain_fault(domain);
+        if (fault) {
+            text_list_report(host, parameter, list, item, fault);
+            good = false;
+            continue;
+        }
+        char lower[DOMAIN_MAXIMUM];
+        lower_case(lower, domain);
+        string_table_add(state->domains, slice_of(lower, domain.length), (uint32_t)(offset + item));
+    }
+    return good;
+}
+
+static void *create(const struct module_setup *setup)
+{
+    const struct configuration *configuration = setup->configuration;
+    struct state *state = memory_allocate_zeroed(1, sizeof *state);
+    state->configuration = configuration;
+    state->code = slice_from_string(configuration->code);
+    state->domains = string_table_create();
+    bool good = watched_fields_create(&state->watched, &configuration->fields, "holds a link to a listed domain",
+                                      setup->fields, setup->host);
+    good &= add_domains(state, setup->host, "domains", &configuration->domains, 0);
+    good &= add_domains(state, setup->host, "domains_file", &configuration->domains_file, configuration->domains.count);
+    if (!good) {
+        destroy(state);
+        return NULL;
+    }
+    return state;
+}
+
+/* The place of the listed domain that `host` is or lies below, or STRING_TABLE_NONE. */
+static uint32_t find_domain(const struct string_table *domains, struct slice host)
+{
+    char lower[DOMAIN_MAXIMUM + 1]; /* the end of the host, where a listed domain and the dot before it have room */
+    bool whole = host.length <= DOMAIN_MAXIMUM;
+    if (host.length > sizeof lower)
+        host = slice_of(host.data + host.length - sizeof lower, sizeof lower);
+    lower_case(lower, host);
+    struct slice name = slice_of(lower, host.length);
+    while (name.length) {
+        uint32_t place = whole ? string_table_find(domains, name) : STRING_TABLE_NONE;
+        const char *dot = memchr(name.data, '.', name.length);
+        if (place != STRING_TABLE_NONE || !dot)
+            return place;
+        name = slice_of(dot + 1, name.length - (size_t)(dot + 1 - name.data));
+        whole = true;
+    }
+    return STRING_TABLE_NONE;
+}
+
+static uint32_t find_link(const struct string_table *domains, struct slice text)
+{
+    struct slice host;
+    size_t position = 0;
+    while (links_next(text, &position, &host)) {
+        uint32_t place = find_domain(domains, host);
+        if (place != STRING_TABLE_NONE)
+            return place;
+    }
+    return STRING_TABLE_NONE;
+}
+
+static struct slice listed_domain(const struct configuration *configuration, uint32_t place)
+{
+    const char *text = place < configuration->domains.count
+                           ? configuration->domains.items[place]
+                           : configuration->domains_file.items[place - configuration->domains.count];
+    return slice_from_string(text);
+}
+
+static void check_event_for_spam(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct state *state = pointer;
+    result->kind = RESULT_NOT_SPAM;
+    for (size_t index = 0; index < state->watched.count; index++) {
+        const struct watched_field *field = &state->watched.fields[index];
+        uint32_t place = find_link(state->domains, event_content_string(arguments->event, field->slot));
+        if (place == STRING_TABLE_NONE)
+            continue;
+        result->kind = RESULT_CODE;
+        result->text = state->code;
+        result->rule = listed_domain(state->configuration, place);
+        result->reason = field->reason;
+        return;
+    }
+}
+
+static const struct module_callback callbacks[] = {{CALLBACK_check_event_for_spam, check_event_for_spam}};
+
+extern const struct module_definition module_link_domains;
+const struct module_definition module_link_domains = {
+    .name = "link_domains",
+    .summary = "Denies events with links to listed domains.",
+    .parameters = parameters,
+    .parameter_count = sizeof parameters / sizeof *parameters,
+    .configuration_size = sizeof(struct configuration),
+    .needs_body = true,
+    .callbacks = callbacks,
+    .callback_count = sizeof callbacks / sizeof *callbacks,
+    .create = create,
+    .destroy = destroy,
+};

@@ -1,0 +1,91 @@
+/* A module alone in a chain, asked about events given as JSON. */
+#ifndef WEIR_TESTS_FILTERS_MODULE_FIXTURE_H
+#define WEIR_TESTS_FILTERS_MODULE_FIXTURE_H
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "filters/chain.h"
+
+struct module_fixture {
+    struct chain *chain;
+    struct event_reader *reader;
+    struct outcome outcome;
+    char reports[1024];       /* "path: message" a line */
+    const char *file_content; /* what every file of the configuration holds; NULL: none can be read */
+};
+
+static inline void fixture_report(void *context, const char *path, const char *message)
+{
+    struct module_fixture *fixture = context;
+    size_t used = strlen(fixture->reports);
+    snprintf(fixture->reports + used, sizeof fixture->reports - used, "%s: %s\n", path, message);
+}
+
+static inline bool fixture_read_file(void *context, const char *name, struct buffer *content, struct buffer *error)
+{
+    const struct module_fixture *fixture = context;
+    if (!fixture->file_content) {
+        buffer_append_format(error, "%s: no such file", name);
+        return false;
+    }
+    buffer_append_string(content, fixture->file_content);
+    return true;
+}
+
+/* Whether the module takes the configuration; if not, `reports` says why. */
+static inline bool fixture_open(struct module_fixture *fixture, const char *module, const char *configuration)
+{
+    struct module_host host = {fixture, fixture_report, fixture_read_file};
+    json_t *values = json_loads(configuration, 0, NULL);
+    cr_assert_not_null(values, "configuration of the test: %s", configuration);
+    fixture->chain = chain_create();
+    bool good = chain_append(fixture->chain, module_find(module), values, &host);
+    json_decref(values);
+    if (good) {
+        chain_seal(fixture->chain);
+        fixture->reader = event_reader_create(chain_fields(fixture->chain));
+    }
+    return good;
+}
+
+static inline void fixture_close(struct module_fixture *fixture)
+{
+    if (fixture->reader)
+        event_reader_destroy(fixture->reader);
+    chain_destroy(fixture->chain);
+    *fixture = (struct module_fixture){.file_content = fixture->file_content};
+}
+
+/* The rule that hit the event with this body, or NULL: no hit. */
+static inline const char *fixture_judge(struct module_fixture *fixture, const char *body)
+{
+    static char rule[512];
+    struct event event = {0};
+    cr_assert_eq(event_reader_read(fixture->reader, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
+    chain_judge(fixture->chain, &event, &fixture->outcome);
+    if (fixture->outcome.passed)
+        return NULL;
+    cr_assert_eq(fixture->outcome.result.kind, RESULT_CODE);
+    struct slice text = fixture->outcome.result.rule;
+    snprintf(rule, sizeof rule, "%.*s", (int)text.length, text.data);
+    return rule;
+}
+
+#define EXPECT_HIT(fixture, body, expected)                                                                            \
+    do {                                                                                                               \
+        const char *rule_ = fixture_judge(fixture, body);                                                              \
+        cr_expect(rule_ &&strcmp(rule_, expected) == 0, "%s: hit by %s instead of %s", body, rule_ ? rule_ : "none",   \
+                  expected);                                                                                           \
+    } while (0)
+
+#define EXPECT_PASS(fixture, body)                                                                                     \
+    do {                                                                                                               \
+        const char *rule_ = fixture_judge(fixture, body);                                                              \
+        cr_expect_null(rule_, "%s: hit by %s", body, rule_);                                                           \
+    } while (0)
+
+#define EXPECT_SLICE(slice, expected)                                                                                  \
+    cr_expect(slice_equal(slice, slice_from_string(expected)), "%.*s", (int)(slice).length, (slice).data)
+
+#endif
