@@ -20,7 +20,8 @@ struct observer {
     struct event_reader *reader;
     struct position_tracker *tracker;
     struct event_queue *queue;
-    struct json_pool row_pool;
+    struct json_pool row_pool;   /* of the current line's row */
+    struct json_pool batch_pool; /* of rows that were kept until their token came */
     bool stopped; /* flow(true) was said */
 
     /* The line that is being worked on, and its row if it was an event's. */
@@ -223,10 +224,11 @@ static void take_row(struct observer *observer, const struct event_row *row, con
         observer->callbacks.position(observer->callbacks.context, rows->stream, rows->writer, rows->token);
 }
 
-static bool read_row(struct observer *observer, struct slice json, struct event_row *row, const char **problem)
+/* The row's slices live until `pool` is used again. */
+static bool read_row(struct json_pool *pool, struct slice json, struct event_row *row, const char **problem)
 {
     struct command command = {.name = COMMAND_RDATA, .json = json};
-    yyjson_alc allocator = json_pool_allocator(&observer->row_pool, json.length, YYJSON_READ_BIGNUM_AS_RAW);
+    yyjson_alc allocator = json_pool_allocator(pool, json.length, YYJSON_READ_BIGNUM_AS_RAW);
     yyjson_doc *document = command_json(&command, &allocator, problem);
     return document && event_row_read(yyjson_doc_get_root(document), row, problem);
 }
@@ -243,7 +245,7 @@ static void on_rows(void *context, const struct position_rows *rows)
         if (rows->rows[index].data == observer->current_json.data)
             row = observer->current_row;
         else
-            read = read_row(observer, rows->rows[index], &row, &problem);
+            read = read_row(&observer->batch_pool, rows->rows[index], &row, &problem);
         bool ends_token = index + 1 == rows->count;
         if (read && row_counts(observer, &row))
             take_row(observer, &row, rows, ends_token);
@@ -292,7 +294,7 @@ static void take_rdata(struct observer *observer, const struct command *command)
         return;
     if (stream == STREAM_events) {
         const char *problem;
-        if (!read_row(observer, command->json, &observer->current_row, &problem)) {
+        if (!read_row(&observer->row_pool, command->json, &observer->current_row, &problem)) {
             count_bad_line(observer, &observer->row_gate, "a row of `events` could not be read and was dropped",
                            problem, "RDATA");
             return;
@@ -395,6 +397,7 @@ void observer_destroy(struct observer *observer)
     event_queue_destroy(observer->queue);
     event_reader_destroy(observer->reader);
     json_pool_free(&observer->row_pool);
+    json_pool_free(&observer->batch_pool);
     for (size_t index = 0; index < observer->writer_count; index++)
         free(observer->writers[index]);
     free(observer->writers);

@@ -69,14 +69,14 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
 {
     struct chain_module module = {.definition = definition};
     module.configuration = memory_allocate_zeroed(1, definition->configuration_size);
-    bool good =
-        parameters_decode(definition->parameters, definition->parameter_count, config, module.configuration, host);
-    if (good) {
+    const struct parameter *table = definition->parameters;
+    bool names_known = parameters_check_names(table, definition->parameter_count, config, host);
+    if (parameters_decode(table, definition->parameter_count, config, module.configuration, host)) {
+        /* Also with unknown names: what create finds wrong should be said in the same run. */
         struct module_setup setup = {.host = host, .fields = chain->fields, .configuration = module.configuration};
         module.state = definition->create(&setup);
-        good = module.state != NULL;
     }
-    if (!good) {
+    if (!names_known || !module.state) {
         free_module(&module);
         return false;
     }

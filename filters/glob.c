@@ -31,7 +31,7 @@ void glob_append_literal(struct buffer *expression, struct slice literal)
         append_byte(expression, (unsigned char)literal.data[index]);
 }
 
-void glob_append_glob(struct buffer *expression, struct slice glob)
+void glob_append_glob(struct buffer *expression, struct slice glob, bool utf8)
 {
     size_t begin = 0;
     size_t end = glob.length;
@@ -45,7 +45,7 @@ void glob_append_glob(struct buffer *expression, struct slice glob)
     for (size_t index = begin; index < end; index++) {
         char byte = glob.data[index];
         if (byte == '?')
-            buffer_append_string(expression, ANY_CHARACTER);
+            buffer_append_string(expression, utf8 ? "." : ANY_CHARACTER);
         else if (byte != '*')
             append_byte(expression, (unsigned char)byte);
         else if (glob.data[index - 1] != '*')

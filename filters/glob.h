@@ -16,7 +16,8 @@ bool glob_has_wildcard(struct slice text);
 void glob_append_literal(struct buffer *expression, struct slice literal);
 
 /* Appends an expression that matches the whole text as `glob` does: `*` any run of characters, also none, `?` any one
- * character (code point), newlines included; everything else stands for itself, there is no escape. */
-void glob_append_glob(struct buffer *expression, struct slice glob);
+ * character (code point), newlines included; everything else stands for itself, there is no escape. With `utf8` it is
+ * one for UTF-8 mode after all: the way out for globs with so many `?` that their byte form would be too large. */
+void glob_append_glob(struct buffer *expression, struct slice glob, bool utf8);
 
 #endif

@@ -248,6 +248,24 @@ static void report_unknown(const struct parameter *table, size_t count, const ch
     free(names);
 }
 
+bool parameters_check_names(const struct parameter *table, size_t count, const json_t *values,
+                            const struct module_host *host)
+{
+    bool good = true;
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)values, name, value)
+    {
+        bool known = false;
+        for (size_t index = 0; index < count && !known; index++)
+            known = strcmp(table[index].name, name) == 0;
+        if (!known)
+            report_unknown(table, count, name, host);
+        good = good && known;
+    }
+    return good;
+}
+
 bool parameters_decode(const struct parameter *table, size_t count, const json_t *values, void *configuration,
                        const struct module_host *host)
 {
@@ -266,17 +284,6 @@ bool parameters_decode(const struct parameter *table, size_t count, const json_t
     if (values && !json_is_object(values)) {
         module_host_report(host, "", "must be a map of parameters");
         return false;
-    }
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)values, name, value)
-    {
-        bool known = false;
-        for (size_t index = 0; index < count && !known; index++)
-            known = strcmp(table[index].name, name) == 0;
-        if (!known)
-            report_unknown(table, count, name, host);
-        good = good && known;
     }
     return good;
 }

@@ -53,9 +53,14 @@ struct module_host {
 void module_host_report(const struct module_host *host, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Fills `configuration` (zeroed, as large as the table's offsets need) from `values` (an object; NULL = all defaults).
- * Reports unknown names with the nearest known one, wrong types and values out of range; false if there was any. What
- * was decoded must be freed with parameters_free in both cases. */
+/* Reports every name in `values` (an object or NULL) that the table does not know, with the nearest one it does; false
+ * if there was any. */
+bool parameters_check_names(const struct parameter *table, size_t count, const json_t *values,
+                            const struct module_host *host);
+
+/* Fills `configuration` (zeroed, as large as the table's offsets need) from `values` (an object; NULL = all defaults),
+ * passing over unknown names. Reports wrong types and values out of range; false if there was any. What was decoded
+ * must be freed with parameters_free in both cases. */
 bool parameters_decode(const struct parameter *table, size_t count, const json_t *values, void *configuration,
                        const struct module_host *host);
 void parameters_free(const struct parameter *table, size_t count, void *configuration);

@@ -8,7 +8,7 @@
  * report too much but never too little, confirmed by PCRE2; PCRE2 alone. What PCRE2 would refuse is an error even where
  * vectorscan would take it, so that a configuration means one thing on every machine.
  *
- * Known difference: vectorscan's tables are those of Unicode 8. A regular expression on its own route does not know
+ * Known difference: vectorscan's tables are those of Unicode 7. A regular expression on its own route does not know
  * letters and cases that came later (`\w` on Tangut, caseless Georgian); literals and globs do. Where the two libraries
  * differ for other reasons (script names, POSIX classes, caseless \p{Lu}), differs() sends the pattern to PCRE2. */
 #include "filters/pattern_set.h"
@@ -26,6 +26,9 @@ enum part { PART_EXACT, PART_FOLDED, PART_UNICODE, PART_COUNT };
 
 /* Room for folded text from the start: a Matrix event is no longer than that, so that scanning never grows it there. */
 #define FOLDED_TEXT_CAPACITY 65536u
+
+/* A glob with more `?` than this goes to PCRE2 alone: vectorscan's automaton of it would be huge. */
+#define GLOB_SINGLE_MAXIMUM 128u
 
 /* A pattern that PCRE2 has the last word on. */
 struct confirmed {
@@ -59,6 +62,7 @@ struct candidate {
     enum part part;
     enum route route;
     bool case_sensitive;
+    bool utf8;                       /* the expression is one for UTF-8 mode */
     struct confirm_pattern *confirm; /* may be NULL while the route is ROUTE_VECTORSCAN */
 };
 
@@ -129,6 +133,7 @@ static void prepare_regex(struct builder *builder, uint32_t index, const struct 
 {
     struct candidate *candidate = &builder->candidates[index];
     candidate->part = PART_UNICODE;
+    candidate->utf8 = true;
     candidate->expression = memory_copy_text(pattern->text.data, pattern->text.length);
     candidate->length = pattern->text.length;
     struct buffer error = {0};
@@ -146,6 +151,19 @@ static void prepare_regex(struct builder *builder, uint32_t index, const struct 
     buffer_free(&error);
 }
 
+static void append_glob(struct candidate *candidate, struct buffer *expression, struct slice glob)
+{
+    size_t single = 0;
+    for (size_t index = 0; index < glob.length; index++)
+        single += glob.data[index] == '?';
+    if (single > GLOB_SINGLE_MAXIMUM) {
+        candidate->route = ROUTE_ALONE;
+        candidate->utf8 = true;
+        buffer_append_string(expression, "(?s)");
+    }
+    glob_append_glob(expression, glob, candidate->utf8);
+}
+
 static void prepare_bytes(struct candidate *candidate, const struct pattern *pattern)
 {
     struct slice text = pattern->text;
@@ -158,7 +176,7 @@ static void prepare_bytes(struct candidate *candidate, const struct pattern *pat
     }
     struct buffer expression = {0};
     if (pattern->syntax == PATTERN_GLOB)
-        glob_append_glob(&expression, text);
+        append_glob(candidate, &expression, text);
     else
         glob_append_literal(&expression, text);
     candidate->length = expression.length;
@@ -246,8 +264,8 @@ static bool ensure_confirm(struct builder *builder, uint32_t index)
     struct candidate *candidate = &builder->candidates[index];
     struct buffer error = {0};
     if (!candidate->confirm)
-        candidate->confirm = confirm_pattern_create(slice_of(candidate->expression, candidate->length),
-                                                    candidate->part == PART_UNICODE, candidate->case_sensitive, &error);
+        candidate->confirm = confirm_pattern_create(slice_of(candidate->expression, candidate->length), candidate->utf8,
+                                                    candidate->case_sensitive, &error);
     if (candidate->confirm)
         confirm_pattern_optimise(candidate->confirm);
     else

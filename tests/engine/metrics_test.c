@@ -22,10 +22,10 @@ Test(metrics, prometheus_text)
     static const struct metric_definition events = {"weir_events_total", METRIC_COUNTER, "Events\njudged \\ all.",
                                                     NULL};
     static const struct metric_definition rows = {"weir_rows", METRIC_GAUGE, "Rows.", "stream"};
-    static const char *const names[] = {"events", "odd \"\\\n"};
+    static const char *const names[] = {"events", "odd \"\\\n", NULL};
     struct metrics *metrics = metrics_create();
     uint64_t *event_count = metrics_register(metrics, &events, 1, NULL, NULL);
-    uint64_t *row_count = metrics_register(metrics, &rows, 2, label_text, names);
+    uint64_t *row_count = metrics_register(metrics, &rows, 3, label_text, names);
     struct latency *latency = metrics_register_latency(metrics, "weir_wait_seconds", "Waiting.");
     metrics_on_collect(metrics, collect, event_count);
     *event_count = UINT64_MAX - 1;
@@ -37,7 +37,7 @@ Test(metrics, prometheus_text)
     cr_expect(holds(&text, "# HELP weir_events_total Events\\njudged \\\\ all.\n# TYPE weir_events_total counter\n"
                            "weir_events_total 18446744073709551615\n# HELP weir_rows"));
     cr_expect(holds(&text, "# TYPE weir_rows gauge\nweir_rows{stream=\"events\"} 7\n"
-                           "weir_rows{stream=\"odd \\\"\\\\\\n\"} 0\n"));
+                           "weir_rows{stream=\"odd \\\"\\\\\\n\"} 0\n# HELP weir_wait"));
     cr_expect(holds(&text, "# TYPE weir_wait_seconds histogram\nweir_wait_seconds_bucket{le=\"0.000001\"} 0\n"
                            "weir_wait_seconds_bucket{le=\"0.0000025\"} 1\n"));
     cr_expect(holds(&text, "_bucket{le=\"1\"} 1\nweir_wait_seconds_bucket{le=\"2.5\"} 2\n"));

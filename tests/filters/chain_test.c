@@ -195,7 +195,7 @@ Test(chain, a_bad_configuration_is_reported_and_not_appended)
     json_t *config = json_pack("{s:s, s:i}", "anwser", "code", "answer", 5);
     cr_expect_not(chain_append(chain, &spam_module, config, &host));
     cr_expect_eq(chain_module_count(chain), 0u);
-    cr_expect_str_eq(reports, "answer: must be a text\nanwser: unknown parameter; did you mean `answer`?\n");
+    cr_expect_str_eq(reports, "anwser: unknown parameter; did you mean `answer`?\nanswer: must be a text\n");
     json_decref(config);
     chain_destroy(chain);
 }

@@ -69,6 +69,7 @@ static bool decode(const char *json, struct sample *sample)
     buffer_clear(&reports);
     json_t *values = json ? json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     bool good = parameters_decode(table, COUNT, values, sample, &host);
+    good = parameters_check_names(table, COUNT, values, &host) && good;
     json_decref(values);
     return good;
 }

@@ -265,22 +265,25 @@ Test(pattern_set, regular_expressions_agree_with_pcre2)
     }
 }
 
-/* The lowest index of all patterns at once is that of the first that hits alone. */
+/* Windows over the expressions, since vectorscan takes seconds for a set with all of those that use `\w`. */
 Test(pattern_set, lowest_index_wins)
 {
-    enum { COUNT = sizeof expressions / sizeof *expressions };
+    enum { ALL = sizeof expressions / sizeof *expressions, COUNT = 12 };
     struct pattern patterns[COUNT];
-    for (uint32_t rotation = 0; rotation < COUNT; rotation += 7) {
+    for (size_t begin = 0; begin + COUNT <= ALL; begin += 3 * COUNT) {
+        /* Backwards, so that the anchors and empty expressions, which match nearly everything, come last. */
         for (uint32_t index = 0; index < COUNT; index++)
-            patterns[index] = (struct pattern){slice_from_string(expressions[(index + rotation) % COUNT]),
-                                               PATTERN_REGEX, (index + rotation) % 3 == 0};
+            patterns[index] = (struct pattern){slice_from_string(expressions[begin + COUNT - 1 - index]), PATTERN_REGEX,
+                                               index % 3 == 0};
         struct pattern_set *set = pattern_set_compile(patterns, COUNT, remember, NULL);
         cr_assert_not_null(set, "%s", last_error);
         for (size_t text = 0; text < sizeof texts / sizeof *texts; text++) {
             uint32_t expected = 0;
-            while (!reference(patterns[expected].text.data, patterns[expected].case_sensitive, texts[text]))
+            while (expected < COUNT &&
+                   !reference(patterns[expected].text.data, patterns[expected].case_sensitive, texts[text]))
                 expected++;
-            cr_expect_eq(pattern_set_scan(set, texts[text]), expected, "text %zu", text);
+            cr_expect_eq(pattern_set_scan(set, texts[text]), expected < COUNT ? expected : PATTERN_NONE, "text %zu",
+                         text);
         }
         pattern_set_destroy(set);
     }

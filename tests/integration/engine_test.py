@@ -41,8 +41,8 @@ class Engine(harness.Server):
         self.publish("RDATA nosuchstream w 1 []", rdata(9, ev_row("$good2")))
         wait_until(lambda: self.judged_ids() == ["$good1", "$good2"], what="the good events' verdicts")
         self.assertGreaterEqual(self.metric(engine, "weir_replication_bad_lines_total"), 18)
-        self.assertEqual(self.metric(engine, "weir_bodies_unreadable_total"), 2)
-        self.assertEqual(self.metric(engine, "weir_bodies_missing_total"), 1)
+        self.assertEqual(self.metric(engine, "weir_bodies_missing_total"), 3, "lines that hold no event are no bodies")
+        self.assertEqual(self.logged(engine, "event bodies come from a file")[0]["bad_lines"], 3)
         self.assertEqual(self.metric(engine, "weir_replication_rows_total", 'stream="unknown"'), 1)
         self.assertGreaterEqual(self.metric(engine, "weir_replication_commands_total", 'command="unknown"'), 2)
         self.assertTrue(self.logged(engine, "a row of `events` could not be read and was dropped"))
@@ -81,8 +81,7 @@ class Engine(harness.Server):
 
     def test_access_tokens_are_never_logged_stored_or_republished(self):
         secret = "syt_c2VjcmV0_token"
-        subscriber = self.redis.pubsub(ignore_subscribe_messages=True)
-        subscriber.subscribe(f"{SERVER_NAME}/weir")
+        subscriber = self.subscribe()
         self.write("bodies.jsonl", body_line("$1", body="spam"))
         engine = self.start_engine(self.configuration("bodies: {file: bodies.jsonl}\nlog: {level: debug}",
                                                       modules=KEYWORD))
@@ -95,10 +94,7 @@ class Engine(harness.Server):
         wait_until(lambda: len(self.durable()) == 1)
         metrics = self.http(engine, "/metrics")[1]
         self.stop_engine(engine)
-        published = []
-        while (message := subscriber.get_message(timeout=0.3)) is not None:
-            published.append(message["data"].decode())
-        subscriber.close()
+        published = self.heard(subscriber)
         self.assertTrue(published)
         stored = json.dumps([self.redis.xrange(f"{SERVER_NAME}/weir/verdicts").__repr__(),
                              self.redis.hgetall(f"{SERVER_NAME}/weir/positions").__repr__()])
@@ -158,14 +154,11 @@ class Engine(harness.Server):
         self.stop_engine(engine)
 
     def test_replicate_is_asked_for_after_the_subscription_and_repeated(self):
-        listener = self.redis.pubsub(ignore_subscribe_messages=True)
-        listener.subscribe(SERVER_NAME)
-        listener.get_message(timeout=1)
+        listener = self.subscribe(SERVER_NAME)
         engine = self.start_with_bodies(body_line("$1", body="spam"))
         heard = []
-        wait_until(lambda: heard.append(listener.get_message(timeout=1)) or len([h for h in heard if h]) >= 2)
-        self.assertEqual({line["data"] for line in heard if line}, {b"REPLICATE "})
-        listener.close()
+        wait_until(lambda: heard.append(listener.get_message(timeout=1)) or len(list(filter(None, heard))) == 2)
+        self.assertEqual({message["data"] for message in heard if message}, {b"REPLICATE "})
         self.stop_engine(engine)
 
     def test_a_second_engine_cannot_take_the_port(self):
@@ -204,7 +197,7 @@ class CommandLine(harness.Server):
                                            "modules:\n  - module: keyword\n  - module: keywords\n"
                                            "    config: {patterns: ['('], syntax: regex, filds: [body]}\n")
         errors = harness.run_weir("check", "-c", broken, check=False).stderr.decode()
-        for wanted in (r":1:1: .*server_name", r":2:9: .*port", r":4:13: .*keywords", r":6:26: .*", r":6:\d+: .*fields"):
+        for wanted in (r":1:1: .*server_name", r":2:9: .*port", r":4:13: .*keywords", r":6:\d+: .*parenthesis", r":6:\d+: .*fields"):
             self.assertRegex(errors, wanted)
 
     def test_every_subcommand_has_a_manual(self):

@@ -65,10 +65,12 @@ class Server(unittest.TestCase):
     """A folder, a Redis and helpers; subclasses are the tests."""
 
     redis_arguments = ()
+    port = 0  # a unix socket is enough for most
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-test."))
         self.processes = []
+        self.redis = None
         self.socket = self.folder / "redis.sock"
         self.start_redis()
 
@@ -80,6 +82,7 @@ class Server(unittest.TestCase):
             for pipe in (process.stdout, process.stderr):
                 if pipe:
                     pipe.close()
+        self.redis.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, arguments, **options):
@@ -89,17 +92,20 @@ class Server(unittest.TestCase):
 
     def start_redis(self):
         self.redis_process = self.start(
-            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no", "--dir",
-             self.folder, *self.redis_arguments], stdout=subprocess.DEVNULL)
+            ["redis-server", "--port", self.port, "--unixsocket", self.socket, "--save", "", "--appendonly", "no", "--dir",
+             self.folder, *self.redis_arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if self.redis:
+            self.redis.close()
         self.redis = redis.Redis(unix_socket_path=str(self.socket))
         wait_until(self.redis_answers, what="redis-server")
 
     def redis_answers(self):
         try:
             return self.redis.ping()
-        except redis.ResponseError:
+        except (redis.ResponseError, redis.AuthenticationError):
             return True
         except redis.RedisError:
+            self.redis.close()
             return False
 
     def write(self, name, text):
@@ -114,7 +120,8 @@ class Server(unittest.TestCase):
 
     def start_engine(self, configuration, ready=True):
         log = self.folder / f"engine-{len(self.processes)}.log"
-        engine = self.start([WEIR, "run", "-c", configuration], stderr=log.open("wb"))
+        with log.open("wb") as stderr:
+            engine = self.start([WEIR, "run", "-c", configuration], stderr=stderr)
         engine.log = log
         wait_until(lambda: self.logged(engine, "listens for HTTP") or engine.poll() is not None, what="the engine")
         if engine.poll() is not None:
@@ -166,6 +173,22 @@ class Server(unittest.TestCase):
     def publish(self, *lines, channel=SERVER_NAME):
         for line in lines:
             self.redis.publish(channel, line)
+
+    def subscribe(self, channel=f"{SERVER_NAME}/weir"):
+        """A subscription that is confirmed when this returns."""
+        subscriber = self.redis.pubsub()
+        self.addCleanup(subscriber.close)
+        subscriber.subscribe(channel)
+        wait_until(lambda: (subscriber.get_message(timeout=1) or {}).get("type") == "subscribe")
+        return subscriber
+
+    @staticmethod
+    def heard(subscriber, seconds=0.4):
+        """What a subscription has received, until nothing comes for a while."""
+        lines = []
+        while (message := subscriber.get_message(timeout=seconds)) is not None:
+            lines.append(message["data"].decode())
+        return lines
 
     def durable(self):
         """The rows of the durable stream: [(token, row text)]."""

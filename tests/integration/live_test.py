@@ -58,17 +58,12 @@ class Live(harness.Server):
         for name in RECORDINGS:
             with self.subTest(name):
                 self.redis.flushall()
-                published = []
-                subscriber = self.redis.pubsub(ignore_subscribe_messages=True)
-                subscriber.subscribe(f"{SERVER_NAME}/weir")
+                subscriber = self.subscribe()
                 engine, configuration, recording, bodies = self.judge_live(name)
                 rows = self.durable()
                 self.assertEqual([row for _, row in rows], self.replay(configuration, recording, bodies))
                 self.assertEqual([token for token, _ in rows], sorted({token for token, _ in rows}))
-                while (message := subscriber.get_message(timeout=0.3)) is not None:
-                    published.append(message["data"].decode())
-                subscriber.close()
-                self.check_published(published, rows, engine)
+                self.check_published(self.heard(subscriber), rows, engine)
                 self.stop_engine(engine)
 
     def check_published(self, published, rows, engine):
@@ -149,16 +144,10 @@ class Live(harness.Server):
     def test_a_consumer_is_told_the_position_when_it_asks(self):
         engine, *_ = self.judge_live("synapse-1.67-small")
         judged = int(self.metric(engine, "weir_events_judged_total"))
-        subscriber = self.redis.pubsub(ignore_subscribe_messages=True)
-        subscriber.subscribe(f"{SERVER_NAME}/weir")
-        subscriber.get_message(timeout=1)
+        subscriber = self.subscribe()
         self.publish("REPLICATE ", channel=f"{SERVER_NAME}/weir")
-        lines = []
-        wait_until(lambda: lines.append(subscriber.get_message(timeout=1)) or len([l for l in lines if l]) >= 3)
-        texts = [line["data"].decode() for line in lines if line]
-        self.assertIn(f"POSITION verdicts weir1 {judged} {judged}", texts)
-        self.assertIn("POSITION presence_routes weir1 0 0", texts)
-        subscriber.close()
+        self.assertEqual(self.heard(subscriber), ["REPLICATE ", f"POSITION verdicts weir1 {judged} {judged}",
+                                                  "POSITION presence_routes weir1 0 0"])
 
     def test_tail_prints_live_and_stored_rows(self):
         recording, bodies = paths("synapse-1.67-small")
@@ -187,7 +176,6 @@ class Connections(harness.Server):
 
     def start_redis(self):
         self.port = harness.free_port()
-        self.redis_arguments = (*self.redis_arguments, "--port", str(self.port))
         super().start_redis()
         self.redis = harness.redis.Redis(port=self.port, password="geheim", db=3)
 

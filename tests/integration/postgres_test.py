@@ -97,6 +97,17 @@ class Postgres(harness.Server):
         self.assertEqual(int(self.redis.hget(f"{SERVER_NAME}/weir/positions", "weir1 events persister1")), 7)
         self.stop_engine(engine)
 
+    def test_bodies_that_are_no_events(self):
+        self.sql("INSERT INTO event_json VALUES ('$1', '!r', '{}', '[1,2]', 4), ('$2', '!r', '{}', 'no json', 4), "
+                 "('$3', '!r', '{}', '{\"content\": 5}', 4)")
+        self.insert([("$4", self.event("spam"))])
+        engine = self.start_engine(self.configuration(self.bodies, modules=KEYWORD))
+        self.publish(*(rdata(number, ev_row(f"${number}")) for number in range(1, 5)))
+        wait_until(lambda: [json.loads(row)["event_id"] for _, row in self.durable()] == ["$4"])
+        self.assertEqual(self.metric(engine, "weir_bodies_unreadable_total"), 3)
+        self.assertTrue(self.logged(engine, "a body could not be read; the event was judged by its stream row alone"))
+        self.stop_engine(engine)
+
     def test_the_database_goes_away_and_comes_back(self):
         self.insert([(f"${number}", self.event("spam")) for number in range(10)])
         engine = self.start_engine(self.configuration(self.bodies, modules=KEYWORD))

@@ -1,0 +1,287 @@
+/* The running engine behind a real Redis, against a bare hiredis subscriber that parses nothing.
+ *
+ * Both follow the same publisher on the same private redis-server, turn about. A run lasts from the publisher's first
+ * command until the subscriber has counted the last message, or until the engine's stored position says that it has
+ * judged the last event. What each process spent of the processor is told beside it, so that one sees what was the
+ * limit.
+ *
+ * live_bench JSON DATA FOLDER WEIR: a redis-server listens on FOLDER/redis.sock, which must be short enough for a
+ * socket's path. */
+#include <errno.h>
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/corpus.h"
+#include "bench/figure.h"
+#include "bench/publisher.h"
+#include "engine/clock.h"
+
+#define ROWS 800000
+#define RUNS 9
+#define PATIENCE_SECONDS 60
+#define POLL_NANOSECONDS 1000000
+#define STORED_POSITIONS CORPUS_SERVER "/weir/positions"
+#define STORED_EVENTS "weir1 events " PUBLICATION_WRITER
+#define STORED_VERDICTS "weir1 verdicts weir1"
+
+/* Of some hundred in each hundred thousand rows: verdicts are published, but they are not what is measured. */
+static const char *const denied_types[] = {"m.room.server_acl", "m.policy.rule.user", "m.room.guest_access", NULL};
+
+struct live {
+    const char *weir;
+    char socket_path[128];
+    char configuration_path[160];
+    char log_path[160];
+    const struct publication *publication;
+    redisContext *control;
+    pid_t redis_process;
+};
+
+/* What one run took, in seconds. */
+struct run {
+    double wall;
+    double consumer; /* processor time of the engine, or of the bare subscriber */
+    double redis;
+    double publisher;
+};
+
+static redisContext *connect_redis(const struct live *live)
+{
+    redisContext *redis = redisConnectUnix(live->socket_path);
+    if (!redis || redis->err)
+        bench_fail("cannot connect to %s: %s", live->socket_path, redis ? redis->errstr : "out of memory");
+    return redis;
+}
+
+/* One command on the control connection; the caller frees the answer. */
+static redisReply *ask(struct live *live, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = redisvCommand(live->control, format, arguments);
+    va_end(arguments);
+    if (!reply || reply->type == REDIS_REPLY_ERROR)
+        bench_fail("Redis: %s: %s", format, reply ? reply->str : live->control->errstr);
+    return reply;
+}
+
+static int64_t stored_token(struct live *live, const char *field)
+{
+    redisReply *reply = ask(live, "HGET %s %b", STORED_POSITIONS, field, strlen(field));
+    int64_t token = reply->type == REDIS_REPLY_STRING ? strtoll(reply->str, NULL, 10) : -1;
+    freeReplyObject(reply);
+    return token;
+}
+
+static void pause_for(long nanoseconds)
+{
+    nanosleep(&(struct timespec){.tv_nsec = nanoseconds}, NULL);
+}
+
+/* Seconds of processor time that `process` has taken so far. */
+static double processor_seconds(pid_t process)
+{
+    clockid_t clock;
+    struct timespec time;
+    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &time) != 0)
+        bench_fail("process %d is gone", (int)process);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static double seconds_since(uint64_t started_ns)
+{
+    return (double)(clock_now_ns() - started_ns) / 1e9;
+}
+
+static struct run run_subscriber(struct live *live)
+{
+    redisContext *redis = connect_redis(live);
+    void *reply = redisCommand(redis, "SUBSCRIBE " CORPUS_SERVER);
+    if (!reply)
+        bench_fail("cannot subscribe: %s", redis->errstr);
+    freeReplyObject(reply);
+    struct publisher publisher = publisher_start(live->publication, live->socket_path);
+    struct run run = {.redis = -processor_seconds(live->redis_process), .consumer = -processor_seconds(getpid())};
+    uint64_t started = clock_now_ns();
+    publisher_go(&publisher);
+    for (size_t left = live->publication->messages; left > 0; left--) {
+        if (redisGetReply(redis, &reply) != REDIS_OK)
+            bench_fail("the bare subscriber lost its connection: %s", redis->errstr);
+        freeReplyObject(reply);
+    }
+    run.wall = seconds_since(started);
+    run.consumer += processor_seconds(getpid());
+    run.redis += processor_seconds(live->redis_process);
+    run.publisher = publisher_finish(&publisher);
+    redisFree(redis);
+    return run;
+}
+
+static bool is_subscribed(struct live *live)
+{
+    redisReply *reply = ask(live, "PUBSUB NUMSUB " CORPUS_SERVER);
+    bool subscribed = reply->elements == 2 && reply->element[1]->integer == 1;
+    freeReplyObject(reply);
+    return subscribed;
+}
+
+static pid_t start_engine(struct live *live)
+{
+    pid_t process = fork();
+    if (process < 0)
+        bench_fail("cannot start %s", live->weir);
+    if (process == 0) {
+        int log = open(live->log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(log, STDOUT_FILENO);
+        dup2(log, STDERR_FILENO);
+        execl(live->weir, live->weir, "run", "-c", live->configuration_path, (char *)NULL);
+        _exit(127);
+    }
+    uint64_t started = clock_now_ns();
+    while (!is_subscribed(live)) {
+        if (waitpid(process, NULL, WNOHANG) != 0 || seconds_since(started) > PATIENCE_SECONDS)
+            bench_fail("the engine did not start: see %s", live->log_path);
+        pause_for(10 * 1000000);
+    }
+    pause_for(100 * 1000000);
+    return process;
+}
+
+static void stop_engine(const struct live *live, pid_t process)
+{
+    int status;
+    kill(process, SIGTERM);
+    if (waitpid(process, &status, 0) < 0 || status != 0)
+        bench_fail("the engine did not stop cleanly: see %s", live->log_path);
+}
+
+/* A rate counts only if nothing was lost on the way. */
+static void check_complete(struct live *live)
+{
+    redisReply *reply = ask(live, "XLEN " CORPUS_SERVER "/weir/verdicts");
+    int64_t verdicts = stored_token(live, STORED_VERDICTS);
+    if (verdicts != ROWS || reply->integer != (long long)live->publication->denied)
+        bench_fail("%" PRId64 " events judged of %d, %lld verdicts stored of %zu", verdicts, ROWS, reply->integer,
+                   live->publication->denied);
+    freeReplyObject(reply);
+}
+
+static struct run run_engine(struct live *live)
+{
+    freeReplyObject(ask(live, "FLUSHALL"));
+    pid_t process = start_engine(live);
+    struct publisher publisher = publisher_start(live->publication, live->socket_path);
+    struct run run = {.redis = -processor_seconds(live->redis_process), .consumer = -processor_seconds(process)};
+    uint64_t started = clock_now_ns();
+    publisher_go(&publisher);
+    while (stored_token(live, STORED_EVENTS) < live->publication->last_token) {
+        if (waitpid(process, NULL, WNOHANG) != 0 || seconds_since(started) > PATIENCE_SECONDS) {
+            kill(process, SIGKILL);
+            bench_fail("the engine did not get to the last event: see %s", live->log_path);
+        }
+        pause_for(POLL_NANOSECONDS);
+    }
+    run.wall = seconds_since(started);
+    run.consumer += processor_seconds(process);
+    run.redis += processor_seconds(live->redis_process);
+    run.publisher = publisher_finish(&publisher);
+    check_complete(live);
+    stop_engine(live, process);
+    return run;
+}
+
+static void print_run(const char *name, unsigned number, const struct run *run)
+{
+    fprintf(stderr, "bench: %-10s run %u: %.0f lines/s; busy: redis %.0f %%, consumer %.0f %%, publisher %.0f %%\n",
+            name, number, ROWS / run->wall, 100 * run->redis / run->wall, 100 * run->consumer / run->wall,
+            100 * run->publisher / run->wall);
+}
+
+static void measure(struct live *live, const char *json_path)
+{
+    struct figure rate = {.name = "live_vs_subscriber",
+                          .reference = "rate of a bare hiredis subscriber that parses nothing, same publisher",
+                          .unit = "lines/s",
+                          .bound = BOUND_AT_LEAST,
+                          .limit = 0.8};
+    struct figure processor = {.name = "live_processor_per_line",
+                               .reference = "processor time of the bare subscriber for a message",
+                               .unit = "ns/line"};
+    struct figure redis = {.name = "live_redis_per_line",
+                           .reference = "processor time of Redis for a message to the bare subscriber",
+                           .unit = "ns/line"};
+    for (unsigned number = 0; number <= RUNS; number++) {
+        struct run bare;
+        struct run engine;
+        if (number % 2)
+            bare = run_subscriber(live);
+        engine = run_engine(live);
+        if (number % 2 == 0)
+            bare = run_subscriber(live);
+        if (number == 0)
+            continue;
+        print_run("subscriber", number, &bare);
+        print_run("engine", number, &engine);
+        figure_add(&rate, bare.wall / engine.wall, ROWS / engine.wall);
+        figure_add(&processor, engine.consumer / bare.consumer, engine.consumer * 1e9 / ROWS);
+        figure_add(&redis, engine.redis / bare.redis, engine.redis * 1e9 / ROWS);
+    }
+    figure_report(&rate, json_path);
+    figure_report(&processor, json_path);
+    figure_report(&redis, json_path);
+}
+
+static void write_configuration(struct live *live)
+{
+    FILE *file = fopen(live->configuration_path, "w");
+    if (!file)
+        bench_fail("cannot write %s", live->configuration_path);
+    fprintf(file,
+            "server_name: %s\nredis: {path: %s}\nhttp: false\nlog: {level: warning}\n"
+            "modules:\n  - module: event_types\n    config: {deny: [%s, %s, %s]}\n",
+            CORPUS_SERVER, live->socket_path, denied_types[0], denied_types[1], denied_types[2]);
+    fclose(file);
+}
+
+static void open_redis(struct live *live)
+{
+    live->control = connect_redis(live);
+    /* By default Redis drops a subscriber that is behind by 32 MB; both shall get every message. */
+    freeReplyObject(ask(live, "CONFIG SET client-output-buffer-limit %s", "pubsub 0 0 0"));
+    redisReply *reply = ask(live, "INFO server");
+    const char *process = strstr(reply->str, "process_id:");
+    if (!process)
+        bench_fail("Redis does not say its process id");
+    live->redis_process = (pid_t)strtol(process + strlen("process_id:"), NULL, 10);
+    freeReplyObject(reply);
+}
+
+int main(int argument_count, char **arguments)
+{
+    if (argument_count < 5)
+        bench_fail("usage: live_bench JSON DATA FOLDER WEIR");
+    struct live live = {.weir = arguments[4]};
+    snprintf(live.socket_path, sizeof live.socket_path, "%s/redis.sock", arguments[3]);
+    snprintf(live.configuration_path, sizeof live.configuration_path, "%s/weir.yaml", arguments[3]);
+    snprintf(live.log_path, sizeof live.log_path, "%s/weir.log", arguments[3]);
+    signal(SIGPIPE, SIG_IGN);
+    struct corpus *corpus = corpus_load(arguments[2]);
+    struct publication *publication = publication_create(corpus, ROWS, denied_types);
+    live.publication = publication;
+    fprintf(stderr, "bench: %zu messages, %.0f bytes a command; %zu rows will be denied\n", publication->messages,
+            (double)publication->commands.length / (double)publication->messages, publication->denied);
+    write_configuration(&live);
+    open_redis(&live);
+    measure(&live, arguments[1]);
+    redisFree(live.control);
+    publication_free(publication);
+    corpus_free(corpus);
+    return 0;
+}
