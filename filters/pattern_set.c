@@ -88,9 +88,10 @@ static bool differs(struct slice expression)
     if (slice_starts_with(expression, SLICE("(*")))
         return true;
     for (size_t index = 0; index + 1 < expression.length; index++) {
-        char first = expression.data[index];
-        char second = expression.data[index + 1];
-        if ((first == '[' && second == ':') || (first == '\\' && (second == 'p' || second == 'P')))
+        const char *at = expression.data + index;
+        bool class_name = index + 2 < expression.length && at[0] == '[' && at[1] == ':' &&
+                          (at[2] == '^' || (at[2] >= 'a' && at[2] <= 'z'));
+        if (class_name || (at[0] == '\\' && (at[1] == 'p' || at[1] == 'P')))
             return true;
     }
     return false;
