@@ -1,22 +1,25 @@
-/* A body is read once, by yyjson into a pool that is kept, and walked once: every key of the event and of its content
- * is looked at a single time, so that the cost does not grow with the number of modules that read the same field.
- *
- * Numbers stay raw text: no module has to pay for converting the numbers of an event it does not look at, and Python's
- * integers of any size pass. */
+/* A body is copied once, where it is followed by room for the scanner, and walked once: every byte is checked, the
+ * fields that some module asked for are kept as slices of the copy, the rest is passed over. The cost does not grow
+ * with the number of modules that read the same field. */
 #include "filters/event.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "base/json_pool.h"
+#include "base/buffer.h"
 #include "base/memory.h"
+#include "filters/json_scan.h"
 
-/* Content keys longer than this are never declared by modules, so a bit set of lengths decides most look-ups. */
-#define FIELD_LENGTH_BITS 64
+/* The first sixteen bytes of a key as two words, NULs behind its end: two keys of up to sixteen bytes and equal length
+ * are equal if their words are. */
+struct key_words {
+    uint64_t words[2];
+};
 
 struct field_table {
     char **keys;
     uint32_t *lengths;
+    struct key_words *words;
     uint32_t count;
     uint64_t length_bits; /* bit (length mod 64) is set for each declared key */
 };
@@ -34,30 +37,83 @@ void field_table_destroy(struct field_table *table)
         free(table->keys[slot]);
     free(table->keys);
     free(table->lengths);
+    free(table->words);
     free(table);
 }
 
-/* The slot of `key`, or the count of slots if it is not declared. */
-static inline uint32_t find_field(const struct field_table *table, const char *key, size_t length)
+/* The words of a key that sixteen readable bytes follow. */
+static inline struct key_words key_words_of(struct slice key)
 {
-    if (!(table->length_bits >> (length % FIELD_LENGTH_BITS) & 1))
+    static const uint64_t masks[17][2] = {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define MASK(bytes) ((bytes) >= 8 ? ~0ull : (1ull << 8 * ((bytes)&7)) - 1)
+#else
+#define MASK(bytes) ((bytes) >= 8 ? ~0ull : (bytes) == 0 ? 0 : ~0ull << (64 - 8 * ((bytes)&7)))
+#endif
+#define ROW(bytes) {MASK(bytes), MASK((bytes) > 8 ? (bytes)-8 : 0)}
+        ROW(0),
+        ROW(1),
+        ROW(2),
+        ROW(3),
+        ROW(4),
+        ROW(5),
+        ROW(6),
+        ROW(7),
+        ROW(8),
+        ROW(9),
+        ROW(10),
+        ROW(11),
+        ROW(12),
+        ROW(13),
+        ROW(14),
+        ROW(15),
+        ROW(16)
+#undef ROW
+#undef MASK
+    };
+    struct key_words key_words;
+    size_t length = key.length < 16 ? key.length : 16;
+    memcpy(&key_words, key.data, sizeof key_words);
+    key_words.words[0] &= masks[length][0];
+    key_words.words[1] &= masks[length][1];
+    return key_words;
+}
+
+static inline bool same_words(const struct key_words *left, const struct key_words *right)
+{
+    return left->words[0] == right->words[0] && left->words[1] == right->words[1];
+}
+
+/* The slot of a key in a padded text, or the count of slots if it is not declared. */
+static inline uint32_t find_field(const struct field_table *table, struct slice key)
+{
+    if (!(table->length_bits >> key.length % 64 & 1))
         return table->count;
+    struct key_words words = key_words_of(key);
     for (uint32_t slot = 0; slot < table->count; slot++)
-        if (table->lengths[slot] == length && memcmp(table->keys[slot], key, length) == 0)
+        if (table->lengths[slot] == key.length && same_words(&table->words[slot], &words) &&
+            (key.length <= 16 || memcmp(table->keys[slot], key.data, key.length) == 0))
             return slot;
     return table->count;
 }
 
 uint32_t field_table_declare(struct field_table *table, struct slice key)
 {
-    uint32_t slot = find_field(table, key.data, key.length);
-    if (slot < table->count)
+    char *copy = memory_allocate_zeroed(key.length + sizeof(struct key_words), 1);
+    memcpy(copy, key.data, key.length);
+    struct slice padded = slice_of(copy, key.length);
+    uint32_t slot = find_field(table, padded);
+    if (slot < table->count) {
+        free(copy);
         return slot;
+    }
     table->keys = memory_reallocate(table->keys, (table->count + 1) * sizeof *table->keys);
     table->lengths = memory_reallocate(table->lengths, (table->count + 1) * sizeof *table->lengths);
-    table->keys[slot] = memory_copy_text(key.data, key.length);
+    table->words = memory_reallocate(table->words, (table->count + 1) * sizeof *table->words);
+    table->keys[slot] = copy;
     table->lengths[slot] = (uint32_t)key.length;
-    table->length_bits |= 1ull << (key.length % FIELD_LENGTH_BITS);
+    table->words[slot] = key_words_of(padded);
+    table->length_bits |= 1ull << key.length % 64;
     table->count++;
     return slot;
 }
@@ -81,7 +137,9 @@ const char *event_read_status_text(enum event_read_status status)
 struct event_reader {
     const struct field_table *fields;
     struct slice *content_strings;
-    struct json_pool pool;
+    struct buffer text;  /* the copy of the body */
+    struct event *event; /* that is being read */
+    bool content_is_object;
 };
 
 struct event_reader *event_reader_create(const struct field_table *fields)
@@ -97,15 +155,13 @@ void event_reader_destroy(struct event_reader *reader)
     if (!reader)
         return;
     free(reader->content_strings);
-    json_pool_free(&reader->pool);
+    buffer_free(&reader->text);
     free(reader);
 }
 
-#define READ_FLAGS YYJSON_READ_NUMBER_AS_RAW
-
 /* The keys of an event that are kept, in order of their length; `first_of_length` finds the run of one length. */
 static const struct header_field {
-    const char *key;
+    char key[16];
     size_t length;
     size_t offset;
 } header_fields[] = {
@@ -115,41 +171,53 @@ static const struct header_field {
     {"redacts", 7, offsetof(struct event, redacts)},
     {"event_id", 8, offsetof(struct event, event_id)},
     {"state_key", 9, offsetof(struct event, state_key)},
-    {NULL, 0, 0},
+    {"", 0, 0},
 };
 static const unsigned char first_of_length[10] = {6, 6, 6, 6, 0, 6, 1, 2, 4, 5};
 
-static struct slice string_slice(yyjson_val *value)
+/* Reads a string, or passes over a value that is none and leaves `*value` absent. */
+static inline char *read_if_string(char *at, struct slice *value)
 {
-    return yyjson_is_str(value) ? slice_of(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value)) : SLICE_ABSENT;
+    if (*at == '"')
+        return json_read_string(at, value);
+    *value = SLICE_ABSENT;
+    return json_skip_value(at);
 }
 
-static void read_content(struct event_reader *reader, yyjson_val *content)
+static inline char *read_content_member(void *context, struct slice key, char *value)
 {
-    const struct field_table *fields = reader->fields;
-    size_t left = unsafe_yyjson_get_len(content);
-    yyjson_val *key = unsafe_yyjson_get_first(content);
-    while (left--) {
-        yyjson_val *value = key + 1;
-        uint32_t slot = find_field(fields, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key));
-        if (slot < fields->count)
-            reader->content_strings[slot] = string_slice(value);
-        key = unsafe_yyjson_get_next(value);
-    }
+    struct event_reader *reader = context;
+    uint32_t slot = find_field(reader->fields, key);
+    return slot < reader->fields->count ? read_if_string(value, &reader->content_strings[slot])
+                                        : json_skip_value(value);
 }
 
-/* Keeps `value` if `key` is a header field; the last of several counts, but never against the stream row. */
-static void read_header_field(struct event *event, yyjson_val *key, yyjson_val *value)
+static char *read_content(struct event_reader *reader, char *value)
 {
-    size_t length = unsafe_yyjson_get_len(key);
-    if (length >= sizeof first_of_length)
-        return;
-    for (const struct header_field *field = &header_fields[first_of_length[length]]; field->length == length; field++) {
-        if (memcmp(unsafe_yyjson_get_str(key), field->key, length) == 0) {
-            *(struct slice *)((char *)event + field->offset) = string_slice(value);
-            return;
-        }
+    for (uint32_t slot = 0; slot < reader->fields->count; slot++)
+        reader->content_strings[slot] = SLICE_ABSENT;
+    reader->content_is_object = *value == '{';
+    return reader->content_is_object ? json_walk_object(value, read_content_member, reader) : json_skip_value(value);
+}
+
+/* The last of several equal keys counts, as in Python. */
+static inline char *read_event_member(void *context, struct slice key, char *value)
+{
+    struct event_reader *reader = context;
+    if (key.length >= sizeof first_of_length)
+        return json_skip_value(value);
+    struct key_words words = key_words_of(key);
+    static const char content_key[16] = "content";
+    struct key_words content = key_words_of(slice_of(content_key, 7));
+    if (key.length == 7 && same_words(&words, &content))
+        return read_content(reader, value);
+    for (const struct header_field *field = &header_fields[first_of_length[key.length]]; field->length == key.length;
+         field++) {
+        struct key_words known = key_words_of(slice_of(field->key, field->length));
+        if (same_words(&words, &known))
+            return read_if_string(value, (struct slice *)((char *)reader->event + field->offset));
     }
+    return json_skip_value(value);
 }
 
 static inline void keep_row_field(struct slice *field, struct slice from_row)
@@ -158,44 +226,44 @@ static inline void keep_row_field(struct slice *field, struct slice from_row)
         *field = from_row;
 }
 
+static enum event_read_status read_text(struct event_reader *reader, struct event *event)
+{
+    char *end = reader->text.data + reader->text.length;
+    char *at = json_skip_space(reader->text.data);
+    bool is_object = *at == '{';
+    reader->event = event;
+    reader->content_is_object = true;
+    at = is_object ? json_walk_object(at, read_event_member, reader) : json_skip_value(at);
+    if (!at || json_skip_space(at) != end)
+        return EVENT_READ_NOT_JSON;
+    return is_object && reader->content_is_object ? EVENT_READ_OK : EVENT_READ_NOT_EVENT;
+}
+
 enum event_read_status event_reader_read(struct event_reader *reader, struct slice body, struct event *event)
 {
     event->has_body = false;
     if (body.length > EVENT_BODY_MAXIMUM)
         return EVENT_READ_TOO_LARGE;
-    yyjson_doc *document = json_pool_read(&reader->pool, body, READ_FLAGS);
-    if (!document)
-        return EVENT_READ_NOT_JSON;
-    yyjson_val *root = yyjson_doc_get_root(document);
-    if (!yyjson_is_obj(root))
-        return EVENT_READ_NOT_EVENT;
-    struct event read = {0};
-    yyjson_val *content = NULL;
-    size_t left = unsafe_yyjson_get_len(root);
-    yyjson_val *key = unsafe_yyjson_get_first(root);
-    while (left--) {
-        yyjson_val *value = key + 1;
-        if (unsafe_yyjson_get_len(key) == 7 && memcmp(unsafe_yyjson_get_str(key), "content", 7) == 0)
-            content = value;
-        else
-            read_header_field(&read, key, value);
-        key = unsafe_yyjson_get_next(value);
-    }
-    if (content && !yyjson_is_obj(content))
-        return EVENT_READ_NOT_EVENT;
+    buffer_clear(&reader->text);
+    char *copy = buffer_reserve(&reader->text, body.length + JSON_SCAN_PADDING);
+    memcpy(copy, body.data, body.length);
+    memset(copy + body.length, 0, JSON_SCAN_PADDING);
+    reader->text.length = body.length;
     for (uint32_t slot = 0; slot < reader->fields->count; slot++)
         reader->content_strings[slot] = SLICE_ABSENT;
-    if (content)
-        read_content(reader, content);
-    keep_row_field(&read.event_id, event->event_id);
-    keep_row_field(&read.room_id, event->room_id);
-    keep_row_field(&read.type, event->type);
-    keep_row_field(&read.state_key, event->state_key);
-    keep_row_field(&read.redacts, event->redacts);
-    read.relates_to = event->relates_to;
-    read.membership = event->membership;
-    read.has_body = true;
-    read.content_strings = reader->content_strings;
-    *event = read;
+    struct event row = *event;
+    event->sender = SLICE_ABSENT;
+    enum event_read_status status = read_text(reader, event);
+    if (status != EVENT_READ_OK) {
+        *event = row;
+        return status;
+    }
+    keep_row_field(&event->event_id, row.event_id);
+    keep_row_field(&event->room_id, row.room_id);
+    keep_row_field(&event->type, row.type);
+    keep_row_field(&event->state_key, row.state_key);
+    keep_row_field(&event->redacts, row.redacts);
+    event->has_body = true;
+    event->content_strings = reader->content_strings;
     return EVENT_READ_OK;
 }

@@ -57,7 +57,7 @@ static inline struct slice event_sender_server(const struct event *event)
 
 enum event_read_status {
     EVENT_READ_OK,
-    EVENT_READ_NOT_JSON,  /* not one JSON value as yyjson's strict mode takes it */
+    EVENT_READ_NOT_JSON,  /* not one JSON value as RFC 8259 has it, or nested above a thousand levels */
     EVENT_READ_NOT_EVENT, /* JSON, but no object, or `content` is there and is none */
     EVENT_READ_TOO_LARGE, /* above EVENT_BODY_MAXIMUM */
 };

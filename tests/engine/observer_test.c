@@ -131,7 +131,7 @@ Test(observer, a_position_waits_for_the_events_before_it)
 Test(observer, says_stop_and_go)
 {
     for (int number = 1; number <= 6; number++) {
-        char token[8];
+        char token[16];
         snprintf(token, sizeof token, "%d", number);
         row("w", token, "$x");
     }

@@ -1,0 +1,304 @@
+/* What an event costs is mostly its strings: ids, hashes and signatures that no module looks at. They are passed over
+ * sixteen bytes at a time where the processor can, eight otherwise; the bits of one comparison tell where the string
+ * ends, whether it has escapes and whether it has to be checked for UTF-8. */
+#include "filters/json_scan.h"
+
+#include <stdint.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "base/utf8.h"
+
+/* Of the bytes from `at` on: a bit for each that ends a plain run (quote, backslash, control character), and one for
+ * each above U+007F. */
+struct block_bits {
+    uint32_t special;
+    uint32_t high;
+};
+
+#ifdef __SSE2__
+#define BLOCK 16
+static inline struct block_bits look_at_block(const char *at)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i slashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    return (struct block_bits){.special =
+                                   (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, slashes), controls)),
+                               .high = (uint32_t)_mm_movemask_epi8(bytes)};
+}
+#else
+#define BLOCK 8
+static inline struct block_bits look_at_block(const char *at)
+{
+    struct block_bits bits = {0, 0};
+    for (unsigned index = 0; index < BLOCK; index++) {
+        unsigned char byte = (unsigned char)at[index];
+        bits.special |= (uint32_t)(byte == '"' || byte == '\\' || byte < 0x20) << index;
+        bits.high |= (uint32_t)(byte >> 7) << index;
+    }
+    return bits;
+}
+#endif
+
+static int hex_digit(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* Four hexadecimal digits at `at`, or -1. A NUL behind the text is no digit, so this never reads past the padding. */
+static int32_t hex_unit(const char *at)
+{
+    int32_t unit = 0;
+    for (int index = 0; index < 4; index++) {
+        int digit = hex_digit(at[index]);
+        if (digit < 0)
+            return -1;
+        unit = unit << 4 | digit;
+    }
+    return unit;
+}
+
+/* The code point of the \u escape whose `u` is at *at, with its second half if it is a surrogate; moves *at behind it.
+ * -1 if it is none, or half a pair. */
+static int32_t read_unicode_escape(char **at)
+{
+    int32_t unit = hex_unit(*at + 1);
+    if (unit < 0 || (unit >= 0xdc00 && unit < 0xe000))
+        return -1;
+    *at += 5;
+    if (unit < 0xd800 || unit >= 0xe000)
+        return unit;
+    if ((*at)[0] != '\\' || (*at)[1] != 'u')
+        return -1;
+    int32_t low = hex_unit(*at + 2);
+    if (low < 0xdc00 || low >= 0xe000)
+        return -1;
+    *at += 6;
+    return 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+}
+
+static char *write_utf8(char *output, int32_t point)
+{
+    if (point < 0x80) {
+        *output++ = (char)point;
+        return output;
+    }
+    if (point >= 0x10000) {
+        *output++ = (char)(0xf0 | point >> 18);
+        *output++ = (char)(0x80 | (point >> 12 & 0x3f));
+    } else if (point >= 0x800) {
+        *output++ = (char)(0xe0 | point >> 12);
+    }
+    if (point >= 0x800)
+        *output++ = (char)(0x80 | (point >> 6 & 0x3f));
+    else
+        *output++ = (char)(0xc0 | point >> 6);
+    *output++ = (char)(0x80 | (point & 0x3f));
+    return output;
+}
+
+/* The escape whose backslash is at *at: written to *output, which is never ahead of *at. False if it is none. */
+static bool read_escape(char **at, char **output)
+{
+    static const char values[128] = {
+        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+    unsigned char letter = (unsigned char)(*at)[1];
+    if (letter == 'u') {
+        (*at)++;
+        int32_t point = read_unicode_escape(at);
+        if (point < 0)
+            return false;
+        *output = write_utf8(*output, point);
+        return true;
+    }
+    if (letter >= 128 || !values[letter])
+        return false;
+    *(*output)++ = values[letter];
+    *at += 2;
+    return true;
+}
+
+/* The rest of a string from its first backslash on, decoded in place. */
+static __attribute__((noinline)) char *read_escaped(char *start, char *at, struct slice *value)
+{
+    char *output = at;
+    while (*at != '"') {
+        if (*at == '\\') {
+            if (!read_escape(&at, &output))
+                return NULL;
+        } else if ((unsigned char)*at < 0x20) {
+            return NULL;
+        } else {
+            *output++ = *at++;
+        }
+    }
+    *value = slice_of(start, (size_t)(output - start));
+    return utf8_valid(*value) ? at + 1 : NULL;
+}
+
+char *json_read_string(char *at, struct slice *value)
+{
+    char *start = ++at;
+    uint32_t high = 0;
+    for (;;) {
+        struct block_bits bits = look_at_block(at);
+        if (!bits.special) {
+            high |= bits.high;
+            at += BLOCK;
+            continue;
+        }
+        unsigned plain = (unsigned)__builtin_ctz(bits.special);
+        high |= bits.high & ((1u << plain) - 1);
+        at += plain;
+        break;
+    }
+    if (*at == '\\')
+        return read_escaped(start, at, value);
+    if (*at != '"')
+        return NULL;
+    *value = slice_of(start, (size_t)(at - start));
+    if (high && !utf8_valid(*value))
+        return NULL;
+    return at + 1;
+}
+
+static inline bool is_digit(char byte)
+{
+    return (unsigned char)(byte - '0') < 10;
+}
+
+static char *skip_digits(char *at)
+{
+    if (!is_digit(*at))
+        return NULL;
+    while (is_digit(*at))
+        at++;
+    return at;
+}
+
+static char *skip_number(char *at)
+{
+    at += *at == '-';
+    if (*at == '0')
+        at++;
+    else if (!(at = skip_digits(at)))
+        return NULL;
+    if (*at == '.' && !(at = skip_digits(at + 1)))
+        return NULL;
+    if ((*at | 0x20) == 'e') {
+        at++;
+        at += *at == '+' || *at == '-';
+        at = skip_digits(at);
+    }
+    return at;
+}
+
+static char *skip_word(char *at, const char *word, size_t length)
+{
+    return memcmp(at, word, length) == 0 ? at + length : NULL;
+}
+
+/* A value that is no container. */
+static inline char *skip_scalar(char *at)
+{
+    struct slice ignored;
+    switch (*at) {
+    case '"':
+        return json_read_string(at, &ignored);
+    case 't':
+        return skip_word(at, "true", 4);
+    case 'f':
+        return skip_word(at, "false", 5);
+    case 'n':
+        return skip_word(at, "null", 4);
+    default:
+        return skip_number(at);
+    }
+}
+
+/* Containers that are open, innermost last: a bit each, 1 for an object. */
+struct nesting {
+    uint64_t kinds[JSON_SCAN_DEPTH_MAXIMUM / 64];
+    unsigned depth;
+};
+
+static inline bool nesting_push(struct nesting *nesting, bool object)
+{
+    unsigned depth = nesting->depth;
+    if (depth == JSON_SCAN_DEPTH_MAXIMUM)
+        return false;
+    uint64_t bit = (uint64_t)1 << depth % 64;
+    if (object)
+        nesting->kinds[depth / 64] |= bit;
+    else
+        nesting->kinds[depth / 64] &= ~bit;
+    nesting->depth = depth + 1;
+    return true;
+}
+
+static inline bool nesting_in_object(const struct nesting *nesting)
+{
+    unsigned innermost = nesting->depth - 1;
+    return nesting->kinds[innermost / 64] >> innermost % 64 & 1;
+}
+
+/* A key and its colon, up to where the value begins. */
+static inline char *skip_key(char *at)
+{
+    struct slice ignored;
+    at = *at == '"' ? json_read_string(at, &ignored) : NULL;
+    if (!at)
+        return NULL;
+    at = json_skip_space(at);
+    return *at == ':' ? json_skip_space(at + 1) : NULL;
+}
+
+/* Behind a value: closes containers that end here. The position where the next value begins, or, with the nesting at 0,
+ * where the outermost container ended. */
+static inline char *close_or_continue(char *at, struct nesting *nesting)
+{
+    while (nesting->depth) {
+        bool object = nesting_in_object(nesting);
+        at = json_skip_space(at);
+        if (*at == ',') {
+            at = json_skip_space(at + 1);
+            return object ? skip_key(at) : at;
+        }
+        if (*at != (object ? '}' : ']'))
+            return NULL;
+        at++;
+        nesting->depth--;
+    }
+    return at;
+}
+
+char *json_skip_value(char *at)
+{
+    struct nesting nesting;
+    nesting.depth = 0;
+    do {
+        bool object = *at == '{';
+        if (object || *at == '[') {
+            if (!nesting_push(&nesting, object))
+                return NULL;
+            at = json_skip_space(at + 1);
+            if (*at != (object ? '}' : ']')) {
+                at = object ? skip_key(at) : at;
+                continue;
+            }
+            at++;
+            nesting.depth--;
+        } else {
+            at = skip_scalar(at);
+        }
+        if (at)
+            at = close_or_continue(at, &nesting);
+    } while (at && nesting.depth);
+    return at;
+}

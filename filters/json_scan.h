@@ -1,0 +1,66 @@
+/* A strict reader of JSON that builds nothing: it walks a text once, checks every byte of it, and hands out where the
+ * strings lie. For event bodies, of which a chain wants a handful of fields.
+ *
+ * It takes exactly what yyjson takes in its strict mode (RFC 8259, valid UTF-8, no lone surrogates), but for nesting
+ * above JSON_SCAN_DEPTH_MAXIMUM; a fuzz target holds the two against each other.
+ *
+ * The text must be the caller's own copy and be followed by JSON_SCAN_PADDING bytes of NUL: the NULs end every scan, so
+ * that no step has to ask where the text ends, and escapes are decoded in place. */
+#ifndef WEIR_FILTERS_JSON_SCAN_H
+#define WEIR_FILTERS_JSON_SCAN_H
+
+#include "base/slice.h"
+
+#define JSON_SCAN_PADDING 64
+/* Python's json gives up at about a thousand levels, too; Matrix events have a handful. */
+#define JSON_SCAN_DEPTH_MAXIMUM 1024
+
+/* The first byte from `at` on that is no white space. */
+static inline char *json_skip_space(char *at)
+{
+    while (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r')
+        at++;
+    return at;
+}
+
+/* Reads a string whose opening quote is at `at`: its decoded value in `*value`, decoded in place where it has escapes.
+ * The position behind the closing quote, or NULL if it is no string. */
+char *json_read_string(char *at, struct slice *value);
+
+/* Passes over one value of any kind, checking it; `at` is where it begins, behind any white space. The position behind
+ * it, or NULL if it is none. */
+char *json_skip_value(char *at);
+
+/* Called for each member of an object, with the decoded key and where its value begins; returns the position behind the
+ * value, or NULL to give up. */
+typedef char *json_member_function(void *context, struct slice key, char *value);
+
+/* Walks the object whose `{` is at `at`. The position behind its `}`, or NULL. Inlined, so that a member function that
+ * the compiler can see costs no call. */
+static inline __attribute__((always_inline)) char *json_walk_object(char *at, json_member_function *member,
+                                                                    void *context)
+{
+    at = json_skip_space(at + 1);
+    if (*at == '}')
+        return at + 1;
+    for (;;) {
+        struct slice key;
+        at = *at == '"' ? json_read_string(at, &key) : NULL;
+        if (!at)
+            return NULL;
+        at = json_skip_space(at);
+        if (*at != ':')
+            return NULL;
+        at = member(context, key, json_skip_space(at + 1));
+        if (!at)
+            return NULL;
+        at = json_skip_space(at);
+        if (*at == '}')
+            return at + 1;
+        if (*at != ',')
+            return NULL;
+        at = json_skip_space(at + 1);
+    }
+}
+
+#endif
