@@ -22,7 +22,7 @@ struct observer {
     struct event_queue *queue;
     struct json_pool row_pool;   /* of the current line's row */
     struct json_pool batch_pool; /* of rows that were kept until their token came */
-    bool stopped; /* flow(true) was said */
+    bool stopped;                /* flow(true) was said */
 
     /* The line that is being worked on, and its row if it was an event's. */
     struct slice current_json;

@@ -62,8 +62,7 @@ static void append_callback(struct buffer *output, const struct chain *chain, en
     if (count == 0) {
         buffer_append_string(output, "  no module: every event passes\n");
     } else {
-        buffer_append_format(output, "  rule: %s\n  when a module fails: %s\n", definition->rule,
-                             definition->on_raise);
+        buffer_append_format(output, "  rule: %s\n  when a module fails: %s\n", definition->rule, definition->on_raise);
     }
     free(indices);
 }
