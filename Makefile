@@ -168,8 +168,8 @@ lint: ## clang-format, clang-tidy, shellcheck and the include rules
 	@clang-format --dry-run -Werror $(C_FILES)
 	@deploy/lint-includes.sh
 	@shellcheck .ci/run bench/run deploy/*.sh
-	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P 2 -n 1 clang-tidy --quiet --warnings-as-errors='*' \
-	  2>/dev/null -- $(COMMON_CFLAGS)
+	@printf '%s\n' $(filter %.c,$(C_FILES)) | \
+	  xargs -P 2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- $(COMMON_CFLAGS) 2>/dev/null
 	@echo "weir: lint passed"
 format: ## lay out every C file
 	@clang-format -i $(C_FILES)

@@ -142,12 +142,13 @@ static bool reopen(struct player *player, struct buffer *error)
 static void scan_message(struct player *player, char **main_channel)
 {
     const struct recording_message *message = &player->next;
+    double time = recording_message_time(message);
     bool positioned =
         slice_starts_with(message->data, SLICE("RDATA ")) || slice_starts_with(message->data, SLICE("POSITION "));
     if (player->total == 0)
-        player->first_time = player->last_time = message->time;
-    if (message->time > player->last_time)
-        player->last_time = message->time;
+        player->first_time = player->last_time = time;
+    if (time > player->last_time)
+        player->last_time = time;
     if (!*main_channel && positioned) {
         struct slice channel = channel_of(player, message->channel);
         *main_channel = memory_copy_text(channel.data, prefix_length(channel));
@@ -237,7 +238,7 @@ static double wait_for_next(const struct player *player)
 {
     if (player->options->speed <= 0)
         return 0;
-    double due = (player->next.time - player->first_time) / player->options->speed;
+    double due = (recording_message_time(&player->next) - player->first_time) / player->options->speed;
     return due - seconds_since(player->round_began_ns);
 }
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/json_scan.h"
 #include "base/memory.h"
-#include "filters/json_scan.h"
 
 /* The first sixteen bytes of a key as two words, NULs behind its end: two keys of up to sixteen bytes and equal length
  * are equal if their words are. */

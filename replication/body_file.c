@@ -45,14 +45,13 @@ static const char *read_string(const char *cursor, const char *end, struct slice
     if (cursor >= end || *cursor != '"')
         return NULL;
     const char *start = ++cursor;
-    *escape = false;
-    for (; cursor < end && *cursor != '"'; cursor++) {
-        if (*cursor != '\\')
-            continue;
-        *escape = true;
-        cursor++;
+    cursor = memchr(start, '"', (size_t)(end - start));
+    *escape = cursor && memchr(start, '\\', (size_t)(cursor - start));
+    if (*escape) {
+        for (cursor = start; cursor < end && *cursor != '"'; cursor++)
+            cursor += *cursor == '\\';
     }
-    if (cursor >= end)
+    if (!cursor || cursor >= end)
         return NULL;
     *text = slice_of(start, (size_t)(cursor - start));
     return cursor + 1;

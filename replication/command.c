@@ -193,7 +193,8 @@ static inline bool store_field(struct command *command, struct field field, stru
         *(struct slice *)target = argument;
         return true;
     }
-    if (field.kind == FIELD_TOKEN_OR_BATCH && slice_equal(argument, SLICE("batch"))) {
+    if (field.kind == FIELD_TOKEN_OR_BATCH && argument.length && argument.data[0] == 'b' &&
+        slice_equal(argument, SLICE("batch"))) {
         command->batch = true;
         return true;
     }
@@ -255,8 +256,8 @@ static bool parse_user_sync(struct slice rest, struct command *command, const ch
 
 static inline const struct command_definition *find_definition(struct slice name)
 {
-    for (size_t index = 0; index < COMMAND_COUNT; index++)
-        if (definitions[index].name_length == name.length &&
+    for (size_t index = 0; index < COMMAND_COUNT && name.length; index++)
+        if (definitions[index].name_length == name.length && definitions[index].name[0] == name.data[0] &&
             memcmp(definitions[index].name, name.data, name.length) == 0)
             return &definitions[index];
     return NULL;

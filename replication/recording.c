@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <yyjson.h>
 
+#include "base/json_block.h"
+#include "base/json_scan.h"
 #include "base/memory.h"
 
 struct recording_reader {
-    struct buffer channel; /* unescaped text of the last message */
+    struct buffer channel; /* unescaped text of the last usual message */
     struct buffer data;
+    struct buffer middle; /* the bytes between the time and the data of that message, which give `channel` */
     yyjson_doc *document; /* of the last message, if it was read the slow way */
 };
 
@@ -25,6 +28,7 @@ void recording_reader_destroy(struct recording_reader *reader)
     yyjson_doc_free(reader->document);
     buffer_free(&reader->channel);
     buffer_free(&reader->data);
+    buffer_free(&reader->middle);
     free(reader);
 }
 
@@ -35,99 +39,21 @@ static const char *skip_space(const char *cursor, const char *end)
     return cursor;
 }
 
-static int hex_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    char lower = (char)(byte | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-static bool read_unit(const char *cursor, const char *end, uint32_t *unit)
-{
-    if (end - cursor < 4)
-        return false;
-    *unit = 0;
-    for (int index = 0; index < 4; index++) {
-        int digit = hex_digit(cursor[index]);
-        if (digit < 0)
-            return false;
-        *unit = *unit << 4 | (uint32_t)digit;
-    }
-    return true;
-}
-
-static char *write_utf8(char *output, uint32_t point)
-{
-    if (point < 0x80) {
-        *output++ = (char)point;
-    } else if (point < 0x800) {
-        *output++ = (char)(0xc0 | point >> 6);
-        *output++ = (char)(0x80 | (point & 0x3f));
-    } else if (point < 0x10000) {
-        *output++ = (char)(0xe0 | point >> 12);
-        *output++ = (char)(0x80 | (point >> 6 & 0x3f));
-        *output++ = (char)(0x80 | (point & 0x3f));
-    } else {
-        *output++ = (char)(0xf0 | point >> 18);
-        *output++ = (char)(0x80 | (point >> 12 & 0x3f));
-        *output++ = (char)(0x80 | (point >> 6 & 0x3f));
-        *output++ = (char)(0x80 | (point & 0x3f));
-    }
-    return output;
-}
-
-/* Reads one escape, `cursor` at its backslash; NULL if it is none, or half of a surrogate pair. */
-static const char *read_escape(const char *cursor, const char *end, char **output)
-{
-    static const char plain[128] = {
-        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
-    if (end - cursor < 2)
-        return NULL;
-    unsigned char letter = (unsigned char)cursor[1];
-    cursor += 2;
-    if (letter < 128 && plain[letter]) {
-        *(*output)++ = plain[letter];
-        return cursor;
-    }
-    uint32_t point, low;
-    if (letter != 'u' || !read_unit(cursor, end, &point))
-        return NULL;
-    cursor += 4;
-    if (point >= 0xd800 && point < 0xe000) {
-        if (point >= 0xdc00 || end - cursor < 6 || cursor[0] != '\\' || cursor[1] != 'u' ||
-            !read_unit(cursor + 2, end, &low) || low < 0xdc00 || low >= 0xe000)
-            return NULL;
-        point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
-        cursor += 6;
-    }
-    *output = write_utf8(*output, point);
-    return cursor;
-}
-
-/* Copies what needs no thought, eight bytes at once, up to a quote, a backslash, a control character or the end. */
+/* Copies what needs no thought up to a quote, a backslash, a control character or the end. There is room for a block
+ * behind the output. */
 static inline const char *copy_plain(const char *cursor, const char *end, char **output)
 {
-    const uint64_t ones = 0x0101010101010101u;
-    const uint64_t high = 0x8080808080808080u;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    while (end - cursor >= 8) {
-        uint64_t word;
-        memcpy(&word, cursor, sizeof word);
-        memcpy(*output, &word, sizeof word);
-        uint64_t quote = word ^ (ones * '"');
-        uint64_t backslash = word ^ (ones * '\\');
-        uint64_t special = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * 32) & ~word);
-        special &= high;
+    while (end - cursor >= JSON_BLOCK) {
+        uint32_t special = json_block_at(cursor).special;
+        memcpy(*output, cursor, JSON_BLOCK);
         if (special) {
-            size_t count = (size_t)__builtin_ctzll(special) >> 3;
+            unsigned count = (unsigned)__builtin_ctz(special);
             *output += count;
             return cursor + count;
         }
-        cursor += 8;
-        *output += 8;
+        cursor += JSON_BLOCK;
+        *output += JSON_BLOCK;
     }
-#endif
     while (cursor < end && *cursor != '"' && *cursor != '\\' && (unsigned char)*cursor >= 32)
         *(*output)++ = *cursor++;
     return cursor;
@@ -141,7 +67,7 @@ static const char *read_string(const char *cursor, const char *end, struct buffe
     cursor++;
     buffer_clear(buffer);
     /* No escape is shorter than what it stands for. */
-    char *start = buffer_reserve(buffer, (size_t)(end - cursor) + 8);
+    char *start = buffer_reserve(buffer, (size_t)(end - cursor) + JSON_BLOCK);
     char *output = start;
     for (;;) {
         cursor = copy_plain(cursor, end, &output);
@@ -151,7 +77,13 @@ static const char *read_string(const char *cursor, const char *end, struct buffe
             break;
         if (*cursor != '\\')
             return NULL;
-        cursor = read_escape(cursor, end, &output);
+        if (end - cursor > 1 && cursor[1] == '"') {
+            /* Nine of ten escapes: the quotes of the row. */
+            *output++ = '"';
+            cursor += 2;
+            continue;
+        }
+        cursor = json_read_escape(cursor, end, &output);
         if (!cursor)
             return NULL;
     }
@@ -159,30 +91,34 @@ static const char *read_string(const char *cursor, const char *end, struct buffe
     return cursor + 1;
 }
 
-/* Digits with a point between them, at most 18. NULL for any other number. */
-static const char *read_time(const char *cursor, const char *end, double *time)
+/* Digits with a point between them, at most 32 bytes; kept as text, since a replay never asks for it. NULL for any
+ * other number. */
+static const char *read_time(const char *cursor, const char *end, struct slice *time)
 {
-    static const long double powers[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L, 1e9L,
-                                         1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L};
-    uint64_t digits = 0;
     const char *start = cursor;
     const char *point = NULL;
     for (; cursor < end; cursor++) {
         if (*cursor == '.' && !point && cursor > start)
             point = cursor;
-        else if (*cursor >= '0' && *cursor <= '9')
-            digits = digits * 10 + (uint64_t)(*cursor - '0');
-        else
+        else if (*cursor < '0' || *cursor > '9')
             break;
-        if (cursor - start > 18)
-            return NULL;
     }
     bool leading_zero = cursor - start > 1 && start[0] == '0' && start[1] != '.';
-    if (cursor == start || point == cursor - 1 || leading_zero ||
+    if (cursor == start || cursor - start > 32 || point == cursor - 1 || leading_zero ||
         (cursor < end && (*cursor == 'e' || *cursor == 'E' || *cursor == '.')))
         return NULL;
-    *time = (double)((long double)digits / powers[point ? cursor - point - 1 : 0]);
+    *time = slice_of(start, (size_t)(cursor - start));
     return cursor;
+}
+
+double recording_message_time(const struct recording_message *message)
+{
+    char text[64];
+    if (message->time.length == 0 || message->time.length >= sizeof text)
+        return 0;
+    memcpy(text, message->time.data, message->time.length);
+    text[message->time.length] = '\0';
+    return strtod(text, NULL);
 }
 
 static const char *expect(const char *cursor, const char *end, const char *text, size_t length)
@@ -195,17 +131,43 @@ static const char *expect(const char *cursor, const char *end, const char *text,
 
 #define EXPECT(literal) ((cursor = expect(cursor, end, (literal), sizeof(literal) - 1)) != NULL)
 
+/* What stands between the time and the data of a usual line is mostly what stood there in the line before: then the
+ * channel is known already. */
+static const char *skip_known_middle(const struct recording_reader *reader, const char *cursor, const char *end)
+{
+    size_t length = reader->middle.length;
+    bool same = length && (size_t)(end - cursor) >= length && memcmp(cursor, reader->middle.data, length) == 0;
+    return same ? cursor + length : NULL;
+}
+
+static const char *read_middle(struct recording_reader *reader, const char *cursor, const char *end)
+{
+    const char *start = cursor;
+    buffer_clear(&reader->middle);
+    if (EXPECT(",") && EXPECT("\"ch\"") && EXPECT(":") &&
+        (cursor = read_string(cursor, end, &reader->channel)) != NULL && EXPECT(",") && EXPECT("\"data\"") &&
+        EXPECT(":"))
+        buffer_append(&reader->middle, start, (size_t)(cursor - start));
+    return cursor;
+}
+
 /* `{"t": number, "ch": string, "data": string}`, in this order. */
 static bool read_usual(struct recording_reader *reader, struct slice line, struct recording_message *message)
 {
     const char *cursor = line.data;
     const char *end = cursor + line.length;
-    bool good = EXPECT("{") && EXPECT("\"t\"") && EXPECT(":") &&
-                (cursor = read_time(cursor, end, &message->time)) != NULL && EXPECT(",") && EXPECT("\"ch\"") &&
-                EXPECT(":") && (cursor = read_string(cursor, end, &reader->channel)) != NULL && EXPECT(",") &&
-                EXPECT("\"data\"") && EXPECT(":") && (cursor = read_string(cursor, end, &reader->data)) != NULL &&
-                EXPECT("}");
-    if (!good || cursor != end)
+    if (line.length > 6 && memcmp(cursor, "{\"t\": ", 6) == 0)
+        cursor += 6;
+    else if (!(EXPECT("{") && EXPECT("\"t\"") && EXPECT(":")))
+        return false;
+    if (!(cursor = read_time(cursor, end, &message->time)))
+        return false;
+    const char *data = skip_known_middle(reader, cursor, end);
+    cursor = data ? data : read_middle(reader, cursor, end);
+    if (!cursor || !(cursor = read_string(cursor, end, &reader->data)))
+        return false;
+    bool ends = end - cursor == 1 && *cursor == '}';
+    if (!ends && (!EXPECT("}") || cursor != end))
         return false;
     message->channel = buffer_slice(&reader->channel);
     message->data = buffer_slice(&reader->data);
@@ -215,7 +177,7 @@ static bool read_usual(struct recording_reader *reader, struct slice line, struc
 static bool read_any(struct recording_reader *reader, struct slice line, struct recording_message *message,
                      const char **problem)
 {
-    reader->document = yyjson_read(line.data, line.length, 0);
+    reader->document = yyjson_read(line.data, line.length, YYJSON_READ_NUMBER_AS_RAW);
     if (!reader->document) {
         *problem = "the line is no JSON";
         return false;
@@ -237,7 +199,8 @@ static bool read_any(struct recording_reader *reader, struct slice line, struct 
         *problem = "the line is no recorded message: `ch` or `data` is missing or no text";
         return false;
     }
-    message->time = yyjson_is_num(found_time) ? yyjson_get_num(found_time) : 0;
+    message->time =
+        yyjson_is_raw(found_time) ? slice_of(yyjson_get_raw(found_time), yyjson_get_len(found_time)) : SLICE_ABSENT;
     message->channel = slice_of(yyjson_get_str(channel), yyjson_get_len(channel));
     message->data = slice_of(yyjson_get_str(data), yyjson_get_len(data));
     return true;

@@ -36,10 +36,13 @@ bool recording_load(const char *path, size_t limit, struct buffer *content, stru
 
 /* One message of a recording. */
 struct recording_message {
-    double time; /* seconds since 1970; 0 if the line has none */
+    struct slice time; /* the number as it was written; absent if the line has none */
     struct slice channel;
     struct slice data;
 };
+
+/* The message's time in seconds since 1970; 0 if it has none. */
+double recording_message_time(const struct recording_message *message);
 
 /* Reads the messages of a recording; slices of a message live until the next is read. No allocation in the steady
  * state. */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <yyjson.h>
 
+#include "base/json_scan.h"
 #include "filters/event.h"
-#include "filters/json_scan.h"
 
 /* The last value of `key`, as Python's json takes a repeated key. */
 static yyjson_val *last_of(yyjson_val *object, const char *key)

@@ -209,7 +209,7 @@ Test(recording, messages)
         bool good = recording_read(reader, slice_from_string(wanted->line), &message, &problem);
         cr_expect_eq(good, wanted->channel != NULL, "%s", wanted->line);
         if (good && wanted->channel) {
-            cr_expect_eq(message.time, wanted->time, "%s: %.9f", wanted->line, message.time);
+            cr_expect_eq(recording_message_time(&message), wanted->time, "%s", wanted->line);
             cr_expect(slice_equal(message.channel, slice_from_string(wanted->channel)), "%s", wanted->line);
             cr_expect(slice_equal(message.data, slice_from_string(wanted->data)), "%s", wanted->line);
         } else {

@@ -6,8 +6,8 @@
  *
  * The text must be the caller's own copy and be followed by JSON_SCAN_PADDING bytes of NUL: the NULs end every scan, so
  * that no step has to ask where the text ends, and escapes are decoded in place. */
-#ifndef WEIR_FILTERS_JSON_SCAN_H
-#define WEIR_FILTERS_JSON_SCAN_H
+#ifndef WEIR_BASE_JSON_SCAN_H
+#define WEIR_BASE_JSON_SCAN_H
 
 #include "base/slice.h"
 
@@ -30,6 +30,11 @@ char *json_read_string(char *at, struct slice *value);
 /* Passes over one value of any kind, checking it; `at` is where it begins, behind any white space. The position behind
  * it, or NULL if it is none. */
 char *json_skip_value(char *at);
+
+/* Reads the escape whose backslash is at `at` (which is below `end`), writing what it stands for (four bytes at most,
+ * and never more than it is long) to *output, which it moves on. The position behind it, or NULL if it is none, or half
+ * of a surrogate pair. Needs no padding. */
+const char *json_read_escape(const char *at, const char *end, char **output);
 
 /* Called for each member of an object, with the decoded key and where its value begins; returns the position behind the
  * value, or NULL to give up. */

@@ -1,47 +1,10 @@
 /* What an event costs is mostly its strings: ids, hashes and signatures that no module looks at. They are passed over
  * sixteen bytes at a time where the processor can, eight otherwise; the bits of one comparison tell where the string
  * ends, whether it has escapes and whether it has to be checked for UTF-8. */
-#include "filters/json_scan.h"
+#include "base/json_scan.h"
 
-#include <stdint.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
+#include "base/json_block.h"
 #include "base/utf8.h"
-
-/* Of the bytes from `at` on: a bit for each that ends a plain run (quote, backslash, control character), and one for
- * each above U+007F. */
-struct block_bits {
-    uint32_t special;
-    uint32_t high;
-};
-
-#ifdef __SSE2__
-#define BLOCK 16
-static inline struct block_bits look_at_block(const char *at)
-{
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-    __m128i quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-    __m128i slashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-    __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    return (struct block_bits){.special =
-                                   (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, slashes), controls)),
-                               .high = (uint32_t)_mm_movemask_epi8(bytes)};
-}
-#else
-#define BLOCK 8
-static inline struct block_bits look_at_block(const char *at)
-{
-    struct block_bits bits = {0, 0};
-    for (unsigned index = 0; index < BLOCK; index++) {
-        unsigned char byte = (unsigned char)at[index];
-        bits.special |= (uint32_t)(byte == '"' || byte == '\\' || byte < 0x20) << index;
-        bits.high |= (uint32_t)(byte >> 7) << index;
-    }
-    return bits;
-}
-#endif
 
 static int hex_digit(char byte)
 {
@@ -51,9 +14,11 @@ static int hex_digit(char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-/* Four hexadecimal digits at `at`, or -1. A NUL behind the text is no digit, so this never reads past the padding. */
-static int32_t hex_unit(const char *at)
+/* Four hexadecimal digits, or -1. */
+static int32_t read_unit(const char *at, const char *end)
 {
+    if (end - at < 4)
+        return -1;
     int32_t unit = 0;
     for (int index = 0; index < 4; index++) {
         int digit = hex_digit(at[index]);
@@ -62,25 +27,6 @@ static int32_t hex_unit(const char *at)
         unit = unit << 4 | digit;
     }
     return unit;
-}
-
-/* The code point of the \u escape whose `u` is at *at, with its second half if it is a surrogate; moves *at behind it.
- * -1 if it is none, or half a pair. */
-static int32_t read_unicode_escape(char **at)
-{
-    int32_t unit = hex_unit(*at + 1);
-    if (unit < 0 || (unit >= 0xdc00 && unit < 0xe000))
-        return -1;
-    *at += 5;
-    if (unit < 0xd800 || unit >= 0xe000)
-        return unit;
-    if ((*at)[0] != '\\' || (*at)[1] != 'u')
-        return -1;
-    int32_t low = hex_unit(*at + 2);
-    if (low < 0xdc00 || low >= 0xe000)
-        return -1;
-    *at += 6;
-    return 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
 }
 
 static char *write_utf8(char *output, int32_t point)
@@ -103,25 +49,30 @@ static char *write_utf8(char *output, int32_t point)
     return output;
 }
 
-/* The escape whose backslash is at *at: written to *output, which is never ahead of *at. False if it is none. */
-static bool read_escape(char **at, char **output)
+const char *json_read_escape(const char *at, const char *end, char **output)
 {
     static const char values[128] = {
         ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
-    unsigned char letter = (unsigned char)(*at)[1];
-    if (letter == 'u') {
-        (*at)++;
-        int32_t point = read_unicode_escape(at);
-        if (point < 0)
-            return false;
-        *output = write_utf8(*output, point);
-        return true;
+    unsigned char letter = end - at < 2 ? 0 : (unsigned char)at[1];
+    at += 2;
+    if (letter < 128 && values[letter]) {
+        *(*output)++ = values[letter];
+        return at;
     }
-    if (letter >= 128 || !values[letter])
-        return false;
-    *(*output)++ = values[letter];
-    *at += 2;
-    return true;
+    int32_t point = letter == 'u' ? read_unit(at, end) : -1;
+    if (point < 0 || (point >= 0xdc00 && point < 0xe000))
+        return NULL;
+    at += 4;
+    if (point >= 0xd800 && point < 0xe000) {
+        bool paired = end - at >= 6 && at[0] == '\\' && at[1] == 'u';
+        int32_t low = paired ? read_unit(at + 2, end) : -1;
+        if (low < 0xdc00 || low >= 0xe000)
+            return NULL;
+        point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+        at += 6;
+    }
+    *output = write_utf8(*output, point);
+    return at;
 }
 
 /* The rest of a string from its first backslash on, decoded in place. */
@@ -130,8 +81,11 @@ static __attribute__((noinline)) char *read_escaped(char *start, char *at, struc
     char *output = at;
     while (*at != '"') {
         if (*at == '\\') {
-            if (!read_escape(&at, &output))
+            /* The longest escape has twelve bytes; the padding lets them be looked at. */
+            const char *behind = json_read_escape(at, at + 12, &output);
+            if (!behind)
                 return NULL;
+            at += behind - at;
         } else if ((unsigned char)*at < 0x20) {
             return NULL;
         } else {
@@ -147,10 +101,10 @@ char *json_read_string(char *at, struct slice *value)
     char *start = ++at;
     uint32_t high = 0;
     for (;;) {
-        struct block_bits bits = look_at_block(at);
+        struct json_block bits = json_block_at(at);
         if (!bits.special) {
             high |= bits.high;
-            at += BLOCK;
+            at += JSON_BLOCK;
             continue;
         }
         unsigned plain = (unsigned)__builtin_ctz(bits.special);
