@@ -187,11 +187,8 @@ static inline bool nesting_push(struct nesting *nesting, bool object)
     unsigned depth = nesting->depth;
     if (depth == JSON_SCAN_DEPTH_MAXIMUM)
         return false;
-    uint64_t bit = (uint64_t)1 << depth % 64;
-    if (object)
-        nesting->kinds[depth / 64] |= bit;
-    else
-        nesting->kinds[depth / 64] &= ~bit;
+    uint64_t outer = depth % 64 ? nesting->kinds[depth / 64] & (((uint64_t)1 << depth % 64) - 1) : 0;
+    nesting->kinds[depth / 64] = outer | (uint64_t)object << depth % 64;
     nesting->depth = depth + 1;
     return true;
 }

@@ -37,14 +37,14 @@ static inline bool slice_present(struct slice slice)
 /* Byte for byte; two absent slices are equal, an absent and an empty one are not. */
 static inline bool slice_equal(struct slice left, struct slice right)
 {
-    if (left.length != right.length || !left.data != !right.data)
-        return false;
-    return left.length == 0 || memcmp(left.data, right.data, left.length) == 0;
+    if (!left.data || !right.data)
+        return !left.data && !right.data;
+    return left.length == right.length && memcmp(left.data, right.data, left.length) == 0;
 }
 
 static inline bool slice_starts_with(struct slice text, struct slice prefix)
 {
-    return text.length >= prefix.length && memcmp(text.data, prefix.data, prefix.length) == 0;
+    return text.length >= prefix.length && (prefix.length == 0 || memcmp(text.data, prefix.data, prefix.length) == 0);
 }
 
 #endif

@@ -35,6 +35,7 @@ struct engine {
     struct event *replicate_timer;
     struct event *shutdown_timer;
     struct buffer own_channel; /* <server_name>/weir */
+    uint64_t received_ns;      /* when the messages that are being handed on were read; 0 between reads */
     bool subscribed;
     bool positions_seen; /* some writer has answered since the last subscription */
     bool observer_stop;
@@ -139,6 +140,7 @@ static void on_subscriber_lost(void *context, const char *reason)
     (void)reason;
     struct engine *engine = context;
     engine->subscribed = false;
+    engine->received_ns = 0;
     event_del(engine->replicate_timer);
     observer_disconnected(engine->observer);
 }
@@ -149,10 +151,18 @@ static void on_message(void *context, struct slice channel, struct slice data)
     if (slice_equal(channel, slice_from_string(engine->configuration->server_name))) {
         if (!engine->positions_seen && slice_starts_with(data, SLICE("POSITION ")))
             engine->positions_seen = true;
-        observer_line(engine->observer, data, clock_now_ns());
+        if (!engine->received_ns)
+            engine->received_ns = clock_now_ns();
+        observer_line(engine->observer, data, engine->received_ns);
     } else if (slice_starts_with(data, SLICE("REPLICATE"))) {
         outbox_announce(engine->outbox);
     }
+}
+
+static void on_batch_end(void *context)
+{
+    struct engine *engine = context;
+    engine->received_ns = 0;
 }
 
 /* The stored positions are known: now, and not before, rows may come. */
@@ -163,7 +173,8 @@ static void on_loaded(void *context)
                                              .ready = on_subscriber_ready,
                                              .lost = on_subscriber_lost,
                                              .message = on_message,
-                                             .subscribed = on_subscribed};
+                                             .subscribed = on_subscribed,
+                                             .batch_end = on_batch_end};
     engine->subscriber = redis_link_create(engine->base, &engine->configuration->redis, "subscriber", &callbacks);
 }
 

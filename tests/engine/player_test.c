@@ -183,7 +183,7 @@ static void on_publish(evutil_socket_t socket, short events, void *context)
     freeReplyObject(redisCommand(publication->redis->control, "PUBLISH other.test %s", publication->line));
 }
 
-static void begin(struct redis_fixture *redis, struct player_options *options, char *path,
+static void begin(struct redis_fixture *redis, struct player_options *options, const char *path,
                   struct redis_address *address)
 {
     log_threshold = LOG_ERROR;
