@@ -102,7 +102,7 @@ vectors: tests-built ## the recorded oracle vectors
 	@echo "== $(BUILD)/tests/replication_vectors"
 	@$(BUILD)/tests/replication_vectors tests/data/replication-vectors.jsonl.zst
 integration: tests-built ## the program against a real Redis and a real PostgreSQL
-	@WEIR=$(BUILD)/weir /usr/bin/python3 -B -m unittest discover -s tests/integration -p '*_test.py'
+	@WEIR=$(BUILD)/weir /usr/bin/python3 -B -W ignore::ResourceWarning -m unittest discover -s tests/integration -p '*_test.py'
 
 # ---- fuzzing: everything built again by clang with libFuzzer, build/fuzz/<name> from tests/fuzz/<name>_fuzz.c
 

@@ -37,7 +37,8 @@ struct engine {
     struct buffer own_channel; /* <server_name>/weir */
     uint64_t received_ns;      /* when the messages that are being handed on were read; 0 between reads */
     bool subscribed;
-    bool positions_seen; /* some writer has answered since the last subscription */
+    bool replicate_seldom; /* the last REPLICATE was answered */
+    bool positions_seen;   /* some writer has answered since the last subscription */
     bool observer_stop;
     bool outbox_stop;
     bool stopping;
@@ -117,6 +118,7 @@ static void on_subscribed(void *context, struct slice channel)
         return;
     engine->subscribed = true;
     engine->positions_seen = false;
+    engine->replicate_seldom = false;
     log_info("subscribed; asks every writer for its position", LOG_TEXT("channel", channel));
     send_replicate(engine);
     schedule_seconds(engine->replicate_timer, REPLICATE_AGAIN_SECONDS);
@@ -130,9 +132,11 @@ static void on_replicate_timer(evutil_socket_t socket, short what, void *argumen
         return;
     if (!engine->positions_seen)
         log_info("no Synapse process has told its position yet; asks again");
-    send_replicate(engine);
+    if (!engine->positions_seen || engine->replicate_seldom)
+        send_replicate(engine);
+    engine->replicate_seldom = engine->positions_seen;
     schedule_seconds(engine->replicate_timer,
-                     engine->positions_seen ? REPLICATE_SELDOM_SECONDS : REPLICATE_AGAIN_SECONDS);
+                     engine->replicate_seldom ? REPLICATE_SELDOM_SECONDS : REPLICATE_AGAIN_SECONDS);
 }
 
 static void on_subscriber_lost(void *context, const char *reason)

@@ -47,8 +47,9 @@ struct observer_counts {
     uint64_t bodies_missing;
     uint64_t bodies_unreadable;
     uint64_t bad_lines;     /* commands and rows that could not be read */
-    uint64_t missed_ranges; /* ranges of `events` that could not be fetched */
-    uint64_t waiting;       /* events that wait for their body now */
+    uint64_t missed_ranges; /* ranges of `events` published while nobody listened, which could not be fetched */
+    uint64_t unexplained; /* positions of `events` that moved on without rows on an open connection: mostly harmless */
+    uint64_t waiting;     /* events that wait for their body now */
 };
 
 /* `metrics` gets the observer's families and must outlive it. */

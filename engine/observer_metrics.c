@@ -32,6 +32,8 @@ static const struct count_metric {
     COUNT(bad_lines, "weir_replication_bad_lines_total", METRIC_COUNTER, "Lines and rows that could not be read."),
     COUNT(missed_ranges, "weir_positions_missed_ranges_total", METRIC_COUNTER,
           "Ranges of the events stream that may hold events that were not judged."),
+    COUNT(unexplained, "weir_positions_unexplained_total", METRIC_COUNTER,
+          "Positions of the events stream that moved on without rows while subscribed; mostly harmless."),
     COUNT(waiting, "weir_events_waiting", METRIC_GAUGE, "Events that wait for their body now."),
 #undef COUNT
 };

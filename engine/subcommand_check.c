@@ -137,7 +137,7 @@ static int check_run(const void *options_, char **operands, size_t operand_count
 
 const struct subcommand subcommand_check = {
     .name = "check",
-    .summary = "checks a configuration and shows the chains that it makes",
+    .summary = "check a configuration and show the chain that it makes",
     .synopsis = "weir check -c FILE [--for run|replay|client]",
     .description =
         "Reads the configuration with everything that it names: Synapse's own file, the modules' lists, their "

@@ -142,7 +142,7 @@ static int modules_run(const void *options_, char **operands, size_t operand_cou
 
 const struct subcommand subcommand_modules = {
     .name = "modules",
-    .summary = "lists the built-in modules and their parameters",
+    .summary = "list the built-in modules and their parameters",
     .synopsis = "weir modules [NAME] [--json]",
     .description = "Prints each module with what it does, the callbacks that it answers, and the parameters that its "
                    "`config` may have, with type, default and meaning. With NAME, that module alone.",

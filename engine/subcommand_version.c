@@ -42,7 +42,7 @@ static const struct option_definition version_options[] = {{.name = NULL}};
 
 const struct subcommand subcommand_version = {
     .name = "version",
-    .summary = "shows the version of weir and of its libraries",
+    .summary = "show the version of weir and of its libraries",
     .synopsis = "weir version",
     .description = "Prints weir's version on the first line, then the libraries that it runs with, one a line.",
     .options = version_options,

@@ -134,12 +134,12 @@ uint32_t chain_callback_modules(const struct chain *chain, enum callback callbac
 void chain_run(const struct chain *chain, enum callback callback, const struct callback_arguments *arguments,
                struct outcome *outcome)
 {
-    const struct link *link = chain->links[callback];
-    const struct link *end = link + chain->link_counts[callback];
+    uint32_t count = chain->link_counts[callback];
     chain_rule *rule = rules[callback];
     bool has_body = !arguments->event || arguments->event->has_body;
     outcome->callback = callback;
-    for (; link < end; link++) {
+    for (uint32_t place = 0; place < count; place++) {
+        const struct link *link = &chain->links[callback][place];
         if (link->needs_body && !has_body)
             continue;
         outcome->result = (struct result){0};

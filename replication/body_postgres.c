@@ -158,15 +158,23 @@ static void lose_connection(struct body_postgres *bodies, const char *reason)
         bodies->reconnect_ms * 2 > RECONNECT_LONGEST_MS ? RECONNECT_LONGEST_MS : bodies->reconnect_ms * 2;
 }
 
+/* libpq's words on one line: its line breaks and indents become single spaces. */
+static void append_message(struct buffer *line, const char *message)
+{
+    for (; *message; message++) {
+        bool space = *message == '\n' || *message == '\t' || *message == ' ';
+        if (!space)
+            buffer_append_char(line, *message);
+        else if (line->length && line->data[line->length - 1] != ' ' && message[1])
+            buffer_append_char(line, ' ');
+    }
+}
+
 static void lose_with_message(struct body_postgres *bodies)
 {
     struct buffer reason = {0};
-    const char *message = bodies->connection ? PQerrorMessage(bodies->connection) : "out of memory";
-    size_t length = strlen(message);
-    while (length && (message[length - 1] == '\n' || message[length - 1] == ' '))
-        length--;
-    buffer_append(&reason, message, length);
-    lose_connection(bodies, length ? buffer_string(&reason) : "the connection was closed");
+    append_message(&reason, bodies->connection ? PQerrorMessage(bodies->connection) : "out of memory");
+    lose_connection(bodies, reason.length ? buffer_string(&reason) : "the connection was closed");
     buffer_free(&reason);
 }
 
@@ -307,9 +315,10 @@ static bool take_result(struct body_postgres *bodies, PGresult *result)
     default: {
         /* An error of the statement itself (no such table, no right to read it): asking again at once would fail in
          * the same way, so it counts as a lost connection with its growing pauses. */
-        char *message = memory_copy_text(PQresultErrorMessage(result), strcspn(PQresultErrorMessage(result), "\n"));
-        lose_connection(bodies, message);
-        free(message);
+        struct buffer reason = {0};
+        append_message(&reason, PQresultErrorMessage(result));
+        lose_connection(bodies, buffer_string(&reason));
+        buffer_free(&reason);
         return false;
     }
     }

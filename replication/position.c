@@ -170,7 +170,8 @@ static void ask(struct position_tracker *tracker, struct book *book)
         book->in_flight = true;
         if (!callbacks->fetch(callbacks->context, book->stream, book_writer(book), book->have, book->target)) {
             book->in_flight = false;
-            book_raise(book, book->asked_upto);
+            book->refused_upto = book->asked_upto;
+            break;
         }
         if (book->in_flight)
             break;
@@ -284,6 +285,7 @@ static void reset(struct position_tracker *tracker, struct book *book, int64_t n
 {
     int64_t before = book->have;
     book->have = new_token;
+    book->refused_upto = INT64_MIN;
     if (tracker->callbacks.reset)
         tracker->callbacks.reset(tracker->callbacks.context, book->stream, book_writer(book), before, new_token);
 }
@@ -343,7 +345,14 @@ void position_announced(struct position_tracker *tracker, enum stream stream, co
     book->broken_batch = false;
     book->target = new_token;
     if (book->kept && book->have < command->previous_token && book->have < new_token) {
-        ask(tracker, book);
+        if (command->previous_token > book->refused_upto) {
+            ask(tracker, book);
+            return;
+        }
+        /* What is missing up to there was refused before, and the writer wrote nothing since. */
+        if (new_token > book->refused_upto)
+            book->refused_upto = new_token;
+        book->open = true;
         return;
     }
     if (can_go_back && book->have > new_token)
@@ -423,6 +432,12 @@ bool position_get(const struct position_tracker *tracker, enum stream stream, st
         return false;
     *token = book->have;
     return true;
+}
+
+bool position_is_open(const struct position_tracker *tracker, enum stream stream, struct slice writer)
+{
+    const struct book *book = stream < STREAM_COUNT ? *find_slot(tracker, stream, writer) : NULL;
+    return book && book->open;
 }
 
 void position_each(const struct position_tracker *tracker,

@@ -27,9 +27,11 @@ struct position_rows {
 struct position_callbacks {
     void *context;
     void (*hand_on)(void *context, const struct position_rows *rows);
-    /* Rows of `writer` in (from, upto] are missing. Returns false if there is nobody to ask: the tracker then goes on
-     * at `upto` (the loss is the caller's to log and count). Otherwise the tracker holds that writer closed until
-     * position_fetch_done; the answer may come inside this call. */
+    /* Rows of `writer` in (from, upto] may be missing. Returns false if there is nobody to ask: the book then opens
+     * where it stands and does not ask for this range again. What is missing stays missing (to log and count it is the
+     * caller's), but rows that were announced before they were published, as Synapse up to 1.95 does, are still taken
+     * when they come. Otherwise the tracker holds that writer closed until position_fetch_done; the answer may come
+     * inside this call. */
     bool (*fetch)(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
     /* A stream whose tokens can go back was reset from `from` to `upto`: its writer restarted. May be NULL. */
     void (*reset)(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
@@ -82,6 +84,9 @@ bool position_retry(struct position_tracker *tracker, enum stream stream, struct
 
 /* The last token handed on; false if nothing is known of that writer. */
 bool position_get(const struct position_tracker *tracker, enum stream stream, struct slice writer, int64_t *token);
+
+/* Whether the writer has told its position on this connection, so that its rows are acted upon as they come. */
+bool position_is_open(const struct position_tracker *tracker, enum stream stream, struct slice writer);
 
 /* Calls `visit` for each book. */
 void position_each(const struct position_tracker *tracker,

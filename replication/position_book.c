@@ -15,6 +15,7 @@ struct book *book_create(enum stream stream, struct slice writer)
     book->stream = stream;
     book->held_token = INT64_MIN;
     book->target = INT64_MIN;
+    book->refused_upto = INT64_MIN;
     book->writer_length = (uint32_t)writer.length;
     if (writer.length)
         memcpy(book->writer, writer.data, writer.length);

@@ -40,7 +40,8 @@ struct book {
     int64_t have;      /* the last token handed on */
     int64_t asked_from;
     int64_t asked_upto;
-    int64_t target; /* up to where to ask */
+    int64_t target;       /* up to where to ask */
+    int64_t refused_upto; /* nobody could be asked for rows up to there; INT64_MIN if that never was */
     struct held_row *held;
     uint32_t held_count;
     uint32_t held_capacity;

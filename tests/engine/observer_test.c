@@ -149,15 +149,32 @@ Test(observer, our_own_lines_are_echoes)
     expect_log("");
 }
 
-Test(observer, a_gap_is_counted_once)
+Test(observer, a_gap_after_a_restart_is_counted_once)
 {
     observer_restore(observer, STREAM_events, SLICE("w"), 5);
     line("POSITION events w 9 9");
     cr_expect_eq(observer_counts(observer).missed_ranges, 1u);
     line("POSITION events w 9 9");
+    line("POSITION events w 9 11");
+    line("POSITION events w 11 12");
     cr_expect_eq(observer_counts(observer).missed_ranges, 1u);
-    row("w", "9", "$old");
-    row("w", "10", "$new");
+    cr_expect_eq(observer_counts(observer).unexplained, 0u);
+    row("w", "5", "$old");
+    row("w", "13", "$new");
     cr_expect_eq(observer_counts(observer).duplicates, 1u);
     cr_expect_eq(seen.asked_count, 1u);
+}
+
+Test(observer, rows_announced_before_they_are_published_are_judged)
+{
+    line("POSITION events w 5 5");
+    row("w", "6", "$6");
+    line("POSITION events w 9 9"); /* somebody's REPLICATE was answered ahead of the rows 8 and 9 */
+    row("w", "8", "$8");
+    row("w", "9", "$9");
+    cr_expect_eq(seen.asked_count, 3u);
+    cr_expect_eq(observer_counts(observer).unexplained, 1u);
+    cr_expect_eq(observer_counts(observer).missed_ranges, 0u);
+    line("POSITION events w 9 9");
+    cr_expect_eq(observer_counts(observer).unexplained, 1u);
 }
