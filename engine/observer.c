@@ -309,6 +309,8 @@ static void take_rdata(struct observer *observer, const struct command *command)
             return;
         }
         observer->current_json = command->json;
+        if (observer->current_row.newer && observer->counts.newer_rows++ == 0)
+            log_warning("rows of `events` have more elements than this version of Weir knows; it reads the known ones");
     }
     enum position_row_status status = position_row(observer->tracker, stream, command);
     observer->current_json = SLICE_ABSENT;

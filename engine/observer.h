@@ -47,6 +47,7 @@ struct observer_counts {
     uint64_t bodies_missing;
     uint64_t bodies_unreadable;
     uint64_t bad_lines;     /* commands and rows that could not be read */
+    uint64_t newer_rows;    /* rows of `events` with more elements than this version knows; the known ones are read */
     uint64_t missed_ranges; /* ranges of `events` published while nobody listened, which could not be fetched */
     uint64_t unexplained; /* positions of `events` that moved on without rows on an open connection: mostly harmless */
     uint64_t waiting;     /* events that wait for their body now */

@@ -30,6 +30,8 @@ static const struct count_metric {
     COUNT(bodies_unreadable, "weir_bodies_unreadable_total", METRIC_COUNTER,
           "Events judged by their stream row alone because their body could not be read."),
     COUNT(bad_lines, "weir_replication_bad_lines_total", METRIC_COUNTER, "Lines and rows that could not be read."),
+    COUNT(newer_rows, "weir_event_rows_newer_total", METRIC_COUNTER,
+          "Rows of the events stream with more elements than this version knows; the known ones are read."),
     COUNT(missed_ranges, "weir_positions_missed_ranges_total", METRIC_COUNTER,
           "Ranges of the events stream that may hold events that were not judged."),
     COUNT(unexplained, "weir_positions_unexplained_total", METRIC_COUNTER,

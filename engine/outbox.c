@@ -15,6 +15,8 @@
 /* More than this without an answer stops the lines. */
 #define BYTES_LIMIT (64u << 20)
 #define TRANSACTIONS_LIMIT 4096
+/* How long a Redis that refuses writes (out of memory, read-only) is left alone before they are sent again. */
+#define REFUSED_SECONDS 1
 
 struct dirty_position {
     enum stream stream;
@@ -49,6 +51,7 @@ struct outbox {
     struct outbox_callbacks callbacks;
     struct redis_link *link;
     struct event *flush_event;
+    struct event *resume_event; /* ends the pause after a refused write */
     struct buffer channel, stream_key, positions_key, token_field;
 
     uint64_t token;           /* given out */
@@ -64,7 +67,8 @@ struct outbox {
     size_t sent_bytes;
     uint32_t replies_left;      /* of the oldest transaction */
     enum load_state first_load; /* of the positions, once in a life */
-    bool recovering;            /* connected, and the stored token has been asked for */
+    bool recovering;            /* connected, and the stored token has been asked for, or will be after a pause */
+    bool refused;               /* the last connection ended because Redis refused a write */
     bool stopped;
     bool draining;
 
@@ -307,17 +311,36 @@ static void take_first_load(struct outbox *outbox, const redisReply *reply)
     outbox_announce(outbox);
 }
 
+static void ask_stored_token(struct outbox *outbox)
+{
+    struct slice arguments[] = {SLICE("HGET"), buffer_slice(&outbox->positions_key),
+                                buffer_slice(&outbox->token_field)};
+    redis_link_command(outbox->link, arguments, 3);
+}
+
+static void on_resume(evutil_socket_t socket, short what, void *argument)
+{
+    (void)socket, (void)what;
+    struct outbox *outbox = argument;
+    ask_stored_token(outbox);
+}
+
 static void on_ready(void *context)
 {
     struct outbox *outbox = context;
-    struct slice key = buffer_slice(&outbox->positions_key);
     if (outbox->first_load != LOAD_DONE) {
         outbox->first_load = LOAD_ASKED;
-        redis_link_command(outbox->link, (struct slice[]){SLICE("HGETALL"), key}, 2);
-    } else {
-        outbox->recovering = true;
-        redis_link_command(outbox->link, (struct slice[]){SLICE("HGET"), key, buffer_slice(&outbox->token_field)}, 3);
+        redis_link_command(outbox->link, (struct slice[]){SLICE("HGETALL"), buffer_slice(&outbox->positions_key)}, 2);
+        return;
     }
+    outbox->recovering = true;
+    if (outbox->refused) {
+        struct timeval pause = {.tv_sec = REFUSED_SECONDS};
+        event_add(outbox->resume_event, &pause);
+    } else {
+        ask_stored_token(outbox);
+    }
+    outbox->refused = false;
 }
 
 static void on_lost(void *context, const char *reason)
@@ -325,6 +348,7 @@ static void on_lost(void *context, const char *reason)
     (void)reason;
     struct outbox *outbox = context;
     outbox->recovering = false;
+    event_del(outbox->resume_event);
     if (outbox->first_load == LOAD_ASKED)
         outbox->first_load = LOAD_NOTHING;
 }
@@ -353,7 +377,8 @@ static void on_reply(void *context, const redisReply *reply)
     }
     const char *error = reply_error(reply);
     if (error) {
-        log_error("Redis refused a write; it is tried again", LOG_STRING("error", error));
+        log_error("Redis refused a write; it is tried again in a second", LOG_STRING("error", error));
+        outbox->refused = true;
         redis_link_reset(outbox->link, error);
         return;
     }
@@ -442,6 +467,7 @@ struct outbox *outbox_create(struct event_base *base, const struct outbox_settin
     buffer_append_format(&outbox->token_field, "%s verdicts %s", settings->instance_name, settings->instance_name);
     register_metrics(outbox, metrics);
     outbox->flush_event = event_new(base, -1, 0, on_flush, outbox);
+    outbox->resume_event = event_new(base, -1, 0, on_resume, outbox);
     struct redis_link_callbacks link_callbacks = {
         .context = outbox, .ready = on_ready, .lost = on_lost, .reply = on_reply};
     outbox->link = redis_link_create(base, settings->address, "verdicts", &link_callbacks);
@@ -454,6 +480,7 @@ void outbox_destroy(struct outbox *outbox)
         return;
     redis_link_destroy(outbox->link);
     event_free(outbox->flush_event);
+    event_free(outbox->resume_event);
     transaction_free_all(outbox->open);
     transaction_free_all(outbox->sent);
     transaction_free_all(outbox->spare);

@@ -153,6 +153,30 @@ class Engine(harness.Server):
         self.assertEqual([token for token, _ in self.durable()], [2])
         self.stop_engine(engine)
 
+    def test_writes_that_redis_refuses_are_made_later(self):
+        engine = self.start_with_bodies(*(body_line(f"${number}", body="spam") for number in range(20)))
+        self.publish("POSITION events persister1 0 0", rdata(1, ev_row("$0")))
+        wait_until(lambda: self.judged_ids() == ["$0"])
+        self.redis.config_set("maxmemory", "1mb")
+        self.publish(*(rdata(number + 1, ev_row(f"${number}")) for number in range(1, 20)))
+        wait_until(lambda: self.logged(engine, "Redis refused a write; it is tried again in a second"))
+        self.assertIn("OOM", self.logged(engine, "Redis refused a write; it is tried again in a second")[0]["error"])
+        self.assertEqual(self.judged_ids(), ["$0"])
+        self.redis.config_set("maxmemory", "0")
+        wait_until(lambda: self.judged_ids() == [f"${number}" for number in range(20)])
+        self.assertLess(len(self.logged(engine, "Redis refused a write; it is tried again in a second")), 10)
+        self.stop_engine(engine)
+
+    def test_rows_of_a_newer_synapse_are_read_as_far_as_they_are_known(self):
+        engine = self.start_with_bodies(body_line("$1", body="spam"))
+        row = json.loads(ev_row("$1"))
+        row[1] += ["new", {"newer": True}]
+        self.publish(rdata(1, json.dumps(row)), rdata(2, json.dumps(row)))
+        wait_until(lambda: self.judged_ids() == ["$1", "$1"])
+        self.assertEqual(self.metric(engine, "weir_event_rows_newer_total"), 2)
+        self.assertEqual(len([line for line in self.log_lines(engine) if "more elements" in line["message"]]), 1)
+        self.stop_engine(engine)
+
     def test_replicate_is_asked_for_after_the_subscription_and_repeated(self):
         listener = self.subscribe(SERVER_NAME)
         engine = self.start_with_bodies(body_line("$1", body="spam"))
