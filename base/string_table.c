@@ -119,6 +119,23 @@ uint32_t string_table_find(const struct string_table *table, struct slice key)
     return slot->entry ? table->entries[slot->entry - 1].value : STRING_TABLE_NONE;
 }
 
+struct slice string_table_stored(const struct string_table *table, struct slice key)
+{
+    const struct slot *slot = find_slot(table, key, hash_of(key));
+    if (!slot->entry)
+        return SLICE_ABSENT;
+    const struct entry *entry = &table->entries[slot->entry - 1];
+    return slice_of(table->arena + entry->offset, entry->length);
+}
+
+void string_table_trim(struct string_table *table)
+{
+    table->entries = memory_reallocate(table->entries, table->entry_count * sizeof *table->entries);
+    table->entry_capacity = table->entry_count;
+    table->arena = memory_reallocate(table->arena, table->arena_length);
+    table->arena_capacity = table->arena_length;
+}
+
 size_t string_table_count(const struct string_table *table)
 {
     return table->entry_count;

@@ -22,7 +22,13 @@ bool string_table_add(struct string_table *table, struct slice key, uint32_t val
 /* The value stored with `key`, or STRING_TABLE_NONE. */
 uint32_t string_table_find(const struct string_table *table, struct slice key);
 
+/* The table's own copy of `key`, or an absent slice; lives until the next addition. */
+struct slice string_table_stored(const struct string_table *table, struct slice key);
+
 size_t string_table_count(const struct string_table *table);
+
+/* Gives back what was allocated for growth: for a table that is complete. */
+void string_table_trim(struct string_table *table);
 
 /* Bytes allocated, for the metrics. */
 size_t string_table_memory(const struct string_table *table);

@@ -29,10 +29,11 @@ static void text_list_add(struct text_list *list, const char *text, size_t lengt
     list->items[list->count++] = memory_copy_text(text, length);
 }
 
-static void text_list_free(struct text_list *list)
+void text_list_free(struct text_list *list)
 {
-    for (size_t index = 0; index < list->count; index++)
+    for (size_t index = 0; index < list->count && !list->block; index++)
         free(list->items[index]);
+    free(list->block);
     free(list->items);
     free(list->lines);
     free(list->path);
@@ -45,17 +46,40 @@ struct decoding {
     const struct module_host *host;
 };
 
-/* Splits a file into its lines without white space at their ends, blank lines and `#` comments. */
-static bool read_lines(const struct decoding *decoding, const char *name, struct slice content)
+static bool add_line(const struct decoding *decoding, struct text_list *list, struct slice text, uint32_t line,
+                     size_t *capacity)
+{
+    if (memchr(text.data, '\0', text.length) || !utf8_valid(text)) {
+        module_host_report(decoding->host, decoding->parameter->name, "%s, line %" PRIu32 ": not valid UTF-8 text",
+                           list->path, line);
+        return false;
+    }
+    if (list->count == *capacity) {
+        *capacity = *capacity ? *capacity * 2 : 64;
+        list->items = memory_reallocate(list->items, *capacity * sizeof *list->items);
+        list->lines = memory_reallocate(list->lines, *capacity * sizeof *list->lines);
+    }
+    list->lines[list->count] = line;
+    list->items[list->count++] = (char *)(uintptr_t)text.data;
+    return true;
+}
+
+/* Splits a file, whose content the list takes over, into its lines without white space at their ends, blank lines and
+ * `#` comments. The items lie in the content, since there may be a million. */
+static bool read_lines(const struct decoding *decoding, const char *name, struct buffer *content)
 {
     struct text_list *list = decoding->target;
-    list->path = memory_copy_text(name, strlen(name));
     size_t capacity = 0;
     uint32_t line_number = 0;
-    const char *end = content.data + content.length;
-    for (const char *line = content.data; line < end;) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        const char *next = stop ? stop + 1 : end;
+    bool good = true;
+    char *line = (char *)(uintptr_t)buffer_string(content);
+    char *end = line + content->length;
+    list->path = memory_copy_text(name, strlen(name));
+    list->block = line;
+    *content = (struct buffer){0};
+    while (line < end && good) {
+        char *stop = memchr(line, '\n', (size_t)(end - line));
+        char *next = stop ? stop + 1 : end;
         if (!stop)
             stop = end;
         line_number++;
@@ -64,22 +88,12 @@ static bool read_lines(const struct decoding *decoding, const char *name, struct
         while (stop > line && isspace((unsigned char)stop[-1]))
             stop--;
         if (line < stop && *line != '#') {
-            struct slice text = slice_of(line, (size_t)(stop - line));
-            if (memchr(line, '\0', text.length) || !utf8_valid(text)) {
-                module_host_report(decoding->host, decoding->parameter->name,
-                                   "%s, line %" PRIu32 ": not valid UTF-8 text", name, line_number);
-                return false;
-            }
-            if (list->count == capacity) {
-                capacity = capacity ? capacity * 2 : 64;
-                list->lines = memory_reallocate(list->lines, capacity * sizeof *list->lines);
-            }
-            list->lines[list->count] = line_number;
-            text_list_add(list, line, text.length);
+            good = add_line(decoding, list, slice_of(line, (size_t)(stop - line)), line_number, &capacity);
+            *stop = '\0';
         }
         line = next;
     }
-    return true;
+    return good;
 }
 
 static bool decode_boolean(const struct decoding *decoding, const json_t *value)
@@ -185,7 +199,7 @@ static bool decode_lines_file(const struct decoding *decoding, const json_t *val
     struct buffer error = {0};
     bool good = decoding->host->read_file(decoding->host->context, name, &content, &error);
     if (good)
-        good = read_lines(decoding, name, buffer_slice(&content));
+        good = read_lines(decoding, name, &content);
     else
         module_host_report(decoding->host, decoding->parameter->name, "%s", buffer_string(&error));
     buffer_free(&content);

@@ -24,8 +24,12 @@ struct text_list {
     char **items;
     uint32_t *lines; /* line in `path`, counted from 1; NULL for a list in the configuration itself */
     size_t count;
-    char *path; /* as written in the configuration; NULL for a list in the configuration itself */
+    char *path;  /* as written in the configuration; NULL for a list in the configuration itself */
+    char *block; /* of a file: its content, which holds the items; NULL if each is allocated by itself */
 };
+
+/* Frees the items and leaves an empty list: for a module that has copied what it needs of a long one. */
+void text_list_free(struct text_list *list);
 
 struct parameter {
     const char *name;

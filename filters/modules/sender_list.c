@@ -16,9 +16,8 @@ struct configuration {
 };
 
 struct state {
-    const struct configuration *configuration;
     struct slice code;
-    struct string_table *ids; /* value: place in users, then in users_file */
+    struct string_table *ids; /* the verdicts' rules are its own copies */
     struct pattern_list user_globs;
     struct pattern_list server_globs;
 };
@@ -56,7 +55,7 @@ static void destroy(void *pointer)
 
 /* Ids into the table, globs into the list. */
 static bool add_users(struct state *state, const struct module_host *host, const char *parameter,
-                      const struct text_list *list, size_t offset)
+                      const struct text_list *list)
 {
     bool good = true;
     for (size_t item = 0; item < list->count; item++) {
@@ -67,7 +66,7 @@ static bool add_users(struct state *state, const struct module_host *host, const
         } else if (glob_has_wildcard(text)) {
             good &= pattern_list_add(&state->user_globs, host, parameter, list, item, PATTERN_GLOB, true);
         } else {
-            string_table_add(state->ids, text, (uint32_t)(offset + item));
+            string_table_add(state->ids, text, 0);
         }
     }
     return good;
@@ -75,13 +74,12 @@ static bool add_users(struct state *state, const struct module_host *host, const
 
 static void *create(const struct module_setup *setup)
 {
-    const struct configuration *configuration = setup->configuration;
+    struct configuration *configuration = setup->configuration;
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
-    state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
     state->ids = string_table_create();
-    bool good = add_users(state, setup->host, "users", &configuration->users, 0);
-    good &= add_users(state, setup->host, "users_file", &configuration->users_file, configuration->users.count);
+    bool good = add_users(state, setup->host, "users", &configuration->users);
+    good &= add_users(state, setup->host, "users_file", &configuration->users_file);
     good &= pattern_list_add_all(&state->server_globs, setup->host, "servers", &configuration->servers, PATTERN_GLOB,
                                  false);
     good &= pattern_list_compile(&state->user_globs, setup->host);
@@ -90,16 +88,10 @@ static void *create(const struct module_setup *setup)
         destroy(state);
         return NULL;
     }
+    string_table_trim(state->ids);
+    if (state->user_globs.count == 0)
+        text_list_free(&configuration->users_file); /* a million ids need not be held twice */
     return state;
-}
-
-/* The id as the configuration holds it: the verdict outlives the event. */
-static struct slice listed_id(const struct configuration *configuration, uint32_t place)
-{
-    const char *text = place < configuration->users.count
-                           ? configuration->users.items[place]
-                           : configuration->users_file.items[place - configuration->users.count];
-    return slice_from_string(text);
 }
 
 static void check_event_for_spam(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -109,9 +101,7 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
     result->kind = RESULT_NOT_SPAM;
     if (!sender.data)
         return;
-    uint32_t place = string_table_find(state->ids, sender);
-    if (place != STRING_TABLE_NONE) {
-        result->rule = listed_id(state->configuration, place);
+    if (slice_present(result->rule = string_table_stored(state->ids, sender))) {
         result->reason = SLICE("the sender is on the list");
     } else if (slice_present(result->rule = pattern_list_match(&state->user_globs, sender))) {
         result->reason = SLICE("the sender matches a pattern on the list");

@@ -192,9 +192,9 @@ Test(command, json_as_python_writes_it)
 static char *repeated(const char *before, char byte, size_t count, const char *after)
 {
     char *result = memory_allocate(strlen(before) + count + strlen(after) + 1);
-    strcpy(result, before);
+    memcpy(result, before, strlen(before));
     memset(result + strlen(before), byte, count);
-    strcpy(result + strlen(before) + count, after);
+    memcpy(result + strlen(before) + count, after, strlen(after) + 1);
     return result;
 }
 
