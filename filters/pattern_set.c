@@ -13,7 +13,6 @@
  * differ for other reasons (script names, POSIX classes, caseless \p{Lu}), differs() sends the pattern to PCRE2. */
 #include "filters/pattern_set.h"
 
-#include <hs/hs.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -21,6 +20,7 @@
 #include "filters/case_folding.h"
 #include "filters/glob.h"
 #include "filters/pattern_confirm.h"
+#include "filters/vectorscan.h"
 
 enum part { PART_EXACT, PART_FOLDED, PART_UNICODE, PART_COUNT };
 
@@ -39,6 +39,7 @@ struct confirmed {
 
 struct pattern_set {
     hs_database_t *databases[PART_COUNT]; /* NULL if the part has no pattern for vectorscan */
+    const struct vectorscan *vectorscan;
     hs_scratch_t *scratch;
     bool uses_folded;
     struct buffer folded;
@@ -247,8 +248,8 @@ static void compile_part(struct builder *builder, enum part part, hs_database_t 
     for (;;) {
         uint32_t count = gather(builder, part, expressions, flags, ids);
         hs_compile_error_t *error = NULL;
-        if (count == 0 ||
-            hs_compile_multi(expressions, flags, ids, count, HS_MODE_BLOCK, NULL, database, &error) == HS_SUCCESS)
+        if (count == 0 || hs_compile_multi(expressions, flags, ids, count, HS_MODE_BLOCK,
+                                           vectorscan_implementation()->platform, database, &error) == HS_SUCCESS)
             break;
         int refused = error && error->expression < (int)count ? error->expression : -1;
         hs_free_compile_error(error);
@@ -327,6 +328,7 @@ struct pattern_set *pattern_set_compile(const struct pattern *patterns, uint32_t
     for (uint32_t index = 0; index < count; index++)
         prepare(&builder, index, &patterns[index]);
     struct pattern_set *set = memory_allocate_zeroed(1, sizeof *set);
+    set->vectorscan = vectorscan_implementation();
     if (!builder.failed)
         build(&builder, set);
     for (uint32_t index = 0; index < count; index++) {
@@ -411,8 +413,8 @@ uint32_t pattern_set_scan(struct pattern_set *set, struct slice text)
         memcpy(set->pending, set->alone, set->bit_words * sizeof *set->pending);
     for (enum part part = 0; part < PART_COUNT; part++) {
         if (set->databases[part])
-            (void)hs_scan(set->databases[part], texts[part].data, (unsigned int)texts[part].length, 0, set->scratch,
-                          on_match, set);
+            (void)set->vectorscan->scan(set->databases[part], texts[part].data, (unsigned int)texts[part].length, 0,
+                                        set->scratch, on_match, set);
     }
     if (set->bit_words)
         confirm_pending(set, texts);

@@ -55,7 +55,8 @@ def keywords(config):
     return judge
 
 
-LINK = re.compile(r"https?://(?:[^/?#\s\"'<>()\[\],]*@)?([^/?#:\s\"'<>()\[\],]*)", re.IGNORECASE)
+# A look ahead, so that a link within what another one takes for its host is seen as well.
+LINK = re.compile(r"(?=https?://(?:[^/?#\s\"'<>()\[\],]*@)?([^/?#:\s\"'<>()\[\],]*))", re.IGNORECASE)
 
 
 def link_domains(config):
