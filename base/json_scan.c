@@ -3,7 +3,6 @@
  * ends, whether it has escapes and whether it has to be checked for UTF-8. */
 #include "base/json_scan.h"
 
-#include "base/json_block.h"
 #include "base/utf8.h"
 
 static int hex_digit(char byte)
@@ -96,20 +95,13 @@ static __attribute__((noinline)) char *read_escaped(char *start, char *at, struc
     return utf8_valid(*value) ? at + 1 : NULL;
 }
 
-char *json_read_string(char *at, struct slice *value)
+char *json_read_string_slowly(char *start, char *at, struct slice *value)
 {
-    char *start = ++at;
-    uint32_t high = 0;
-    for (;;) {
-        struct json_block bits = json_block_at(at);
-        if (!bits.special) {
-            high |= bits.high;
-            at += JSON_BLOCK;
+    for (;; at += JSON_BLOCK) {
+        uint32_t special = json_block_at(at).special;
+        if (!special)
             continue;
-        }
-        unsigned plain = (unsigned)__builtin_ctz(bits.special);
-        high |= bits.high & ((1u << plain) - 1);
-        at += plain;
+        at += __builtin_ctz(special);
         break;
     }
     if (*at == '\\')
@@ -117,9 +109,7 @@ char *json_read_string(char *at, struct slice *value)
     if (*at != '"')
         return NULL;
     *value = slice_of(start, (size_t)(at - start));
-    if (high && !utf8_valid(*value))
-        return NULL;
-    return at + 1;
+    return utf8_valid(*value) ? at + 1 : NULL;
 }
 
 static inline bool is_digit(char byte)

@@ -9,6 +9,7 @@
 #ifndef WEIR_BASE_JSON_SCAN_H
 #define WEIR_BASE_JSON_SCAN_H
 
+#include "base/json_block.h"
 #include "base/slice.h"
 
 #define JSON_SCAN_PADDING 64
@@ -18,14 +19,34 @@
 /* The first byte from `at` on that is no white space. */
 static inline char *json_skip_space(char *at)
 {
+    if ((unsigned char)*at > ' ')
+        return at;
     while (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r')
         at++;
     return at;
 }
 
+/* The rest of a string that is not plain ASCII: from `at`, where the plain part ends, for a string that begins behind
+ * the quote at `start` - 1. For json_read_string alone. */
+char *json_read_string_slowly(char *start, char *at, struct slice *value);
+
 /* Reads a string whose opening quote is at `at`: its decoded value in `*value`, decoded in place where it has escapes.
  * The position behind the closing quote, or NULL if it is no string. */
-char *json_read_string(char *at, struct slice *value);
+static inline char *json_read_string(char *at, struct slice *value)
+{
+    char *start = ++at;
+    for (;; at += JSON_BLOCK) {
+        struct json_block bits = json_block_at(at);
+        uint32_t stops = bits.special | bits.high;
+        if (!stops)
+            continue;
+        at += __builtin_ctz(stops);
+        if (*at != '"')
+            return json_read_string_slowly(start, at, value);
+        *value = slice_of(start, (size_t)(at - start));
+        return at + 1;
+    }
+}
 
 /* Passes over one value of any kind, checking it; `at` is where it begins, behind any white space. The position behind
  * it, or NULL if it is none. */

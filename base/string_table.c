@@ -3,6 +3,8 @@
 #include "base/string_table.h"
 
 #include <stdlib.h>
+/* Inlined: keys are short, and a call through the library costs as much as the hash. */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/memory.h"
