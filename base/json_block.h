@@ -26,6 +26,17 @@ static inline struct json_block json_block_at(const char *at)
                                    (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, slashes), controls)),
                                .high = (uint32_t)_mm_movemask_epi8(bytes)};
 }
+
+/* Both sorts of bits in one. */
+static inline uint32_t json_block_stops(const char *at)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i slashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    /* Compared with a sign, control characters and everything above U+007F are below a space. */
+    __m128i outside = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, slashes), outside));
+}
 #else
 #define JSON_BLOCK 8
 static inline struct json_block json_block_at(const char *at)
@@ -37,6 +48,12 @@ static inline struct json_block json_block_at(const char *at)
         bits.high |= (uint32_t)(byte >> 7) << index;
     }
     return bits;
+}
+
+static inline uint32_t json_block_stops(const char *at)
+{
+    struct json_block bits = json_block_at(at);
+    return bits.special | bits.high;
 }
 #endif
 

@@ -36,8 +36,7 @@ static inline char *json_read_string(char *at, struct slice *value)
 {
     char *start = ++at;
     for (;; at += JSON_BLOCK) {
-        struct json_block bits = json_block_at(at);
-        uint32_t stops = bits.special | bits.high;
+        uint32_t stops = json_block_stops(at);
         if (!stops)
             continue;
         at += __builtin_ctz(stops);
