@@ -7,27 +7,20 @@
 #include <emmintrin.h>
 #endif
 
-/* Of JSON_BLOCK bytes: a bit for each that ends a plain run (quote, backslash, control character), and one for each
- * above U+007F; the first byte is the lowest bit. */
-struct json_block {
-    uint32_t special;
-    uint32_t high;
-};
-
+/* Both look at JSON_BLOCK bytes and give a bit for each byte found, the first byte's the lowest:
+ * json_block_special  what ends a run of text: quote, backslash, control character
+ * json_block_stops    the same, and every byte above U+007F */
 #ifdef __SSE2__
 #define JSON_BLOCK 16
-static inline struct json_block json_block_at(const char *at)
+static inline uint32_t json_block_special(const char *at)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
     __m128i quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
     __m128i slashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
     __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    return (struct json_block){.special =
-                                   (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, slashes), controls)),
-                               .high = (uint32_t)_mm_movemask_epi8(bytes)};
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, slashes), controls));
 }
 
-/* Both sorts of bits in one. */
 static inline uint32_t json_block_stops(const char *at)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
@@ -39,21 +32,22 @@ static inline uint32_t json_block_stops(const char *at)
 }
 #else
 #define JSON_BLOCK 8
-static inline struct json_block json_block_at(const char *at)
+static inline uint32_t json_block_special(const char *at)
 {
-    struct json_block bits = {0, 0};
+    uint32_t bits = 0;
     for (unsigned index = 0; index < JSON_BLOCK; index++) {
         unsigned char byte = (unsigned char)at[index];
-        bits.special |= (uint32_t)(byte == '"' || byte == '\\' || byte < 0x20) << index;
-        bits.high |= (uint32_t)(byte >> 7) << index;
+        bits |= (uint32_t)(byte == '"' || byte == '\\' || byte < 0x20) << index;
     }
     return bits;
 }
 
 static inline uint32_t json_block_stops(const char *at)
 {
-    struct json_block bits = json_block_at(at);
-    return bits.special | bits.high;
+    uint32_t bits = json_block_special(at);
+    for (unsigned index = 0; index < JSON_BLOCK; index++)
+        bits |= (uint32_t)((unsigned char)at[index] >> 7) << index;
+    return bits;
 }
 #endif
 

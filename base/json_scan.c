@@ -98,7 +98,7 @@ static __attribute__((noinline)) char *read_escaped(char *start, char *at, struc
 char *json_read_string_slowly(char *start, char *at, struct slice *value)
 {
     for (;; at += JSON_BLOCK) {
-        uint32_t special = json_block_at(at).special;
+        uint32_t special = json_block_special(at);
         if (!special)
             continue;
         at += __builtin_ctz(special);

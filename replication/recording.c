@@ -44,7 +44,7 @@ static const char *skip_space(const char *cursor, const char *end)
 static inline const char *copy_plain(const char *cursor, const char *end, char **output)
 {
     while (end - cursor >= JSON_BLOCK) {
-        uint32_t special = json_block_at(cursor).special;
+        uint32_t special = json_block_special(cursor);
         memcpy(*output, cursor, JSON_BLOCK);
         if (special) {
             unsigned count = (unsigned)__builtin_ctz(special);
