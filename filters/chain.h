@@ -7,45 +7,127 @@
 
 #include "filters/callback.h"
 #include "filters/module.h"
+#include "filters/selector.h"
 
 struct chain;
 
+enum outcome_kind {
+    OUTCOME_PASSED,  /* every module passed, or the callback has no verdict (run all, unions) */
+    OUTCOME_CHANGED, /* allowed, with a replacement (check_event_allowed) */
+    OUTCOME_DENIED,  /* some module's answer ended the walk and is no pass */
+    OUTCOME_FAILED,  /* the walk ended in an exception */
+};
+
 /* What a walk over the modules came to. */
 struct outcome {
-    bool passed;            /* every module passed: `result` is the callback's pass value */
-    struct result result;   /* the chain's value */
+    enum outcome_kind kind;
+    struct result result;   /* the chain's value, as Synapse's own would be; lives as long as the question's arena */
     enum callback callback; /* the callback that decided; the last one asked if all passed */
-    const char *module;     /* name of the module that decided; NULL if all passed */
+    const char *module;     /* name of the module that decided; NULL if none did */
     uint32_t module_index;  /* its place in the chain */
 };
 
-struct chain *chain_create(void);
+/* How a module stands in the chain, beside its `config` (design: section 7). */
+struct module_options {
+    bool dry_run;              /* asked and recorded, but the chain goes on as if it had passed */
+    struct selector *selector; /* NULL: asked about everything. The chain takes it over */
+    bool legacy;               /* from one of Synapse's old sections */
+};
+
+struct chain_settings {
+    enum semantics semantics;
+    const char *server_name; /* copied */
+    bool strict;             /* two auth checkers for one login type with different fields are refused */
+};
+
+struct chain *chain_create(const struct chain_settings *settings);
 void chain_destroy(struct chain *chain);
 
 /* Appends a module with its `config` (may be NULL). The order of calls is the order of the chain. False if the
- * configuration is bad; every reason has been reported to `host`. */
+ * configuration is bad; every reason has been reported to `host`. `options` may be NULL. */
 bool chain_append(struct chain *chain, const struct module_definition *definition, const json_t *config,
-                  const struct module_host *host);
+                  const struct module_options *options, const struct module_host *host);
 
-/* Ends the building; afterwards the chain can judge. */
-void chain_seal(struct chain *chain);
+/* A clash between modules, or a registration that Synapse refuses. */
+struct chain_conflict {
+    bool fatal;            /* Synapse would refuse to start */
+    uint32_t module_index; /* the later of the two */
+    uint32_t other_index;  /* equal to module_index if there is only one */
+    const char *text;      /* a sentence: what clashes, and what happens */
+};
+typedef void chain_conflict_function(void *context, const struct chain_conflict *conflict);
 
+/* Ends the building; afterwards the chain can judge. Every conflict is told to `report` (may be NULL); false if one of
+ * them is fatal. */
+bool chain_seal(struct chain *chain, chain_conflict_function *report, void *context);
+
+enum semantics chain_semantics(const struct chain *chain);
+const char *chain_server_name(const struct chain *chain);
 uint32_t chain_module_count(const struct chain *chain);
 const struct module_definition *chain_module(const struct chain *chain, uint32_t index);
+const struct module_options *chain_module_options(const struct chain *chain, uint32_t index);
 /* Whether any module needs the event's body. */
 bool chain_needs_body(const struct chain *chain);
 /* The keys of `content` that the modules read; for event_reader_create. */
 const struct field_table *chain_fields(const struct chain *chain);
-/* The modules that registered `callback`, in order: their indices in `indices` (room for chain_module_count of them);
- * returns how many. */
-uint32_t chain_callback_modules(const struct chain *chain, enum callback callback, uint32_t *indices);
+/* The modules that registered `callback`, in order: their indices in `indices` (room for `room`); returns how many
+ * there are. */
+uint32_t chain_callback_modules(const struct chain *chain, enum callback callback, uint32_t *indices, uint32_t room);
 
-/* One callback asked of every module that registered it, combined by its rule. A module that needs the body is passed
- * over when the event has none. */
+/* The login types after start-up, a dict of type → list of fields (Synapse's supported_login_types). */
+struct value chain_login_types(const struct chain *chain, struct arena *arena);
+
+/* The page served under `path`, with the state to serve it; NULL if there is none. */
+const struct web_resource *chain_resource(const struct chain *chain, struct slice path, void **state);
+/* All of them, in order: `index` from 0 until NULL; `*module_index` says whose. */
+const struct web_resource *chain_resource_at(const struct chain *chain, uint32_t index, uint32_t *module_index);
+
+/* What a module did, counted since the chain was made. */
+struct module_counts {
+    uint64_t raised;   /* answers that were failures */
+    uint64_t illegal;  /* answers of a type outside the contract */
+    uint64_t dry_runs; /* answers that would have ended a walk, of a module in dry_run */
+};
+struct module_counts chain_module_counts(const struct chain *chain, uint32_t index);
+
+/* Called for every answer of a module while it is set: for `weir explain`. NULL ends it. `nanoseconds` is what the
+ * module took. */
+typedef void chain_trace_function(void *context, uint32_t module_index, const struct callback_arguments *arguments,
+                                  const struct result *result, uint64_t nanoseconds);
+void chain_trace(struct chain *chain, chain_trace_function *trace, void *context);
+
+/* Called when the answer of a module in dry_run would have ended the walk; `outcome` is what it would have been. */
+typedef void chain_dry_run_function(void *context, const struct callback_arguments *arguments,
+                                    const struct outcome *outcome);
+void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context);
+
+enum walk_state {
+    WALK_ENDED,
+    WALK_PENDING, /* a module waits for somebody: park the walk under its ticket */
+};
+
+/* One callback being asked of the modules that registered it, in order. It lives on the stack of whoever asks; a walk
+ * that is pending is moved to where it can wait (it is a plain struct; its arguments and arena must wait with it). */
+struct walk {
+    const struct chain *chain;
+    const struct chain_rule *rule;
+    struct callback_arguments arguments;
+    uint32_t place;       /* the link that is being asked */
+    uint64_t ticket;      /* of a pending walk */
+    struct result gathered; /* by rules that add up */
+    void *memory;         /* of such a rule, in the arena */
+    struct outcome outcome; /* once it has ended */
+};
+
+/* Starts a walk. `arguments->arena` must be set unless no module registered for the callback needs it. A module that
+ * needs the body is passed over when the event has none. */
+enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
+                           const struct callback_arguments *arguments);
+/* Goes on with a pending walk: what the service said is handed to the module that waits. */
+enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer);
+
+/* A walk from begin to end. A module that would wait counts as failed: for callers that cannot park a walk. */
 void chain_run(const struct chain *chain, enum callback callback, const struct callback_arguments *arguments,
                struct outcome *outcome);
-
-/* The whole judgement of an observed event: check_event_allowed, then, if that lets it pass, check_event_for_spam. */
-void chain_judge(const struct chain *chain, const struct event *event, struct outcome *outcome);
 
 #endif

@@ -2,12 +2,45 @@
  *
  * A module is one file in filters/modules/ that defines one `struct module_definition`. The chain owns the state that
  * `create` makes and ends it with `destroy`. A callback may be asked millions of times a second: it allocates nothing
- * and keeps no pointer into the event. */
+ * but in the arena of the question, and keeps no pointer into the event. */
 #ifndef WEIR_FILTERS_MODULE_H
 #define WEIR_FILTERS_MODULE_H
 
 #include "filters/callback.h"
 #include "filters/parameter.h"
+#include "filters/service.h"
+
+struct registrar;
+
+/* A callback as a module registers it. Rows of the definition's table need only the first two members; `create` adds
+ * others with module_register. */
+struct module_callback {
+    enum callback callback;
+    callback_function *function;
+    uint8_t parameter_count; /* how many arguments it takes; 0: as many as there are */
+    bool synchronous;        /* a plain function where Synapse wants an async one */
+    bool legacy;             /* registered by one of Synapse's old sections: its old answers are converted */
+    bool check_password;     /* auth_checkers, legacy: the old method `check_password`, which says yes or no */
+    const char *login_type;  /* auth_checkers only: the login type and its fields (NULL-terminated) */
+    const char *const *login_fields;
+};
+
+/* A page that a module serves under an exact path, on Weir's own HTTP listener. */
+struct web_request {
+    struct slice method; /* "GET"; HEAD comes as GET */
+    struct slice query;  /* what stands behind the `?`, as sent; empty without one */
+    struct slice body;
+};
+struct web_response {
+    int status;               /* 200 unless the function says otherwise */
+    const char *content_type; /* "application/json" unless the function says otherwise */
+    struct buffer *body;      /* empty before */
+};
+struct web_resource {
+    const char *path; /* "/_synapse/client/…" */
+    const char *methods; /* "GET" or "GET POST" */
+    void (*serve)(void *state, const struct web_request *request, struct web_response *response);
+};
 
 /* What `create` gets beside the decoded configuration. */
 struct module_setup {
@@ -15,12 +48,17 @@ struct module_setup {
     struct field_table *fields; /* declare here the keys of `content` that the module reads */
     void *configuration;        /* the struct that the parameter table fills; freed by the chain after destroy, so the
                                    state may point into it */
+    const char *server_name;    /* of the homeserver; never NULL */
+    enum semantics semantics;
+    struct registrar *registrar;
 };
 
-struct module_callback {
-    enum callback callback;
-    callback_function *function;
-};
+/* Registers a callback beside those of the definition's table. `row` is copied, its texts are not. Synapse counts each
+ * call as one registration: presence routers must give both of theirs in one, which the chain checks for the module as a
+ * whole. */
+void module_register(const struct module_setup *setup, const struct module_callback *row);
+/* Registers a page; of two modules with the same path the first wins, with a warning. */
+void module_register_resource(const struct module_setup *setup, const struct web_resource *resource);
 
 struct module_definition {
     const char *name;
@@ -34,6 +72,10 @@ struct module_definition {
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
     void *(*create)(const struct module_setup *setup);
     void (*destroy)(void *state);
+    /* Modules that answer VALUE_PENDING: turns what the service said into the module's answer. `arguments` are those of
+     * the question. It may answer VALUE_PENDING again (one more question). */
+    void (*answer)(void *state, const struct callback_arguments *arguments, const struct service_answer *answer,
+                   struct result *result);
 };
 
 /* All modules, in the order of modules.def; NULL-terminated. */

@@ -43,6 +43,8 @@ struct parameter {
     const char *text;           /* one sentence for people */
 };
 
+struct module_services;
+
 /* What decoding and module creation need from outside; filters/ itself does no I/O. */
 struct module_host {
     void *context;
@@ -52,6 +54,11 @@ struct module_host {
     /* Puts the content of the file `name` (relative to the configuration file) into `content`; false with a reason in
      * `error` if it cannot be read. */
     bool (*read_file)(void *context, const char *name, struct buffer *content, struct buffer *error);
+    /* How modules ask somebody outside; NULL where nobody can be asked. Outlives the module. */
+    const struct module_services *services;
+    /* Where a module's own words go, for scripts that log; NULL: nowhere. `level` is debug, info, warning or error. The
+     * function may be kept. */
+    void (*log)(const char *level, const char *module, struct slice message);
 };
 
 void module_host_report(const struct module_host *host, const char *path, const char *format, ...)

@@ -1,0 +1,44 @@
+/* The whole judgement of an observed event: check_event_allowed, then, if that lets it pass, check_event_for_spam, asked
+ * about the replaced event where there is a replacement (callbacks.md, sections 2.2 and 3).
+ *
+ * A judge belongs to one chain and one thread. It owns the memory of one judgement at a time; one that is pending is
+ * taken out of it with judge_park. */
+#ifndef WEIR_FILTERS_JUDGE_H
+#define WEIR_FILTERS_JUDGE_H
+
+#include "filters/chain.h"
+
+struct judge;
+struct judgement; /* a parked one */
+
+struct judge *judge_create(const struct chain *chain);
+void judge_destroy(struct judge *judge);
+
+/* Which callbacks an event is asked of: a set of JUDGE_… bits. */
+#define JUDGE_EVENT_ALLOWED 1u
+#define JUDGE_EVENT_FOR_SPAM 2u
+#define JUDGE_BOTH 3u
+
+/* Of which callbacks Synapse itself would have asked this event (callbacks.md, section 3): by whether the sender is
+ * ours, by membership events, and by what belongs to the creation of a room. `*reason` says why, in words. Needs the
+ * sender; without a body both are asked. */
+unsigned judge_as_synapse(const struct chain *chain, const struct event *event, const char **reason);
+
+/* Reads `body` (absent: none) into `event`, whose row fields are set, for the chain's modules; see event_reader_read. */
+enum event_read_status judge_read(struct judge *judge, struct slice body, struct event *event);
+
+/* Judges. WALK_PENDING: call judge_park, then judge_resume when the ticket is answered. The outcome and the event's
+ * slices live until the next call. */
+enum walk_state judge_event(struct judge *judge, const struct event *event, unsigned ask, struct outcome *outcome);
+/* The ticket that the pending judgement waits for. */
+uint64_t judge_ticket(const struct judge *judge);
+/* Copies the pending judgement with everything it needs (the event and its body too). */
+struct judgement *judge_park(struct judge *judge);
+uint64_t judgement_ticket(const struct judgement *judgement);
+const struct event *judgement_event(const struct judgement *judgement);
+/* Goes on. WALK_PENDING: it waits again, under a new ticket. The outcome lives until judgement_free. */
+enum walk_state judgement_resume(struct judgement *judgement, const struct service_answer *answer,
+                                 struct outcome *outcome);
+void judgement_free(struct judgement *judgement);
+
+#endif

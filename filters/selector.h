@@ -1,0 +1,21 @@
+/* `only:` and `except:` of a module: which rooms, senders, servers and event types it is asked about. */
+#ifndef WEIR_FILTERS_SELECTOR_H
+#define WEIR_FILTERS_SELECTOR_H
+
+#include "filters/callback.h"
+#include "filters/parameter.h"
+
+struct selector;
+
+/* From `only` and `except` (objects with lists of globs under rooms, senders, servers, types; either may be NULL, not
+ * both). NULL if anything is wrong; reported to `host` under "only.rooms[1]" and the like. */
+struct selector *selector_create(const json_t *only, const json_t *except, const struct module_host *host);
+void selector_destroy(struct selector *selector);
+
+/* Whether the module is to be asked: each list of `only` matches (one that the question has no value for does not), and
+ * no list of `except` does. */
+bool selector_selects(const struct selector *selector, const struct callback_arguments *arguments);
+/* For people: "only rooms !a:x; except types m.room.member". */
+void selector_describe(const struct selector *selector, struct buffer *output);
+
+#endif
