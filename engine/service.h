@@ -1,14 +1,14 @@
-/* The services that modules ask (filters/service.h), on the event loop: HTTP and HTTPS clients with connections that are
- * kept alive, a time limit for each question, a bound on what waits, and a circuit breaker.
+/* The services that modules ask (filters/service.h), on the event loop: HTTP and HTTPS clients with connections that
+ * are kept alive, a time limit for each question, a bound on what waits, and a circuit breaker.
  *
  * When a question is repeated. A question is a POST, and whoever answers may act upon it, so none is ever asked twice:
  * it is sent again only as long as its last byte has not been handed to the kernel. That covers every failure to
- * connect (look-up, TCP, TLS) and a kept connection that turns out to be closed when the question is to be written; what
- * such a server has seen is at most a piece of a request, which no HTTP server acts upon. A question that left whole and
- * got no answer has failed, even on an old connection that the server may have closed just then: from here that cannot
- * be told from a server that acted and then broke. To keep that case rare, a kept connection is looked at before it is
- * used, and is closed by us a second before the server's own time is up (its `Keep-Alive` header; without one, after
- * SERVICE_IDLE_MS).
+ * connect (look-up, TCP, TLS) and a kept connection that turns out to be closed when the question is to be written;
+ * what such a server has seen is at most a piece of a request, which no HTTP server acts upon. A question that left
+ * whole and got no answer has failed, even on an old connection that the server may have closed just then: from here
+ * that cannot be told from a server that acted and then broke. To keep that case rare, a kept connection is looked at
+ * before it is used, and is closed by us a second before the server's own time is up (its `Keep-Alive` header; without
+ * one, after SERVICE_IDLE_MS).
  *
  * What counts as a failure for the breaker: no answer, and an answer that the module called unusable. When it opens,
  * the questions that still wait for a connection fail at once. */
