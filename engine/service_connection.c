@@ -164,8 +164,7 @@ static int64_t idle_ms(struct evhttp_request *request)
 static void become_idle(struct service_connection *connection, struct evhttp_request *request)
 {
     int64_t milliseconds = idle_ms(request);
-    /* Bytes behind the answer belong to no question: what comes on this connection can no longer be trusted. */
-    if (milliseconds == 0 || evbuffer_get_length(bufferevent_get_input(connection->transport)) > 0)
+    if (milliseconds == 0)
         connection->closed = true;
     if (connection->closed)
         return;
@@ -175,7 +174,8 @@ static void become_idle(struct service_connection *connection, struct evhttp_req
 
 static void on_answered(struct evhttp_request *request, void *context)
 {
-    int error = EVUTIL_SOCKET_ERROR();
+    /* A refused connection is told by a request without a code, and errno is lost; all else by no request. */
+    int error = request ? ECONNREFUSED : EVUTIL_SOCKET_ERROR();
     struct service_connection *connection = context;
     if (!connection->asking)
         return;
@@ -270,16 +270,14 @@ void service_connection_ask(struct service_connection *connection, const char *t
         fail(connection, errno);
 }
 
-/* A server that has closed it, or said something unasked, shows in the socket before the event loop comes to it. With
- * TLS there may be bytes that are no answer, so only the end counts. */
+/* A server that has closed it, or said something unasked, shows in the socket before the event loop comes to it. (With
+ * TLS such bytes may be harmless; then a good connection is given up, which costs little.) */
 bool service_connection_usable(const struct service_connection *connection)
 {
-    if (connection->asking || connection->closed)
-        return false;
-    int socket = bufferevent_getfd(connection->transport);
     char byte;
-    if (socket < 0)
+    int socket = bufferevent_getfd(connection->transport);
+    if (connection->asking || connection->closed || socket < 0 ||
+        evbuffer_get_length(bufferevent_get_input(connection->transport)) > 0)
         return false;
-    ssize_t count = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return count < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : count > 0 && connection->endpoint->tls;
+    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
