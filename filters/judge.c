@@ -173,7 +173,7 @@ static const struct event *after_event_allowed(struct judgement *judgement)
         return judgement->ask & JUDGE_EVENT_FOR_SPAM ? judgement->walk.arguments.event : NULL;
     if (outcome->kind != OUTCOME_CHANGED)
         return NULL;
-    const char *problem;
+    const char *problem = "";
     if (!read_replaced(judgement, &problem)) {
         outcome->kind = OUTCOME_FAILED;
         outcome->result.value = value_raise(&judgement->arena, RAISED_OTHER, "%s", problem);
@@ -196,6 +196,8 @@ static enum walk_state advance(struct judgement *judgement, enum walk_state stat
         /* A replacement that the spam checkers let pass is what came of it. */
         bool stands = judgement->changed && judgement->walk.outcome.kind == OUTCOME_PASSED;
         *outcome = stands ? judgement->change : judgement->walk.outcome;
+    } else {
+        outcome->kind = OUTCOME_PASSED;
     }
     return state;
 }
