@@ -218,7 +218,7 @@ static bool open_endpoint(struct services *services, struct service_endpoint *en
             return false;
         }
     }
-    if (endpoint->url.tls && !(endpoint->tls = service_tls_create(settings->ca_file, settings->verify, error)))
+    if (endpoint->url.tls && !(endpoint->tls = service_tls_create(settings->authorities, settings->verify, error)))
         return false;
     if (is_address(endpoint->url.host) || (endpoint->resolver = resolver(services)))
         return true;

@@ -20,9 +20,6 @@
 #include "engine/metrics.h"
 #include "filters/service.h"
 
-/* Larger questions are refused, longer answers fail. */
-#define SERVICE_QUESTION_MAXIMUM ((size_t)1 << 20)
-#define SERVICE_ANSWER_MAXIMUM ((size_t)1 << 20)
 /* How long a connection is kept without a question; the usual servers keep theirs for five seconds. */
 #define SERVICE_IDLE_MS 4000
 

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 static int on_verified(int good, X509_STORE_CTX *store)
@@ -15,25 +16,44 @@ static int on_verified(int good, X509_STORE_CTX *store)
     return good;
 }
 
-SSL_CTX *service_tls_create(const char *ca_file, bool verify, struct buffer *error)
+/* False if there is none, or one that cannot be read. */
+static bool trust(SSL_CTX *context, const char *authorities)
+{
+    BIO *text = BIO_new_mem_buf(authorities, -1);
+    X509 *certificate;
+    size_t count = 0;
+    bool good = text != NULL;
+    while (good && (certificate = PEM_read_bio_X509(text, NULL, NULL, NULL))) {
+        good = X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate) == 1;
+        X509_free(certificate);
+        count++;
+    }
+    bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    BIO_free(text);
+    ERR_clear_error();
+    return good && ended && count > 0;
+}
+
+SSL_CTX *service_tls_create(const char *authorities, bool verify, struct buffer *error)
 {
     ERR_clear_error();
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    bool good = context && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    if (good && verify)
-        good = ca_file ? SSL_CTX_load_verify_locations(context, ca_file, NULL) == 1
-                       : SSL_CTX_set_default_verify_paths(context) == 1;
-    if (good) {
-        SSL_CTX_set_verify(context, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, verify ? on_verified : NULL);
-        SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-        return context;
+    const char *wrong = NULL;
+    if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION))
+        wrong = "OpenSSL cannot be set up";
+    else if (verify && authorities && !trust(context, authorities))
+        wrong = "the file of trusted certificates holds none in PEM form, or a broken one";
+    else if (verify && !authorities && SSL_CTX_set_default_verify_paths(context) != 1)
+        wrong = "the system's trusted certificates cannot be read";
+    if (wrong) {
+        buffer_append_string(error, wrong);
+        SSL_CTX_free(context);
+        ERR_clear_error();
+        return NULL;
     }
-    const char *reason = ERR_reason_error_string(ERR_get_error());
-    buffer_append_format(error, "%s%s%s cannot be used: %s", ca_file ? "\"" : "", ca_file ? ca_file : "TLS",
-                         ca_file ? "\"" : "", reason ? reason : "no certificates in it");
-    SSL_CTX_free(context);
-    ERR_clear_error();
-    return NULL;
+    SSL_CTX_set_verify(context, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, verify ? on_verified : NULL);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    return context;
 }
 
 SSL *service_tls_session(SSL_CTX *context, const char *host, long *verify_error)

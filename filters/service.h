@@ -11,11 +11,15 @@
 #include "base/buffer.h"
 #include "base/slice.h"
 
+/* Larger questions are refused, longer answers fail. */
+#define SERVICE_QUESTION_MAXIMUM ((size_t)1 << 20)
+#define SERVICE_ANSWER_MAXIMUM ((size_t)1 << 20)
+
 struct service;
 
 struct service_settings {
     const char *url;           /* http:// or https://; the path may be empty */
-    const char *ca_file;       /* PEM; NULL: the system's */
+    const char *authorities;   /* the certificates that are trusted, as PEM text; NULL: the system's */
     bool verify;               /* the server's certificate and name; true unless the administrator says otherwise */
     const char *authorization; /* value of the Authorization header, or NULL */
     int64_t timeout_ms;        /* for one question, all attempts together */

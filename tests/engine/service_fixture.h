@@ -37,7 +37,7 @@ struct service_fixture {
     void (*then)(struct service_fixture *fixture, const struct service_answer *answer); /* in the callback; or NULL */
     struct service *then_service;
     char folder[64];
-    char ca_file[96];
+    char authorities[4096]; /* the certificate that signed the web service's */
     pid_t server;
     FILE *server_input;
     json_int_t http_port;
@@ -89,13 +89,17 @@ static inline void fixture_start_server(struct service_fixture *fixture, int por
     fixture->tls_port = json_integer_value(json_object_get(ports, "tls"));
     fixture->other_tls_port = json_integer_value(json_object_get(ports, "other_tls"));
     json_decref(ports);
+    snprintf(line, sizeof line, "%s/ca.pem", fixture->folder);
+    if (!port && (reader = fopen(line, "r"))) {
+        fixture->authorities[fread(fixture->authorities, 1, sizeof fixture->authorities - 1, reader)] = '\0';
+        fclose(reader);
+    }
 }
 
 static inline void fixture_open(struct service_fixture *fixture)
 {
     *fixture = (struct service_fixture){.folder = "/tmp/weir-test-XXXXXX"};
     cr_assert_not_null(mkdtemp(fixture->folder));
-    snprintf(fixture->ca_file, sizeof fixture->ca_file, "%s/ca.pem", fixture->folder);
     signal(SIGPIPE, SIG_IGN);
     log_threshold = LOG_ERROR;
     fixture->base = event_base_new();

@@ -77,7 +77,7 @@ Test(service, never_takes_an_unasked_answer)
     fixture_start_server(&fixture, 0);
     for (int tls = 0; tls < 2; tls++) {
         struct service_settings settings = fixture_settings(NULL);
-        settings.ca_file = fixture.ca_file;
+        settings.authorities = fixture.authorities;
         settings.connections = 1;
         struct service *service =
             fixture_service_at(&fixture, tls ? "https" : "http", tls ? fixture.tls_port : fixture.http_port, settings);
@@ -108,7 +108,7 @@ Test(service, says_what_is_wrong_with_an_answer)
     fixture_open(&fixture);
     fixture_start_server(&fixture, 0);
     struct service_settings settings = fixture_settings(NULL);
-    settings.ca_file = fixture.ca_file;
+    settings.authorities = fixture.authorities;
     for (int tls = 0; tls < 2; tls++) {
         struct service *service =
             fixture_service_at(&fixture, tls ? "https" : "http", tls ? fixture.tls_port : fixture.http_port, settings);
@@ -238,22 +238,22 @@ Test(service, verifies_tls)
     fixture_start_server(&fixture, 0);
     struct {
         json_int_t port;
-        const char *ca_file;
+        const char *authorities;
         bool verify;
         const char *failure; /* NULL: it answers */
     } cases[] = {
-        {fixture.tls_port, fixture.ca_file, true, NULL},
+        {fixture.tls_port, fixture.authorities, true, NULL},
         {fixture.tls_port, NULL, false, NULL},
-        {fixture.other_tls_port, fixture.ca_file, false, NULL},
+        {fixture.other_tls_port, fixture.authorities, false, NULL},
         {fixture.tls_port, NULL, true, "the certificate of the service is not accepted: "},
-        {fixture.other_tls_port, fixture.ca_file, true,
+        {fixture.other_tls_port, fixture.authorities, true,
          "the certificate of the service is not accepted: hostname mismatch"},
-        {fixture.http_port, fixture.ca_file, true, "TLS"},
-        {free_port(), fixture.ca_file, true, "cannot connect: Connection refused"},
+        {fixture.http_port, fixture.authorities, true, "TLS"},
+        {free_port(), fixture.authorities, true, "cannot connect: Connection refused"},
     };
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
         struct service_settings settings = fixture_settings(NULL);
-        settings.ca_file = cases[index].ca_file;
+        settings.authorities = cases[index].authorities;
         settings.verify = cases[index].verify;
         struct service *service = fixture_service_at(&fixture, "https", cases[index].port, settings);
         for (int turn = 0; turn < 2 && !cases[index].failure; turn++) {
@@ -279,7 +279,7 @@ Test(service, keeps_tls_connections)
     fixture_open(&fixture);
     fixture_start_server(&fixture, 0);
     struct service_settings settings = fixture_settings(NULL);
-    settings.ca_file = fixture.ca_file;
+    settings.authorities = fixture.authorities;
     struct service *service = fixture_service_at(&fixture, "https", fixture.tls_port, settings);
     for (int turn = 0; turn < 10; turn++)
         cr_expect(fixture_ask(&fixture, service, "/echo", "1")->arrived);
@@ -299,7 +299,7 @@ Test(service, an_address_in_the_certificate)
     for (int good = 0; good < 2; good++) {
         snprintf(url, sizeof url, "https://127.0.0.1:%d", (int)(good ? fixture.tls_port : fixture.other_tls_port));
         struct service_settings settings = fixture_settings(url);
-        settings.ca_file = fixture.ca_file;
+        settings.authorities = fixture.authorities;
         struct service *service = fixture_service(&fixture, &settings);
         const struct fixture_answer *answer = fixture_ask(&fixture, service, "/echo", "1");
         cr_expect_eq(answer->arrived, good == 1, "%s", answer->text);
@@ -484,11 +484,15 @@ Test(service, refuses_impossible_settings)
         cr_expect_not_null(strstr(buffer_string(&error), cases[index][1]), "%s", buffer_string(&error));
     }
     struct service_settings settings = fixture_settings("https://host/");
-    settings.ca_file = "/nonexistent/ca.pem";
-    buffer_clear(&error);
-    cr_expect_null(fixture.interface->open(fixture.interface->context, &settings, &error));
-    cr_expect_not_null(strstr(buffer_string(&error), "\"/nonexistent/ca.pem\" cannot be used"), "%s",
-                       buffer_string(&error));
+    static const char *const bad[] = {"", "no certificate",
+                                      "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"};
+    for (size_t index = 0; index < sizeof bad / sizeof *bad; index++) {
+        settings.authorities = bad[index];
+        buffer_clear(&error);
+        cr_expect_null(fixture.interface->open(fixture.interface->context, &settings, &error));
+        cr_expect_not_null(strstr(buffer_string(&error), "the file of trusted certificates"), "%s",
+                           buffer_string(&error));
+    }
     settings = fixture_settings("http://host/");
     settings.authorization = "Bearer a\r\nX-Evil: b";
     cr_expect_null(fixture.interface->open(fixture.interface->context, &settings, &error));
