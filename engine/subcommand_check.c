@@ -55,7 +55,9 @@ static void append_callback(struct buffer *output, const struct chain *chain, en
     for (uint32_t place = 0; place < count; place++) {
         const struct module_definition *module = chain_module(chain, indices[place]);
         buffer_append_format(output, "  %3u. %-16s modules[%u], %s\n", place + 1, module->name, indices[place],
-                             module->needs_body ? "needs the event's body" : "needs the stream row only");
+                             module->needs_body  ? "needs the event's body"
+                             : module->uses_body ? "uses the event's body where there is one"
+                                                 : "needs the stream row only");
     }
     if (count == 0) {
         buffer_append_string(output, "  no module: every event passes\n");

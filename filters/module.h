@@ -67,6 +67,7 @@ struct module_definition {
     size_t parameter_count;
     size_t configuration_size;
     bool needs_body; /* judges by what only the body has (sender, content); false: works from the stream row alone */
+    bool uses_body;  /* works from the row alone, but reads the body where one can be had */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
