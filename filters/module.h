@@ -82,6 +82,9 @@ struct module_definition {
 /* All modules, in the order of modules.def; NULL-terminated. */
 extern const struct module_definition *const module_registry[];
 
+/* What it judges by, in words: "the event's body", … */
+const char *module_reads_text(const struct module_definition *module);
+
 /* The module called `name`, or NULL. */
 const struct module_definition *module_find(const char *name);
 
