@@ -1,14 +1,15 @@
-/* uthash keeps its items in the order in which they were added; an item that is asked for is taken out and added again,
- * so that the first is always the one to go. */
+/* A table of buckets for finding, and a list in the order of use for forgetting. */
 #include "engine/answer_cache.h"
 
 #include <stdlib.h>
-#include <uthash.h>
+#include <xxhash.h>
 
 #include "base/memory.h"
 
 struct cached_answer {
-    UT_hash_handle hh;
+    struct cached_answer *next; /* in its bucket */
+    struct cached_answer *newer, *older;
+    uint64_t hash;
     uint64_t good_until_ns;
     size_t key_length;
     size_t answer_length;
@@ -16,10 +17,13 @@ struct cached_answer {
 };
 
 struct answer_cache {
-    struct cached_answer *first;
+    struct cached_answer **buckets;
+    size_t bucket_mask;
+    struct cached_answer *newest, *oldest;
+    size_t count;
     size_t capacity;
-    uint64_t keep_ns;
     size_t bytes;
+    uint64_t keep_ns;
 };
 
 struct answer_cache *answer_cache_create(size_t capacity, uint64_t keep_ns)
@@ -27,6 +31,9 @@ struct answer_cache *answer_cache_create(size_t capacity, uint64_t keep_ns)
     struct answer_cache *cache = memory_allocate_zeroed(1, sizeof *cache);
     cache->capacity = capacity;
     cache->keep_ns = keep_ns;
+    while (cache->bucket_mask + 1 < capacity)
+        cache->bucket_mask = cache->bucket_mask * 2 + 1;
+    cache->buckets = memory_allocate_zeroed(cache->bucket_mask + 1, sizeof(struct cached_answer *));
     return cache;
 }
 
@@ -35,73 +42,93 @@ static size_t size_of(const struct cached_answer *answer)
     return sizeof *answer + answer->key_length + answer->answer_length;
 }
 
-static void drop(struct answer_cache *cache, struct cached_answer *answer)
+static void unlink_use(struct answer_cache *cache, struct cached_answer *answer)
 {
+    *(answer->newer ? &answer->newer->older : &cache->newest) = answer->older;
+    *(answer->older ? &answer->older->newer : &cache->oldest) = answer->newer;
+}
+
+static void link_newest(struct answer_cache *cache, struct cached_answer *answer)
+{
+    answer->newer = NULL;
+    answer->older = cache->newest;
+    *(answer->older ? &answer->older->newer : &cache->oldest) = answer;
+    cache->newest = answer;
+}
+
+/* Where the pointer to the key's answer is, or would be. */
+static struct cached_answer **find(struct answer_cache *cache, struct slice key, uint64_t hash)
+{
+    struct cached_answer **place = &cache->buckets[hash & cache->bucket_mask];
+    while (*place && !((*place)->hash == hash && slice_equal(slice_of((*place)->text, (*place)->key_length), key)))
+        place = &(*place)->next;
+    return place;
+}
+
+static void drop(struct answer_cache *cache, struct cached_answer **place)
+{
+    struct cached_answer *answer = *place;
+    *place = answer->next;
+    unlink_use(cache, answer);
     cache->bytes -= size_of(answer);
-    HASH_DEL(cache->first, answer);
+    cache->count--;
     free(answer);
 }
 
-static struct cached_answer *find(struct answer_cache *cache, struct slice key)
+static void drop_oldest(struct answer_cache *cache)
 {
-    struct cached_answer *answer;
-    HASH_FIND(hh, cache->first, key.data, key.length, answer);
-    return answer;
-}
-
-static void add(struct answer_cache *cache, struct cached_answer *answer)
-{
-    HASH_ADD_KEYPTR(hh, cache->first, answer->text, answer->key_length, answer);
+    struct cached_answer *answer = cache->oldest;
+    drop(cache, find(cache, slice_of(answer->text, answer->key_length), answer->hash));
 }
 
 struct slice answer_cache_find(struct answer_cache *cache, struct slice key, uint64_t now_ns)
 {
-    struct cached_answer *answer = find(cache, key);
+    struct cached_answer **place = find(cache, key, XXH3_64bits(key.data, key.length));
+    struct cached_answer *answer = *place;
     if (!answer)
         return SLICE_ABSENT;
     if (now_ns >= answer->good_until_ns) {
-        drop(cache, answer);
+        drop(cache, place);
         return SLICE_ABSENT;
     }
-    HASH_DEL(cache->first, answer);
-    add(cache, answer);
+    unlink_use(cache, answer);
+    link_newest(cache, answer);
     return slice_of(answer->text + answer->key_length, answer->answer_length);
 }
 
 void answer_cache_store(struct answer_cache *cache, struct slice key, struct slice answer, uint64_t now_ns)
 {
-    struct cached_answer *old = find(cache, key);
-    if (old)
-        drop(cache, old);
+    uint64_t hash = XXH3_64bits(key.data, key.length);
+    struct cached_answer **place = find(cache, key, hash);
+    if (*place)
+        drop(cache, place);
     if (cache->capacity == 0 || key.length + answer.length > ANSWER_CACHE_BYTES / 16)
         return;
-    struct cached_answer *stored = memory_allocate_zeroed(1, sizeof *stored + key.length + answer.length);
+    struct cached_answer *stored = memory_allocate(sizeof *stored + key.length + answer.length);
+    stored->hash = hash;
     stored->good_until_ns = now_ns + cache->keep_ns;
     stored->key_length = key.length;
     stored->answer_length = answer.length;
     memcpy(stored->text, key.data, key.length);
     memcpy(stored->text + key.length, answer.data, answer.length);
-    add(cache, stored);
+    stored->next = cache->buckets[hash & cache->bucket_mask];
+    cache->buckets[hash & cache->bucket_mask] = stored;
+    link_newest(cache, stored);
     cache->bytes += size_of(stored);
-    while (HASH_COUNT(cache->first) > cache->capacity || cache->bytes > ANSWER_CACHE_BYTES)
-        drop(cache, cache->first);
+    cache->count++;
+    while (cache->count > cache->capacity || cache->bytes > ANSWER_CACHE_BYTES)
+        drop_oldest(cache);
 }
 
 void answer_cache_clear(struct answer_cache *cache)
 {
-    struct cached_answer *next = cache->first;
-    HASH_CLEAR(hh, cache->first);
-    cache->bytes = 0;
-    while (next) {
-        struct cached_answer *answer = next;
-        next = answer->hh.next;
-        free(answer);
-    }
+    while (cache->count)
+        drop_oldest(cache);
 }
 
 size_t answer_cache_count(const struct answer_cache *cache)
 {
-    return HASH_COUNT(cache->first);
+    return cache->count;
 }
 
 void answer_cache_destroy(struct answer_cache *cache)
@@ -109,5 +136,6 @@ void answer_cache_destroy(struct answer_cache *cache)
     if (!cache)
         return;
     answer_cache_clear(cache);
+    free(cache->buckets);
     free(cache);
 }

@@ -1,5 +1,5 @@
-/* The values that go between Synapse and its modules: what a callback is asked about, and what it hands back. One tagged
- * union for every kind that Synapse's callbacks know (callbacks.md, section 0).
+/* The values that go between Synapse and its modules: what a callback is asked about, and what it hands back. One
+ * tagged union for every kind that Synapse's callbacks know (callbacks.md, section 0).
  *
  * A value is small and owns nothing: texts and items live in the module, in the event, or in the arena of the question.
  * JSON objects are borrowed likewise (value_own_json gives one to an arena). */
@@ -151,6 +151,14 @@ void value_append_json(const struct value *value, struct buffer *output);
  * nesting above VALUE_DEPTH_MAXIMUM. */
 #define VALUE_DEPTH_MAXIMUM 32
 bool value_read_json(const json_t *json, struct arena *arena, struct value *value, const char **problem);
+
+/* JSON as Python's json would read it, without tags: null is None, an object a dict, an array a list. False for nesting
+ * above VALUE_DEPTH_MAXIMUM. */
+bool value_read_plain(const json_t *json, struct arena *arena, struct value *value);
+
+/* The value as plain JSON, without tags: a new reference, or NULL for what has no such form (failures, functions,
+ * foreign things) and for nesting above VALUE_DEPTH_MAXIMUM. */
+json_t *value_to_json(const struct value *value);
 
 /* Whether `code` is a member of Synapse's Codes enumeration (synapse/api/errors.py). */
 bool value_code_known(struct slice code);
