@@ -7,7 +7,8 @@
 #include "base/memory.h"
 
 struct cached_answer {
-    struct cached_answer *next; /* in its bucket */
+    struct cached_answer *next;    /* in its bucket */
+    struct cached_answer **holder; /* what points to it there */
     struct cached_answer *newer, *older;
     uint64_t hash;
     uint64_t good_until_ns;
@@ -56,39 +57,46 @@ static void link_newest(struct answer_cache *cache, struct cached_answer *answer
     cache->newest = answer;
 }
 
-/* Where the pointer to the key's answer is, or would be. */
-static struct cached_answer **find(struct answer_cache *cache, struct slice key, uint64_t hash)
+static struct cached_answer *find(const struct answer_cache *cache, struct slice key, uint64_t hash)
 {
-    struct cached_answer **place = &cache->buckets[hash & cache->bucket_mask];
-    while (*place && !((*place)->hash == hash && slice_equal(slice_of((*place)->text, (*place)->key_length), key)))
-        place = &(*place)->next;
-    return place;
+    struct cached_answer *answer = cache->buckets[hash & cache->bucket_mask];
+    while (answer && !(answer->hash == hash && slice_equal(slice_of(answer->text, answer->key_length), key)))
+        answer = answer->next;
+    return answer;
 }
 
-static void drop(struct answer_cache *cache, struct cached_answer **place)
+static void link_bucket(struct answer_cache *cache, struct cached_answer *answer)
 {
-    struct cached_answer *answer = *place;
-    *place = answer->next;
+    answer->holder = &cache->buckets[answer->hash & cache->bucket_mask];
+    answer->next = *answer->holder;
+    if (answer->next)
+        answer->next->holder = &answer->next;
+    *answer->holder = answer;
+}
+
+static void unlink_bucket(struct cached_answer *answer)
+{
+    *answer->holder = answer->next;
+    if (answer->next)
+        answer->next->holder = answer->holder;
+}
+
+static void drop(struct answer_cache *cache, struct cached_answer *answer)
+{
+    unlink_bucket(answer);
     unlink_use(cache, answer);
     cache->bytes -= size_of(answer);
     cache->count--;
     free(answer);
 }
 
-static void drop_oldest(struct answer_cache *cache)
-{
-    struct cached_answer *answer = cache->oldest;
-    drop(cache, find(cache, slice_of(answer->text, answer->key_length), answer->hash));
-}
-
 struct slice answer_cache_find(struct answer_cache *cache, struct slice key, uint64_t now_ns)
 {
-    struct cached_answer **place = find(cache, key, XXH3_64bits(key.data, key.length));
-    struct cached_answer *answer = *place;
+    struct cached_answer *answer = find(cache, key, XXH3_64bits(key.data, key.length));
     if (!answer)
         return SLICE_ABSENT;
     if (now_ns >= answer->good_until_ns) {
-        drop(cache, place);
+        drop(cache, answer);
         return SLICE_ABSENT;
     }
     unlink_use(cache, answer);
@@ -99,9 +107,9 @@ struct slice answer_cache_find(struct answer_cache *cache, struct slice key, uin
 void answer_cache_store(struct answer_cache *cache, struct slice key, struct slice answer, uint64_t now_ns)
 {
     uint64_t hash = XXH3_64bits(key.data, key.length);
-    struct cached_answer **place = find(cache, key, hash);
-    if (*place)
-        drop(cache, place);
+    struct cached_answer *old = find(cache, key, hash);
+    if (old)
+        drop(cache, old);
     if (cache->capacity == 0 || key.length + answer.length > ANSWER_CACHE_BYTES / 16)
         return;
     struct cached_answer *stored = memory_allocate(sizeof *stored + key.length + answer.length);
@@ -111,19 +119,18 @@ void answer_cache_store(struct answer_cache *cache, struct slice key, struct sli
     stored->answer_length = answer.length;
     memcpy(stored->text, key.data, key.length);
     memcpy(stored->text + key.length, answer.data, answer.length);
-    stored->next = cache->buckets[hash & cache->bucket_mask];
-    cache->buckets[hash & cache->bucket_mask] = stored;
+    link_bucket(cache, stored);
     link_newest(cache, stored);
     cache->bytes += size_of(stored);
     cache->count++;
     while (cache->count > cache->capacity || cache->bytes > ANSWER_CACHE_BYTES)
-        drop_oldest(cache);
+        drop(cache, cache->oldest);
 }
 
 void answer_cache_clear(struct answer_cache *cache)
 {
     while (cache->count)
-        drop_oldest(cache);
+        drop(cache, cache->oldest);
 }
 
 size_t answer_cache_count(const struct answer_cache *cache)
