@@ -1,4 +1,5 @@
-/* A table of buckets for finding, and a list in the order of use for forgetting. */
+/* A table of buckets for finding, and a list in the order of use for forgetting, both of places in one array: an answer
+ * costs one allocation, for its texts. Place 0 stands for none. */
 #include "engine/answer_cache.h"
 
 #include <stdlib.h>
@@ -7,124 +8,139 @@
 #include "base/memory.h"
 
 struct cached_answer {
-    struct cached_answer *next;    /* in its bucket */
-    struct cached_answer **holder; /* what points to it there */
-    struct cached_answer *newer, *older;
     uint64_t hash;
     uint64_t good_until_ns;
+    char *text; /* the key, and the answer behind it */
     size_t key_length;
     size_t answer_length;
-    char text[]; /* the key, and the answer behind it */
+    uint32_t next; /* in its bucket, or of the free places */
+    uint32_t newer, older;
 };
 
 struct answer_cache {
-    struct cached_answer **buckets;
-    size_t bucket_mask;
-    struct cached_answer *newest, *oldest;
+    struct cached_answer *answers; /* `capacity` of them, behind one that is not used */
+    uint32_t *buckets;
+    uint64_t bucket_mask;
+    uint32_t newest, oldest;
+    uint32_t free;
+    uint32_t used; /* places that were ever taken */
     size_t count;
     size_t capacity;
-    size_t bytes;
+    size_t bytes; /* of the texts */
     uint64_t keep_ns;
 };
 
 struct answer_cache *answer_cache_create(size_t capacity, uint64_t keep_ns)
 {
     struct answer_cache *cache = memory_allocate_zeroed(1, sizeof *cache);
-    cache->capacity = capacity;
+    cache->capacity = capacity < ANSWER_CACHE_CAPACITY ? capacity : ANSWER_CACHE_CAPACITY;
     cache->keep_ns = keep_ns;
-    while (cache->bucket_mask + 1 < capacity)
+    cache->bucket_mask = 15;
+    while (cache->bucket_mask < cache->capacity)
         cache->bucket_mask = cache->bucket_mask * 2 + 1;
-    cache->buckets = memory_allocate_zeroed(cache->bucket_mask + 1, sizeof(struct cached_answer *));
+    cache->answers = memory_allocate_zeroed(cache->capacity + 1, sizeof *cache->answers);
+    cache->buckets = memory_allocate_zeroed(cache->bucket_mask + 1, sizeof *cache->buckets);
     return cache;
 }
 
-static size_t size_of(const struct cached_answer *answer)
+static size_t text_length(const struct cached_answer *answer)
 {
-    return sizeof *answer + answer->key_length + answer->answer_length;
+    return answer->key_length + answer->answer_length;
 }
 
-static void unlink_use(struct answer_cache *cache, struct cached_answer *answer)
+static void unlink_use(struct answer_cache *cache, const struct cached_answer *answer)
 {
-    *(answer->newer ? &answer->newer->older : &cache->newest) = answer->older;
-    *(answer->older ? &answer->older->newer : &cache->oldest) = answer->newer;
+    *(answer->newer ? &cache->answers[answer->newer].older : &cache->newest) = answer->older;
+    *(answer->older ? &cache->answers[answer->older].newer : &cache->oldest) = answer->newer;
 }
 
-static void link_newest(struct answer_cache *cache, struct cached_answer *answer)
+static void link_newest(struct answer_cache *cache, uint32_t place)
 {
-    answer->newer = NULL;
+    struct cached_answer *answer = &cache->answers[place];
+    answer->newer = 0;
     answer->older = cache->newest;
-    *(answer->older ? &answer->older->newer : &cache->oldest) = answer;
-    cache->newest = answer;
+    *(answer->older ? &cache->answers[answer->older].newer : &cache->oldest) = place;
+    cache->newest = place;
 }
 
-static struct cached_answer *find(const struct answer_cache *cache, struct slice key, uint64_t hash)
+static uint32_t find(const struct answer_cache *cache, struct slice key, uint64_t hash)
 {
-    struct cached_answer *answer = cache->buckets[hash & cache->bucket_mask];
-    while (answer && !(answer->hash == hash && slice_equal(slice_of(answer->text, answer->key_length), key)))
-        answer = answer->next;
-    return answer;
+    uint32_t place = cache->buckets[hash & cache->bucket_mask];
+    for (; place; place = cache->answers[place].next) {
+        const struct cached_answer *answer = &cache->answers[place];
+        if (answer->hash == hash && slice_equal(slice_of(answer->text, answer->key_length), key))
+            break;
+    }
+    return place;
 }
 
-static void link_bucket(struct answer_cache *cache, struct cached_answer *answer)
+static void drop(struct answer_cache *cache, uint32_t place)
 {
-    answer->holder = &cache->buckets[answer->hash & cache->bucket_mask];
-    answer->next = *answer->holder;
-    if (answer->next)
-        answer->next->holder = &answer->next;
-    *answer->holder = answer;
-}
-
-static void unlink_bucket(struct cached_answer *answer)
-{
-    *answer->holder = answer->next;
-    if (answer->next)
-        answer->next->holder = answer->holder;
-}
-
-static void drop(struct answer_cache *cache, struct cached_answer *answer)
-{
-    unlink_bucket(answer);
+    struct cached_answer *answer = &cache->answers[place];
+    uint32_t *link = &cache->buckets[answer->hash & cache->bucket_mask];
+    while (*link != place)
+        link = &cache->answers[*link].next;
+    *link = answer->next;
     unlink_use(cache, answer);
-    cache->bytes -= size_of(answer);
+    cache->bytes -= text_length(answer);
     cache->count--;
-    free(answer);
+    free(answer->text);
+    answer->text = NULL;
+    answer->next = cache->free;
+    cache->free = place;
 }
 
 struct slice answer_cache_find(struct answer_cache *cache, struct slice key, uint64_t now_ns)
 {
-    struct cached_answer *answer = find(cache, key, XXH3_64bits(key.data, key.length));
-    if (!answer)
+    uint32_t place = find(cache, key, XXH3_64bits(key.data, key.length));
+    const struct cached_answer *answer = &cache->answers[place];
+    if (!place)
         return SLICE_ABSENT;
     if (now_ns >= answer->good_until_ns) {
-        drop(cache, answer);
+        drop(cache, place);
         return SLICE_ABSENT;
     }
     unlink_use(cache, answer);
-    link_newest(cache, answer);
+    link_newest(cache, place);
     return slice_of(answer->text + answer->key_length, answer->answer_length);
+}
+
+/* A place that is free; there is one while fewer than `capacity` are taken. */
+static uint32_t take_place(struct answer_cache *cache)
+{
+    uint32_t place = cache->free;
+    if (!place)
+        return ++cache->used;
+    cache->free = cache->answers[place].next;
+    return place;
 }
 
 void answer_cache_store(struct answer_cache *cache, struct slice key, struct slice answer, uint64_t now_ns)
 {
     uint64_t hash = XXH3_64bits(key.data, key.length);
-    struct cached_answer *old = find(cache, key, hash);
-    if (old)
-        drop(cache, old);
-    if (cache->capacity == 0 || key.length + answer.length > ANSWER_CACHE_BYTES / 16)
+    uint32_t place = find(cache, key, hash);
+    size_t length = key.length + answer.length;
+    if (place)
+        drop(cache, place);
+    if (cache->capacity == 0 || length > ANSWER_CACHE_BYTES / 16)
         return;
-    struct cached_answer *stored = memory_allocate(sizeof *stored + key.length + answer.length);
-    stored->hash = hash;
-    stored->good_until_ns = now_ns + cache->keep_ns;
-    stored->key_length = key.length;
-    stored->answer_length = answer.length;
+    while (cache->count && (cache->count == cache->capacity || cache->bytes + length > ANSWER_CACHE_BYTES))
+        drop(cache, cache->oldest);
+    place = take_place(cache);
+    struct cached_answer *stored = &cache->answers[place];
+    uint32_t *bucket = &cache->buckets[hash & cache->bucket_mask];
+    *stored = (struct cached_answer){.hash = hash,
+                                     .good_until_ns = now_ns + cache->keep_ns,
+                                     .text = memory_allocate(length),
+                                     .key_length = key.length,
+                                     .answer_length = answer.length,
+                                     .next = *bucket};
     memcpy(stored->text, key.data, key.length);
     memcpy(stored->text + key.length, answer.data, answer.length);
-    link_bucket(cache, stored);
-    link_newest(cache, stored);
-    cache->bytes += size_of(stored);
+    *bucket = place;
+    link_newest(cache, place);
+    cache->bytes += length;
     cache->count++;
-    while (cache->count > cache->capacity || cache->bytes > ANSWER_CACHE_BYTES)
-        drop(cache, cache->oldest);
 }
 
 void answer_cache_clear(struct answer_cache *cache)
@@ -143,6 +159,7 @@ void answer_cache_destroy(struct answer_cache *cache)
     if (!cache)
         return;
     answer_cache_clear(cache);
+    free(cache->answers);
     free(cache->buckets);
     free(cache);
 }

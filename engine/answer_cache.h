@@ -9,7 +9,7 @@
 
 struct answer_cache;
 
-/* At most `capacity` answers (0: none is kept), each for `keep_ns`. */
+/* At most `capacity` answers (0: none is kept; no more than ANSWER_CACHE_CAPACITY), each for `keep_ns`. */
 struct answer_cache *answer_cache_create(size_t capacity, uint64_t keep_ns);
 void answer_cache_destroy(struct answer_cache *cache);
 
@@ -20,6 +20,7 @@ void answer_cache_store(struct answer_cache *cache, struct slice key, struct sli
 void answer_cache_clear(struct answer_cache *cache);
 size_t answer_cache_count(const struct answer_cache *cache);
 
+#define ANSWER_CACHE_CAPACITY 10000000u
 /* Keys and answers together may take so much; one answer a sixteenth of it. */
 #define ANSWER_CACHE_BYTES ((size_t)64 << 20)
 
