@@ -55,6 +55,7 @@ struct configuration {
     int64_t presence_cache_for_ms;   /* presence.cache_for: default 60 s */
     bool observe_rejected;
     bool observe_outliers;
+    bool observe_as_synapse;              /* observe.ask: as_synapse (else `both`, the default) */
     enum log_level log_level;             /* log.level; default info */
     enum semantics semantics;             /* whose rules the chain follows; default latest */
     bool strict;                          /* refuse what Synapse documents as refused but lets through */

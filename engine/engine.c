@@ -70,7 +70,7 @@ static void on_observer_flow(void *context, bool stop)
 {
     struct engine *engine = context;
     engine->observer_stop = stop;
-    log_debug(stop ? "too many events wait for their bodies; reading stops" : "reading goes on");
+    log_debug(stop ? "too many events wait; reading stops" : "reading goes on");
     apply_flow(engine);
 }
 
@@ -93,6 +93,30 @@ static void on_position(void *context, enum stream stream, struct slice writer, 
 {
     struct engine *engine = context;
     outbox_position(engine->outbox, stream, writer, token);
+}
+
+static void on_ahead(void *context, enum stream stream, struct slice writer)
+{
+    struct engine *engine = context;
+    outbox_ahead(engine->outbox, stream, writer);
+}
+
+static void on_append_ahead(void *context, enum stream stream, struct slice writer, struct buffer *record)
+{
+    struct engine *engine = context;
+    observer_append_ahead(engine->observer, stream, writer, record);
+}
+
+static void on_stored_ahead(void *context, enum stream stream, struct slice writer, struct slice record)
+{
+    struct engine *engine = context;
+    observer_restore_ahead(engine->observer, stream, writer, record);
+}
+
+static void on_chain_unused(void *context, struct chain *chain)
+{
+    (void)context;
+    chain_destroy(chain);
 }
 
 static void on_presence_rows(void *context, const struct position_rows *rows)
@@ -297,15 +321,15 @@ static bool needs_restart(const struct configuration *old, const struct configur
            old->body_source != new->body_source;
 }
 
-/* The configuration's chain takes over from one that is about to be destroyed. */
+/* The configuration's chain takes over from one that the observer gives back when no event waits in it any more. */
 static void use_chain(struct engine *engine)
 {
-    const struct chain *chain = engine->configuration->chain;
+    struct chain *chain = engine->configuration->chain;
     presence_router_use_chain(engine->presence, chain);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
-    observer_use_chain(engine->observer, chain);
     if (engine->requests)
         requests_use_chain(engine->requests, chain);
+    observer_use_chain(engine->observer, chain);
 }
 
 static void on_reload_signal(evutil_socket_t number, short what, void *argument)
@@ -325,9 +349,8 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
                   "on");
         configuration_destroy(loaded);
     } else {
-        struct chain *old_chain = engine->configuration->chain;
         engine->configuration->chain = loaded->chain;
-        loaded->chain = old_chain;
+        loaded->chain = NULL;
         use_chain(engine);
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
@@ -394,13 +417,16 @@ static void start_observer(struct engine *engine)
                                          .bodies = bodies_source(engine->bodies),
                                          .judge_rejected = configuration->observe_rejected,
                                          .judge_outliers = configuration->observe_outliers,
+                                         .ask_as_synapse = configuration->observe_as_synapse,
                                          .queue_limit = (size_t)configuration->bodies_queue,
                                          .live = true};
     struct observer_callbacks callbacks = {.context = engine,
                                            .judged = on_judged,
                                            .position = on_position,
+                                           .ahead = on_ahead,
                                            .rows = on_presence_rows,
-                                           .flow = on_observer_flow};
+                                           .flow = on_observer_flow,
+                                           .chain_unused = on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
     bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
     struct presence_router_callbacks presence_callbacks = {
@@ -419,6 +445,8 @@ static void start_outbox(struct engine *engine)
                                        .keep = configuration->publish_keep};
     struct outbox_callbacks callbacks = {.context = engine,
                                          .stored_position = on_stored_position,
+                                         .stored_ahead = on_stored_ahead,
+                                         .append_ahead = on_append_ahead,
                                          .loaded = on_loaded,
                                          .flow = on_outbox_flow,
                                          .drained = on_drained};

@@ -38,7 +38,8 @@ static void print_summary(const struct configuration *configuration, const struc
 {
     const struct observer_counts *counts = &summary->counts;
     fprintf(stderr, "%" PRIu64 " messages, %" PRIu64 " events judged, %" PRIu64 " denied, %" PRIu64 " passed\n",
-            summary->messages, counts->judged, counts->denied, counts->judged - counts->denied);
+            summary->messages, counts->judged, counts->denied,
+            counts->judged - counts->denied - counts->changed - counts->failed);
     for (uint32_t index = 0; index < chain_module_count(configuration->chain) && index < REPLAY_MODULES_MAXIMUM;
          index++)
         fprintf(stderr, "  %2" PRIu32 ". %-20s %8" PRIu64 " denied\n", index + 1,
@@ -50,6 +51,8 @@ static void print_summary(const struct configuration *configuration, const struc
         {"updates of presence asked about", summary->presence.updates},
         {"routes of presence", summary->presence.routes},
         {"rows of presence that could not be read", summary->presence.bad_rows},
+        {"events changed", counts->changed},
+        {"events whose judgement failed", counts->failed},
         {"rejected events passed over", counts->rejected},
         {"outliers passed over", counts->outliers},
         {"rows seen before passed over", counts->duplicates},
@@ -92,7 +95,8 @@ static int replay(const struct configuration *configuration, const struct replay
                                        .all = chosen->all,
                                        .routes = chosen->routes,
                                        .judge_rejected = configuration->observe_rejected,
-                                       .judge_outliers = configuration->observe_outliers};
+                                       .judge_outliers = configuration->observe_outliers,
+                                       .ask_as_synapse = configuration->observe_as_synapse};
     struct replay_summary summary;
     struct buffer error = {0};
     bool good = replay_run(&settings, &summary, &error);
