@@ -10,6 +10,7 @@
 #define HOUR_MS INT64_C(3600000)
 
 static const char *const verdict_choices[] = {"denied", "all", NULL};
+static const char *const ask_choices[] = {"both", "as_synapse", NULL};
 static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
 
 static const struct setting redis_settings[] = {
@@ -65,6 +66,25 @@ static const struct setting publish_settings[] = {
 static const struct setting observe_settings[] = {
     {.name = "rejected", .type = SETTING_BOOLEAN, INTO(observe_rejected)},
     {.name = "outliers", .type = SETTING_BOOLEAN, INTO(observe_outliers)},
+    {.name = "ask", .type = SETTING_CHOICE, INTO(observe_as_synapse), .choices = ask_choices},
+    {.name = NULL},
+};
+
+/* A request that takes longer than `claim_after` is taken over by another engine. */
+static const struct setting requests_settings[] = {
+    {.name = "redis", .type = SETTING_BOOLEAN, INTO(requests_redis)},
+    {.name = "batch", .type = SETTING_INTEGER, INTO(requests_batch), .minimum = 1, .maximum = 10000},
+    {.name = "claim_after",
+     .type = SETTING_DURATION,
+     INTO(requests_claim_after_ms),
+     .minimum = 100,
+     .maximum = HOUR_MS},
+    {.name = NULL},
+};
+
+static const struct setting presence_settings[] = {
+    {.name = "cache", .type = SETTING_INTEGER, INTO(presence_cache), .maximum = 10000000},
+    {.name = "cache_for", .type = SETTING_DURATION, INTO(presence_cache_for_ms), .maximum = HOUR_MS},
     {.name = NULL},
 };
 
@@ -84,6 +104,8 @@ const struct setting configuration_settings[] = {
     {.name = "http", .type = SETTING_KNOWN, .check = configuration_check_http},
     {.name = "publish", .type = SETTING_MAP, .children = publish_settings},
     {.name = "observe", .type = SETTING_MAP, .children = observe_settings},
+    {.name = "requests", .type = SETTING_MAP, .children = requests_settings},
+    {.name = "presence", .type = SETTING_MAP, .children = presence_settings},
     {.name = "log", .type = SETTING_MAP, .children = log_settings},
     {.name = "semantics", .type = SETTING_KNOWN, .check = configuration_check_semantics},
     {.name = "strict", .type = SETTING_BOOLEAN, INTO(strict)},
