@@ -18,14 +18,30 @@ struct module_reading {
     char key[32];                   /* "modules[2]" */
 };
 
+/* Where `path` lies in the file; the key is written into `key`. */
+static struct configuration_place place_of_parameter(const struct module_reading *reading, const char *path,
+                                                     struct buffer *key)
+{
+    const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
+    buffer_append_format(key, "%s.config%s%s", reading->key, *path && *path != '[' ? "." : "", path);
+    return (struct configuration_place){0, node->mark, buffer_string(key)};
+}
+
 static void report_parameter(void *context, const char *path, const char *message)
 {
     const struct module_reading *reading = context;
-    const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
     struct buffer key = {0};
-    buffer_append_format(&key, "%s.config%s%s", reading->key, *path && *path != '[' ? "." : "", path);
-    struct configuration_place place = {0, node->mark, buffer_string(&key)};
+    struct configuration_place place = place_of_parameter(reading, path, &key);
     configuration_error(reading->reader, &place, "%s", message);
+    buffer_free(&key);
+}
+
+static void warn_of_parameter(void *context, const char *path, const char *message)
+{
+    const struct module_reading *reading = context;
+    struct buffer key = {0};
+    struct configuration_place place = place_of_parameter(reading, path, &key);
+    configuration_warning(reading->reader, &place, "%s", message);
     buffer_free(&key);
 }
 
@@ -143,7 +159,8 @@ static void take_module(struct configuration_reader *reader, const struct yaml_n
     if (!find_config(&reading) || !definition)
         return;
     check_bodies(&reading, definition);
-    struct module_host host = {.context = &reading, .report = report_parameter, .read_file = read_module_file};
+    struct module_host host = {
+        .context = &reading, .report = report_parameter, .warn = warn_of_parameter, .read_file = read_module_file};
     json_t *config = reading.config ? yaml_node_to_json(reading.config) : NULL;
     size_t errors = reader->error_count;
     if (!chain_append(reader->configuration->chain, definition, config, NULL, &host) && reader->error_count == errors)
