@@ -50,6 +50,8 @@ static char next_byte(struct slice *encoded)
 
 void query_string_decode(struct slice encoded, struct buffer *output)
 {
+    if (encoded.length == 0)
+        return;
     char *bytes = buffer_reserve(output, encoded.length);
     size_t count = 0;
     while (encoded.length)

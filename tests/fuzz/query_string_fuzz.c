@@ -1,4 +1,4 @@
-/* Query strings: every parameter is decoded; one that is found by its name is the first of that name. */
+/* Query strings: every parameter decodes to no more than was sent, and is found by its decoded name. */
 #include <stdlib.h>
 
 #include "base/query_string.h"
@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         buffer_clear(&found);
         if (!query_string_find(query, buffer_slice(&name), &found))
             abort();
-        /* Counting it is enough to see that the walk ends; only the first parameter must be the one that is found. */
+        /* The first parameter of all is the first of its name; bounded, since each step looks from the beginning. */
         if (seen++ == 0 && !slice_equal(buffer_slice(&found), buffer_slice(&value)))
             abort();
         if (seen == 64)
