@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "engine/option.h"
+#include "engine/reference.h"
 #include "engine/text_layout.h"
 #include "filters/module.h"
 
@@ -15,6 +16,7 @@
 
 struct modules_options {
     bool json;
+    bool markdown;
 };
 
 static const struct option_definition modules_options[] = {
@@ -22,26 +24,23 @@ static const struct option_definition modules_options[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct modules_options, json),
      .text = "Prints a JSON array of the modules, for programs."},
+    {.name = "markdown",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct modules_options, markdown),
+     .text = "Prints the reference page in Markdown."},
     {.name = NULL},
 };
 
 static void append_callbacks(struct buffer *output, const struct module_definition *module)
 {
+    if (module->callback_count == 0)
+        buffer_append_string(output, "as its configuration says");
     for (size_t index = 0; index < module->callback_count; index++) {
         const struct module_callback *row = &module->callbacks[index];
         buffer_append_format(output, "%s%s", index ? ", " : "", callback_definitions[row->callback].name);
         if (row->login_type)
             buffer_append_format(output, " of %s", row->login_type);
     }
-}
-
-/* Whether any of its callbacks is about an event. */
-static bool judges_events(const struct module_definition *module)
-{
-    for (size_t index = 0; index < module->callback_count; index++)
-        if (callback_definitions[module->callbacks[index].callback].arguments[0].type == ARGUMENT_EVENT)
-            return true;
-    return false;
 }
 
 static size_t longest_word(const char *text)
@@ -112,7 +111,7 @@ static void append_module(struct buffer *output, const struct module_definition 
     text_append_wrapped(output, module->summary, 2, PAGE_WIDTH);
     buffer_append_string(output, "  callbacks: ");
     append_callbacks(output, module);
-    if (judges_events(module))
+    if (module_judges_events(module))
         buffer_append_format(output, "; reads %s", module->needs_body ? "the event's body" : "the stream row only");
     buffer_append_char(output, '\n');
     if (module->parameter_count)
@@ -197,7 +196,9 @@ static int modules_run(const void *options_, char **operands, size_t operand_cou
     struct buffer output = {0};
     if (options->json)
         append_json(&output, only);
-    for (size_t index = 0; !options->json && module_registry[index]; index++)
+    else if (options->markdown)
+        reference_append_modules(&output);
+    for (size_t index = 0; !options->json && !options->markdown && module_registry[index]; index++)
         if (!only || only == module_registry[index])
             append_module(&output, module_registry[index]);
     bool written = fwrite(output.data, 1, output.length, stdout) == output.length && fflush(stdout) == 0;
@@ -208,7 +209,7 @@ static int modules_run(const void *options_, char **operands, size_t operand_cou
 const struct subcommand subcommand_modules = {
     .name = "modules",
     .summary = "list the built-in modules and their parameters",
-    .synopsis = "weir modules [NAME] [--json]",
+    .synopsis = "weir modules [NAME] [--json|--markdown]",
     .description = "Prints each module with what it does, the callbacks that it answers, and the parameters that its "
                    "`config` may have, with type, default and meaning. With NAME, that module alone.",
     .exit_status = "1 is also the answer to an unknown NAME.",

@@ -20,6 +20,14 @@ const struct module_definition *module_find(const char *name)
     return NULL;
 }
 
+bool module_judges_events(const struct module_definition *module)
+{
+    for (size_t index = 0; index < module->callback_count; index++)
+        if (callback_definitions[module->callbacks[index].callback].arguments[0].type == ARGUMENT_EVENT)
+            return true;
+    return module->callback_count == 0;
+}
+
 void web_response_refuse(struct web_response *response, int status, const char *errcode, const char *sentence)
 {
     response->status = status;

@@ -87,4 +87,8 @@ extern const struct module_definition *const module_registry[];
 /* The module called `name`, or NULL. */
 const struct module_definition *module_find(const char *name);
 
+/* Whether any of its callbacks is about an event, as far as its definition says; true if only its configuration does.
+ */
+bool module_judges_events(const struct module_definition *module);
+
 #endif
