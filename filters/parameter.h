@@ -17,6 +17,7 @@ enum parameter_type {
     PARAMETER_CODE,       /* char *: one of Synapse's error codes */
     PARAMETER_TEXT_LIST,  /* struct text_list; a single text is taken as a list of one */
     PARAMETER_LINES_FILE, /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
+    PARAMETER_MAP,        /* json_t * or NULL: a map of anything, which the module reads itself */
 };
 
 /* Texts with where they come from, so that an error in the 700th line of a file can say so. */
