@@ -37,7 +37,7 @@ lua_State *lua_sandbox_state(const struct lua_sandbox *sandbox);
 void lua_sandbox_charge(lua_State *L, size_t instructions);
 
 /* Bytes that a C function goes through while the machine would execute one instruction, roughly. */
-#define LUA_SANDBOX_BYTES_PER_INSTRUCTION 32u
+#define LUA_SANDBOX_BYTES_PER_INSTRUCTION 64u
 
 /* Memory under the state's limit for what C keeps on behalf of the script; NULL if the limit is reached.
  * `lua_sandbox_free` wants the size that was asked for. */

@@ -97,7 +97,7 @@ static size_t cost_of_rep(lua_State *L)
     }
     if ((size_t)count > INT32_MAX / (length + between))
         luaL_error(L, "resulting string too large");
-    return (size_t)count / 4 + (size_t)count * (length + between) / LUA_SANDBOX_BYTES_PER_INSTRUCTION;
+    return (size_t)count / 8 + (size_t)count * (length + between) / LUA_SANDBOX_BYTES_PER_INSTRUCTION;
 }
 
 static int set_metatable(lua_State *L)
