@@ -148,9 +148,8 @@ Test(lua_event, copies)
                         "return copy, event.content.body, weir.copy('text')");
     EXPECT_TEXT(
         lua_fixture_judge(&fixture, "{\"body\":\"old\",\"list\":[1],\"deep\":{\"x\":{\"y\":1}},\"nulls\":[null]}"),
-        "{'tuple':[{'dict':[[{'str':'body'},{'str':'new'}],[{'str':'deep'},{'dict':[[{'str':'x'},{'dict':[[{"
-        "'str':'y'},{'int':2}]]}]]}],[{'str':'list'},{'list':[]}],[{'str':'nulls'},{'list':[{'none':true}]}]]},"
-        "{'str':'old'},{'str':'text'}]}");
+        "{'tuple':[{'dict':{'body':{'str':'new'},'deep':{'dict':{'x':{'dict':{'y':{'int':2}}}}},'list':{'list':[]},"
+        "'nulls':{'list':[{'none':true}]}}},{'str':'old'},{'str':'text'}]}");
     lua_fixture_close(&fixture);
 }
 

@@ -106,44 +106,53 @@ static inline void lua_fixture_open(struct lua_fixture *fixture, const char *scr
     cr_assert(lua_fixture_try(fixture), "%s", fixture->reports);
 }
 
-/* Asks `callback` about `arguments`, a JSON object in which "event" is the event; returns the script's answer. */
+/* Asks with `question`, whose event is read from `body` if that is not NULL; returns the script's answer. */
+static inline const char *lua_fixture_run(struct lua_fixture *fixture, enum callback callback,
+                                          struct callback_arguments *question, const char *body)
+{
+    struct event event = {0};
+    question->arena = &fixture->arena;
+    if (body) {
+        cr_assert_eq(event_reader_read(fixture->reader, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
+        question->event = &event;
+    }
+    buffer_clear(&fixture->answer);
+    chain_run(fixture->chain, callback, question, &fixture->outcome);
+    return buffer_string(&fixture->answer);
+}
+
+/* Asks `callback` about `arguments`, a JSON object in which "event" is the event. */
 static inline const char *lua_fixture_ask(struct lua_fixture *fixture, const char *callback, const char *arguments)
 {
-    static char body[1 << 20];
     arena_reset(&fixture->arena);
     json_decref(fixture->arguments);
     fixture->arguments = json_loads(arguments, 0, NULL);
     cr_assert_not_null(fixture->arguments, "%s", arguments);
-    struct callback_arguments question = {.arena = &fixture->arena};
-    struct event event = {0};
     enum callback number = callback_find(slice_from_string(callback));
     cr_assert_neq(number, CALLBACK_UNKNOWN, "%s", callback);
-    const json_t *event_json = json_object_get(fixture->arguments, "event");
-    if (event_json) {
-        size_t length = json_dumpb(event_json, body, sizeof body, JSON_COMPACT);
-        cr_assert_leq(length, sizeof body);
-        cr_assert_eq(event_reader_read(fixture->reader, slice_of(body, length), &event), EVENT_READ_OK);
-        question.event = &event;
-    }
+    const json_t *event = json_object_get(fixture->arguments, "event");
+    struct callback_arguments question = {0};
     const char *problem = NULL;
-    bool only_event = event_json && json_object_size(fixture->arguments) == 1;
-    if (!only_event)
+    if (!event || json_object_size(fixture->arguments) > 1)
         cr_assert(callback_read_arguments(number, fixture->arguments, &fixture->arena, &question, &problem), "%s",
                   problem);
-    buffer_clear(&fixture->answer);
-    chain_run(fixture->chain, number, &question, &fixture->outcome);
-    return buffer_string(&fixture->answer);
+    char *body = event ? json_dumps(event, JSON_COMPACT) : NULL;
+    const char *answer = lua_fixture_run(fixture, number, &question, body);
+    free(body);
+    return answer;
 }
 
 /* Asks check_event_for_spam about an event with this content. */
 static inline const char *lua_fixture_judge(struct lua_fixture *fixture, const char *content)
 {
-    static char arguments[1 << 20];
-    snprintf(arguments, sizeof arguments,
-             "{\"event\":{\"type\":\"m.room.message\",\"sender\":\"@a:b.org\",\"room_id\":\"!r:b.org\",\"event_id\":"
-             "\"$e\",\"origin_server_ts\":17,\"content\":%s}}",
+    static char body[1 << 20];
+    snprintf(body, sizeof body,
+             "{\"type\":\"m.room.message\",\"sender\":\"@a:b.org\",\"room_id\":\"!r:b.org\",\"event_id\":\"$e\","
+             "\"origin_server_ts\":17,\"content\":%s}",
              content);
-    return lua_fixture_ask(fixture, "check_event_for_spam", arguments);
+    arena_reset(&fixture->arena);
+    struct callback_arguments question = {0};
+    return lua_fixture_run(fixture, CALLBACK_check_event_for_spam, &question, body);
 }
 
 /* Whether the two are equal; an apostrophe in `expected` stands for a quotation mark. */
