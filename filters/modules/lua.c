@@ -307,9 +307,9 @@ static void take_checkers(lua_State *L, const struct loading *loading)
     if (count == 0 || count > CHECKERS_MAXIMUM)
         luaL_error(L, "%s: `auth_checkers` must be a list of one to %d tables", loading->name, CHECKERS_MAXIMUM);
     state->checkers = memory_allocate_zeroed(count, sizeof *state->checkers);
-    for (; state->checker_count < count; state->checker_count++) {
-        struct checker *checker = &state->checkers[state->checker_count];
-        lua_rawgeti(L, -1, (lua_Integer)state->checker_count + 1);
+    while (state->checker_count < count) {
+        struct checker *checker = &state->checkers[state->checker_count++];
+        lua_rawgeti(L, -1, (lua_Integer)state->checker_count);
         read_checker(L, loading, checker);
         lua_pop(L, 1);
         struct module_callback row = {.callback = CALLBACK_auth_checkers,
