@@ -82,13 +82,13 @@ static void spend(struct lua_sandbox *sandbox, enum spent spent)
 static int raise_spent(lua_State *L, int level)
 {
     const struct lua_sandbox *sandbox = sandbox_of(L);
+    LUAI_UACINT milliseconds = sandbox->limits.milliseconds * sandbox->factor;
+    LUAI_UACINT instructions = sandbox->limits.instructions * sandbox->factor;
     luaL_where(L, level);
     if (sandbox->spent == SPENT_TIME)
-        lua_pushfstring(L, "stopped after %I ms of processor time",
-                        (LUAI_UACINT)(sandbox->limits.milliseconds * sandbox->factor));
+        lua_pushfstring(L, "stopped after %I ms of processor time", milliseconds);
     else
-        lua_pushfstring(L, "stopped after %I instructions",
-                        (LUAI_UACINT)(sandbox->limits.instructions * sandbox->factor));
+        lua_pushfstring(L, "stopped after %I instructions", instructions);
     lua_concat(L, 2);
     return lua_error(L);
 }

@@ -15,8 +15,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "filters/lua_pattern.h"
 #include "filters/lua_sandbox.h"
+#include "filters/lua_string.h"
 
 /* What a call costs, in instructions. It may raise errors. */
 typedef size_t cost_function(lua_State *L);
@@ -166,13 +166,13 @@ static const struct library_function base_functions[] = {
 static const struct library_function string_functions[] = {
     {"byte", cost_of_strings, NULL},
     {"char", NULL, NULL},
-    {"find", NULL, lua_pattern_find},
+    {"find", NULL, lua_string_find},
     {"format", cost_of_strings, NULL},
-    {"gmatch", NULL, lua_pattern_gmatch},
-    {"gsub", NULL, lua_pattern_gsub},
+    {"gmatch", NULL, lua_string_gmatch},
+    {"gsub", NULL, lua_string_gsub},
     {"len", NULL, NULL},
     {"lower", cost_of_strings, NULL},
-    {"match", NULL, lua_pattern_match},
+    {"match", NULL, lua_string_match},
     {"pack", cost_of_strings, NULL},
     {"packsize", cost_of_strings, NULL},
     {"rep", cost_of_rep, NULL},

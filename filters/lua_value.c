@@ -226,9 +226,9 @@ struct slice *lua_value_sorted_keys(lua_State *L, int index, struct arena *arena
 
 /* Where a value goes: the root, an object's member or an array's end. */
 struct target {
-    json_t *container; /* NULL: the root */
-    struct slice key;  /* absent: an array */
-    json_t **root;
+    json_t **root; /* NULL: a container */
+    json_t *container;
+    struct slice key; /* absent: an array */
     struct arena *arena;
 };
 
@@ -236,7 +236,7 @@ struct target {
 static void put(lua_State *L, const struct target *target, json_t *json)
 {
     int failed = json == NULL;
-    if (!target->container)
+    if (target->root)
         *target->root = json ? value_own_json(target->arena, json) : NULL;
     else if (slice_present(target->key))
         failed = json_object_setn_new(target->container, target->key.data, target->key.length, json);

@@ -2,17 +2,15 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "filters/lua_pattern.h"
 #include "filters/lua_sandbox.h"
+#include "filters/lua_string.h"
 #include "tests/filters/lua_fixture.h"
 
 static const struct {
     const char *name;
     lua_CFunction ours;
-} functions[] = {{"find", lua_pattern_find},
-                 {"match", lua_pattern_match},
-                 {"gmatch", lua_pattern_gmatch},
-                 {"gsub", lua_pattern_gsub}};
+} functions[] = {
+    {"find", lua_string_find}, {"match", lua_string_match}, {"gmatch", lua_string_gmatch}, {"gsub", lua_string_gsub}};
 
 struct comparison {
     const char *text;

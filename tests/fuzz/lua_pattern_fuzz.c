@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "base/slice.h"
-#include "filters/lua_pattern.h"
+#include "filters/lua_string.h"
 #include "filters/lua_sandbox.h"
 
 /* Lua's own matcher has no limit but these. */
-#define PATTERN_MAXIMUM 12
-#define TEXT_MAXIMUM 24
+#define PATTERN_MAXIMUM 10
+#define TEXT_MAXIMUM 12
 
 struct input {
     struct slice pattern;
@@ -47,7 +47,7 @@ static int compare(lua_State *L)
     static const struct {
         const char *name;
         lua_CFunction ours;
-    } functions[] = {{"find", lua_pattern_find}, {"match", lua_pattern_match}, {"gsub", lua_pattern_gsub}};
+    } functions[] = {{"find", lua_string_find}, {"match", lua_string_match}, {"gsub", lua_string_gsub}};
     const struct input *input = lua_touserdata(L, 1);
     lua_pushcfunction(L, luaopen_string);
     lua_call(L, 0, 1);
