@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "filters/lua_event.h"
+#include "filters/lua_json.h"
 #include "filters/lua_sandbox.h"
 #include "filters/lua_value.h"
 #include "filters/parameter.h"
@@ -288,7 +289,7 @@ static json_t *user_object(lua_State *L, int index, int place, struct arena *are
 {
     json_t *object = NULL;
     if (lua_getiuservalue(L, index, place) == LUA_TTABLE) {
-        object = lua_value_read_json(L, -1, arena);
+        object = lua_json_read(L, -1, arena);
         if (!json_is_object(object))
             luaL_error(L, "the fields of an answer are a list");
     }
@@ -356,7 +357,7 @@ static struct value read_userdata(lua_State *L, int index, struct arena *arena, 
     if (mark)
         return read_mark(L, index, mark, arena, depth);
     if (lua_event_json(L, index, &json))
-        return value_json(lua_value_read_json(L, index, arena));
+        return value_json(lua_json_read(L, index, arena));
     return (struct value){.kind = VALUE_OBJECT, .text = SLICE("userdata")};
 }
 

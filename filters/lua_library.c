@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/utf8.h"
+#include "filters/lua_json.h"
 #include "filters/lua_sandbox.h"
 #include "filters/lua_store.h"
 #include "filters/lua_value.h"
@@ -356,7 +357,7 @@ static int print(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"array", lua_value_make_array},
-    {"copy", lua_value_copy},
+    {"copy", lua_json_copy},
     {"equal_secrets", equal_secrets},
     {"find_state", find_state},
     {"glob", match_glob},

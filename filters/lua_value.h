@@ -10,21 +10,11 @@
 
 #include "filters/value.h"
 
-/* No JSON is deeper than this on its way out of Lua. */
-#define LUA_VALUE_DEPTH_MAXIMUM 64
-
 /* Makes the metatables. This and all below are to be called protected: they raise errors. */
 void lua_value_open(lua_State *L);
 
 void lua_value_push(lua_State *L, const struct value *value);
 void lua_value_push_json(lua_State *L, const json_t *json);
-
-/* The value at `index` as JSON, which the arena owns. Proxies of the event are copied. Raises an error for what JSON
- * has not: functions, NaN, texts that are not UTF-8, tables with keys of other types, cycles. */
-json_t *lua_value_read_json(lua_State *L, int index, struct arena *arena);
-
-/* Writes the table at `index` into the object `shared`. Members that were null and are not in the table stay. */
-void lua_value_write_back(lua_State *L, int index, json_t *shared, struct arena *arena);
 
 /* The text at `index`, which must be a string; a copy in the arena. Raises an error if it is not UTF-8. */
 struct slice lua_value_read_text(lua_State *L, int index, struct arena *arena);
@@ -38,10 +28,11 @@ struct slice *lua_value_sorted_keys(lua_State *L, int index, struct arena *arena
 /* The presence state that the table at `index` describes. */
 const struct presence_state *lua_value_read_presence(lua_State *L, int index, struct arena *arena);
 
-/* `weir.null`, `weir.array(table)`, `weir.copy(value)` and the global `presence{…}`: the table or function on top of
- * the stack gets nothing; these are C functions for lua_library and lua_answer to name. */
+/* Marks the table on the stack's top as an array. */
+void lua_value_mark_array(lua_State *L);
+
+/* The functions `weir.array` and `presence`. */
 int lua_value_make_array(lua_State *L);
-int lua_value_copy(lua_State *L);
 int lua_value_make_presence(lua_State *L);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "filters/lua_answer.h"
 #include "filters/lua_event.h"
+#include "filters/lua_json.h"
 #include "filters/lua_library.h"
 #include "filters/lua_sandbox.h"
 #include "filters/lua_standard.h"
@@ -151,7 +152,7 @@ static int ask(lua_State *L)
     lua_call(L, (int)count, LUA_MULTRET);
     question->result->value = lua_answer_read(L, 3, arguments->callback, arguments->arena);
     if (!lua_isnil(L, 2))
-        lua_value_write_back(L, 2, arguments->values[shared].object, arguments->arena);
+        lua_json_write_back(L, 2, arguments->values[shared].object, arguments->arena);
     return 0;
 }
 
