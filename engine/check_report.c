@@ -9,21 +9,39 @@
 
 #define PAGE_WIDTH 100u
 
-static void append_module(struct buffer *output, const struct configuration *configuration, uint32_t place,
-                          uint32_t index)
+/* The warnings name Synapse's file in full. */
+static void append_place(struct buffer *output, const struct configuration *configuration, uint32_t index)
 {
+    const struct configuration_module *written = &configuration->modules[index];
+    buffer_append_format(output, "%s, line %u%s", written->key, written->line,
+                         written->file ? " of Synapse's file" : "");
+}
+
+static bool is_about_event(const struct callback_definition *definition)
+{
+    for (uint32_t index = 0; index < definition->argument_count; index++)
+        if (definition->arguments[index].type == ARGUMENT_EVENT)
+            return true;
+    return false;
+}
+
+static void append_module(struct buffer *output, const struct configuration *configuration,
+                          const struct callback_definition *definition, uint32_t place, uint32_t index)
+{
+    bool event = is_about_event(definition);
     const struct module_definition *module = chain_module(configuration->chain, index);
     const struct module_options *options = chain_module_options(configuration->chain, index);
-    const struct configuration_module *written = &configuration->modules[index];
-    buffer_append_format(output, "  %3u. %-16s %s, line %u; needs %s%s\n", place + 1, module->name, written->key,
-                         written->line, module_reads_text(module),
-                         options->dry_run ? "; dry_run: recorded, never counted" : "");
+    buffer_append_format(output, "  %3u. %-16s ", place + 1, module->name);
+    append_place(output, configuration, index);
+    if (event)
+        buffer_append_format(output, "; needs %s", module_reads_text(module));
+    buffer_append_format(output, "%s\n", options->dry_run ? "; dry_run: recorded, never counted" : "");
     if (!options->selector)
         return;
     struct buffer selector = {0};
     selector_describe(options->selector, &selector);
     buffer_append_format(output, "       %s\n", buffer_string(&selector));
-    if (!module->needs_body && selector_asks_for_sender(options->selector) && module_judges_events(module))
+    if (event && !module->needs_body && selector_asks_for_sender(options->selector))
         buffer_append_string(output, "       an event without its body has no sender: `only` does not match it, "
                                      "`except` does not exclude it\n");
     buffer_free(&selector);
@@ -38,7 +56,7 @@ static void append_callback(struct buffer *output, const struct configuration *c
     chain_callback_modules(chain, callback, indices, count);
     buffer_append_format(output, "\n%s (%s)\n", definition->name, callback_family_texts[definition->family]);
     for (uint32_t place = 0; place < count; place++)
-        append_module(output, configuration, place, indices[place]);
+        append_module(output, configuration, definition, place, indices[place]);
     buffer_append_format(output, "  rule: %s\n  when a module fails: %s\n",
                          callback_rule_text(callback, chain_semantics(chain)), raise_class_text(definition->raise));
     free(indices);
@@ -69,10 +87,10 @@ static void append_pages(struct buffer *output, const struct configuration *conf
     for (uint32_t index = 0; (resource = chain_resource_at(chain, index, &module_index)); index++) {
         void *state;
         bool shown = chain_resource(chain, slice_from_string(resource->path), &state) == resource;
-        buffer_append_format(output, "%s  %-5s %s  %s, line %u%s\n", index ? "" : "\npages of modules\n",
-                             resource->methods, resource->path, configuration->modules[module_index].key,
-                             configuration->modules[module_index].line,
-                             shown ? "" : "; never shown: an earlier module serves this path");
+        buffer_append_format(output, "%s  %-5s %s  ", index ? "" : "\npages of modules\n", resource->methods,
+                             resource->path);
+        append_place(output, configuration, module_index);
+        buffer_append_format(output, "%s\n", shown ? "" : "; never shown: an earlier module serves this path");
     }
 }
 

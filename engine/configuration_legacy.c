@@ -7,7 +7,7 @@
 
 #include "engine/configuration_reader.h"
 
-#define LDAP_ADVICE "leave it in Synapse: Weir does not speak LDAP"
+#define LDAP_ADVICE "leave LDAP to Synapse"
 
 /* A class by its dotted name, or by the last part of it. */
 static const struct known_class {
@@ -48,6 +48,17 @@ static const char *advice_for(const struct known_class *known)
     return known && known->advice ? known->advice : GENERAL_ADVICE;
 }
 
+/* Nobody else runs what stands in our file, so that it is an error there. */
+static void cannot_map(struct configuration_reader *reader, const struct configuration_place *place, const char *class,
+                       const char *advice)
+{
+    if (place->file == 0)
+        configuration_error(reader, place, "the Python class %s cannot run in Weir: %s", class, advice);
+    else
+        configuration_warning(reader, place, "the Python class %s is left to Synapse, Weir cannot run it: %s", class,
+                              advice);
+}
+
 void configuration_refuse_class(struct configuration_reader *reader, const struct configuration_place *place,
                                 const char *class)
 {
@@ -57,18 +68,7 @@ void configuration_refuse_class(struct configuration_reader *reader, const struc
                             "the Python class %s cannot run in Weir: write `module: %s`, which takes the same `config`",
                             class, known->module);
     else
-        configuration_error(reader, place, "the Python class %s cannot run in Weir: %s", class, advice_for(known));
-}
-
-/* Nobody else runs what stands in our file, so that it is an error there. */
-static void cannot_map(struct configuration_reader *reader, const struct configuration_place *place, const char *class,
-                       const char *advice)
-{
-    if (place->file == 0)
-        configuration_error(reader, place, "the Python class %s cannot run in Weir: %s", class, advice);
-    else
-        configuration_warning(reader, place, "the Python class %s is left to Synapse. To have it judged by Weir: %s",
-                              class, advice);
+        cannot_map(reader, place, class, advice_for(known));
 }
 
 /* Synapse goes on running what is taken from its file: the administrator must know that both do. */
@@ -152,29 +152,42 @@ static const struct yaml_node *find_section(const struct configuration_reader *r
     return NULL;
 }
 
+static void take_list(struct configuration_reader *reader, const struct section *section, uint32_t file,
+                      const struct yaml_node *list)
+{
+    if (list->count > CONFIGURATION_MODULES_MAXIMUM) {
+        struct configuration_place place = {file, list->mark, section->name};
+        configuration_error(reader, &place, "has more than %u modules", CONFIGURATION_MODULES_MAXIMUM);
+        return;
+    }
+    for (size_t index = 0; index < list->count; index++) {
+        char key[CONFIGURATION_MODULE_KEY];
+        snprintf(key, sizeof key, "%s[%zu]", section->name, index);
+        take_class(reader, file, list->items[index], key);
+    }
+}
+
+static const char *wanted_kind(const struct section *section)
+{
+    if (!section->many)
+        return "a map with `module` and `config`";
+    return section->take ? "a map with `module` and `config`, or a list of them"
+                         : "a list of maps with `module` and `config`";
+}
+
 static void take_section(struct configuration_reader *reader, const struct section *section)
 {
     uint32_t file;
     const struct yaml_node *node = find_section(reader, section, &file);
     if (!node || node->kind == YAML_KIND_NULL)
         return;
-    if (section->take && node->kind == YAML_KIND_MAP) {
-        if (node->count)
-            section->take(reader, file, node, section->name);
-    } else if (section->many && node->kind == YAML_KIND_LIST) {
-        for (size_t index = 0; index < node->count && index < CONFIGURATION_MODULES_MAXIMUM; index++) {
-            char key[CONFIGURATION_MODULE_KEY];
-            snprintf(key, sizeof key, "%s[%zu]", section->name, index);
-            take_class(reader, file, node->items[index], key);
-        }
-    } else {
-        struct configuration_place place = {file, node->mark, section->name};
-        configuration_wrong_kind(reader, &place,
-                                 !section->many  ? "a map with `module` and `config`"
-                                 : section->take ? "a map with `module` and `config`, or a list of them"
-                                                 : "a list of maps with `module` and `config`",
-                                 node);
-    }
+    struct configuration_place place = {file, node->mark, section->name};
+    if (section->many && node->kind == YAML_KIND_LIST)
+        take_list(reader, section, file, node);
+    else if (!section->take || node->kind != YAML_KIND_MAP)
+        configuration_wrong_kind(reader, &place, wanted_kind(section), node);
+    else if (node->count)
+        section->take(reader, file, node, section->name);
 }
 
 void configuration_take_synapse_modules(struct configuration_reader *reader)

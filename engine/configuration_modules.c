@@ -279,7 +279,7 @@ static bool take_list(struct configuration_reader *reader, const struct yaml_nod
     if (list->kind != YAML_KIND_LIST && list->kind != YAML_KIND_NULL)
         configuration_wrong_kind(reader, &place, "a list of modules", list);
     else if (list->count > CONFIGURATION_MODULES_MAXIMUM)
-        configuration_error(reader, &place, "has more than 1000 modules");
+        configuration_error(reader, &place, "has more than %u modules", CONFIGURATION_MODULES_MAXIMUM);
     else if (list->count == 0)
         configuration_warning(reader, &place, "there are no modules: every event passes");
     else

@@ -81,15 +81,14 @@ const struct subcommand subcommand_check = {
     .synopsis = "weir check -c FILE [--for run|replay|client]",
     .description =
         "Reads the configuration with everything that it names: Synapse's own file, the modules' lists, their "
-        "patterns. "
-        "All errors are told at once, a line each, as FILE:LINE:COLUMN: KEY: what is wrong, and, where a name is "
-        "unknown, which known one is the nearest.\n\n"
+        "patterns. All errors are told at once, a line each, as FILE:LINE:COLUMN: KEY: what is wrong, and, where a "
+        "name is unknown, which known one is the nearest.\n\n"
         "For a good configuration it prints, for each callback that some module registered, the modules in the order "
-        "in "
-        "which they are asked with what stands beside them (dry_run, only, except), the rule that combines their "
+        "in which they are asked with what stands beside them (dry_run, only, except), the rule that combines their "
         "answers, and what a module's failure means; then the pages and login types of modules. What clashes between "
-        "modules is told with the lines of both. Warnings go to stderr and do not change "
-        "the exit status. Nothing is connected to.",
+        "modules is told with the lines of both. Modules that stand in Synapse's own file are shown as they are "
+        "mapped, with what to write for those that cannot be (`take_modules: false` leaves them out). Warnings go to "
+        "stderr and do not change the exit status. Nothing is connected to.",
     .examples = " weir check -c /etc/weir/weir.yaml\n weir check -c weir.yaml --for replay",
     .options = check_options,
     .options_size = sizeof(struct check_options),

@@ -66,18 +66,19 @@ Test(check_report, semantics_may_be_written_as_a_number)
     cr_expect_str_eq(buffer_string(&errors), "weir.yaml:1:12: semantics: must be one of: latest, 1.47\n");
 }
 
-Test(check_report, old_sections_of_our_own_file_say_what_to_write)
+Test(check_report, says_that_a_row_has_no_sender)
 {
-    cr_expect_null(load("server_name: hs\nmodules: []\nspam_checker:\n  - module: my.Checker\n    config: {}\n"
-                        "password_providers:\n  - module: ldap_auth_provider.LdapAuthProvider\n    config: {}\n"
-                        "presence: {presence_router: {module: x.CustomPresenceRouter}}\n"));
-    cr_expect_str_eq(
-        buffer_string(&errors),
-        "weir.yaml:4:5: spam_checker[0]: the Python class my.Checker cannot run in Weir: write `module: lua` "
-        "with a script, `module: http_service` for a service of your own, or leave it in Synapse\n"
-        "weir.yaml:7:5: password_providers[0]: the Python class ldap_auth_provider.LdapAuthProvider cannot "
-        "run in Weir: leave it in Synapse: Weir does not speak LDAP\n"
-        "weir.yaml:9:29: presence.presence_router: the Python class x.CustomPresenceRouter cannot run in "
-        "Weir: its users stand in its code: write `module: presence_router` with them under `routes`\n",
-        "%s", buffer_string(&errors));
+    struct configuration *configuration = load(HEAD "  - {module: event_types, except: {servers: [a.b]}}\n"
+                                                    "  - {module: event_types, except: {rooms: ['!a:b']}}\n");
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    struct buffer output = {0};
+    check_report_append(configuration, &output);
+    cr_expect_not_null(strstr(buffer_string(&output), "       except servers a.b\n"
+                                                      "       an event without its body has no sender: `only` does not "
+                                                      "match it, `except` does not exclude it\n    2. event_types "),
+                       "%s", buffer_string(&output));
+    cr_expect_not_null(strstr(buffer_string(&output), "       except rooms !a:b\n  rule: "), "%s",
+                       buffer_string(&output));
+    buffer_free(&output);
+    configuration_destroy(configuration);
 }

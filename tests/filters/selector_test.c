@@ -72,6 +72,41 @@ Test(selector, looks_at_the_arguments_of_other_callbacks)
     selector_destroy(selector);
 }
 
+/* A requester comes as a text, as JSON, or as an object with `user_id`; a name without a server has none. */
+Test(selector, knows_a_requester_however_it_is_told)
+{
+    struct selector *selector = make("{\"servers\": [\"HS\"]}", NULL);
+    cr_assert_not_null(selector, "%s", reports);
+    json_t *text = json_string("@a:hs"), *object = json_pack("{s:s}", "user_id", "@a:hs"), *foreign = json_integer(5);
+    struct value pairs[] = {value_text(SLICE("user_id")), value_text(SLICE("@a:hs"))};
+    const struct {
+        struct value requester;
+        bool selected;
+    } cases[] = {
+        {value_text(SLICE("@a:hs")), true},
+        {value_json(text), true},
+        {value_json(object), true},
+        {value_container(VALUE_DICT, pairs, 1), true},
+        {value_text(SLICE("@a:other")), false},
+        {value_json(foreign), false},
+        {value_text(SLICE("a")), false},
+        {(struct value){0}, false},
+        {value_container(VALUE_DICT, pairs, 0), false},
+    };
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct value values[] = {cases[index].requester, value_json(object), value_boolean(false)};
+        struct callback_arguments arguments = {.callback = CALLBACK_on_create_room, .values = values, .count = 3};
+        cr_expect_eq(selector_selects(selector, &arguments), cases[index].selected, "case %zu", index);
+    }
+    struct callback_arguments nothing = {.callback = CALLBACK_on_create_room};
+    cr_expect_not(selector_selects(selector, &nothing));
+    cr_expect(selector_asks_for_sender(selector));
+    selector_destroy(selector);
+    json_decref(text);
+    json_decref(object);
+    json_decref(foreign);
+}
+
 Test(selector, says_what_is_wrong_and_where)
 {
     cr_expect_null(make("{\"room\": [\"!a\"]}", "{\"types\": [\"\"], \"senders\": [5]}"));
