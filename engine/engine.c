@@ -11,6 +11,7 @@
 #include "engine/bodies.h"
 #include "engine/clock.h"
 #include "engine/http_server.h"
+#include "engine/module_pages.h"
 #include "engine/observer.h"
 #include "engine/option.h"
 #include "engine/outbox.h"
@@ -334,6 +335,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",
                  LOG_INTEGER("modules", chain_module_count(engine->configuration->chain)));
+        module_pages_warn(engine->configuration->chain, engine->http);
     }
     buffer_free(&errors);
     buffer_free(&warnings);
@@ -371,17 +373,25 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct web_resource *find_page(void *context, struct slice path, void **state)
+{
+    const struct engine *engine = context;
+    return chain_resource(engine->configuration->chain, path, state);
+}
+
 static bool start_http(struct engine *engine)
 {
     if (!engine->configuration->http_listen)
         return true;
     struct buffer error = {0};
     engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
-    if (engine->http)
+    if (engine->http) {
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
-    else
+        http_server_find_pages(engine->http, find_page);
+    } else {
         log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
                   LOG_TEXT("reason", buffer_slice(&error)));
+    }
     buffer_free(&error);
     return engine->http != NULL;
 }
@@ -443,6 +453,7 @@ static bool start(struct engine *engine)
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
     if (!engine->bodies || !start_http(engine))
         return false;
+    module_pages_warn(engine->configuration->chain, engine->http);
     start_observer(engine);
     start_outbox(engine);
     return true;
