@@ -44,7 +44,7 @@ static void expect_commands(const char *wanted)
 static void add_row(enum own_stream stream, const char *row)
 {
     own_streams_raise(&streams, stream, transaction);
-    buffer_append_string(own_streams_begin_row(&streams, stream), row);
+    buffer_append_string(own_streams_begin_row(&streams, stream, false), row);
     own_streams_end_row(&streams, stream, transaction, 7);
 }
 
