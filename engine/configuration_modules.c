@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "engine/configuration_reader.h"
+#include "engine/log.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 #define MODULES_MAXIMUM 1000u
@@ -191,6 +192,16 @@ static void remember_module(struct module_reading *reading)
     snprintf(module->key, sizeof module->key, "%s", reading->key);
 }
 
+/* What a module itself has to say: scripts. */
+static void log_for_module(const char *level, const char *module, struct slice message)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    static const enum log_level levels[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR};
+    for (size_t index = 0; index < sizeof levels / sizeof *levels; index++)
+        if (strcmp(level, names[index]) == 0)
+            LOG_AT(levels[index], "a module says", LOG_STRING("module", module), LOG_TEXT("text", message));
+}
+
 void configuration_append_module(struct module_reading *reading, const struct module_definition *definition)
 {
     struct configuration_reader *reader = reading->reader;
@@ -200,10 +211,14 @@ void configuration_append_module(struct module_reading *reading, const struct mo
         return;
     }
     check_bodies(reading, definition);
-    struct module_host host = {
-        .context = reading, .report = report_parameter, .warn = warn_of_parameter, .read_file = read_module_file};
+    struct module_host host = {.context = reading,
+                               .report = report_parameter,
+                               .warn = warn_of_parameter,
+                               .read_file = read_module_file,
+                               .services = reader->services};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
     size_t errors = reader->error_count;
+    host.log = log_for_module;
     if (chain_append(reader->configuration->chain, definition, config, &options, &host))
         remember_module(reading);
     else if (reader->error_count == errors)

@@ -10,6 +10,7 @@
 #define HOUR_MS INT64_C(3600000)
 
 static const char *const verdict_choices[] = {"denied", "all", NULL};
+static const char *const ask_choices[] = {"both", "as_synapse", NULL};
 static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
 
 static const struct setting redis_settings[] = {
@@ -65,6 +66,7 @@ static const struct setting publish_settings[] = {
 static const struct setting observe_settings[] = {
     {.name = "rejected", .type = SETTING_BOOLEAN, INTO(observe_rejected)},
     {.name = "outliers", .type = SETTING_BOOLEAN, INTO(observe_outliers)},
+    {.name = "ask", .type = SETTING_CHOICE, INTO(observe_as_synapse), .choices = ask_choices},
     {.name = NULL},
 };
 

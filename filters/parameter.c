@@ -221,6 +221,20 @@ static bool decode_lines_file(const struct decoding *decoding, const json_t *val
     return good;
 }
 
+static bool decode_map(const struct decoding *decoding, const json_t *value)
+{
+    json_t **target = decoding->target;
+    if (json_is_null(value))
+        return true;
+    if (!json_is_object(value)) {
+        module_host_report(decoding->host, decoding->parameter->name, "must be a map");
+        return false;
+    }
+    json_decref(*target);
+    *target = json_incref((json_t *)(uintptr_t)value);
+    return true;
+}
+
 static bool decode_text_map(const struct decoding *decoding, const json_t *value)
 {
     struct text_map *map = decoding->target;
@@ -325,6 +339,13 @@ static void free_map_list(const struct parameter *parameter, void *target)
     *list = (struct map_list){0};
 }
 
+static void free_map(const struct parameter *parameter, void *target)
+{
+    (void)parameter;
+    json_decref(*(json_t **)target);
+    *(json_t **)target = NULL;
+}
+
 static json_t *boolean_fallback(const char *text)
 {
     return json_boolean(strcmp(text, "true") == 0);
@@ -376,6 +397,7 @@ static const struct parameter_kind {
     [PARAMETER_TEXT_LIST] = {"list of texts", decode_text_list, free_text_list, words_fallback},
     [PARAMETER_LINES_FILE] = {"path of a file, one entry a line", decode_lines_file, free_text_list, json_string},
     [PARAMETER_TEXT_MAP] = {"map of texts", decode_text_map, free_text_map, pairs_fallback},
+    [PARAMETER_MAP] = {"map", decode_map, free_map, pairs_fallback},
     [PARAMETER_MAP_LIST] = {"list of maps", decode_map_list, free_map_list, words_fallback},
 };
 
