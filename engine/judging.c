@@ -32,6 +32,7 @@ struct judging {
     size_t writer_count;
     struct writer_progress *last_writer; /* that was looked up */
 
+    struct event event;                       /* the one that the judge was given; it may be parked after the walk */
     const struct event_origin *judged_origin; /* of the event that a walk is asked about now; NULL between walks */
     struct buffer dry_runs;                   /* its rows of modules in dry_run, a line each */
 
@@ -129,29 +130,30 @@ static void report_missing_body(struct judging *judging, const struct event_row 
 static enum walk_state judge(struct judging *judging, const struct event_row *row, struct slice body,
                              const struct event_origin *origin)
 {
-    struct event event = {.event_id = row->event_id,
-                          .room_id = row->room_id,
-                          .type = row->type,
-                          .state_key = row->state_key,
-                          .redacts = row->redacts,
-                          .relates_to = row->relates_to,
-                          .membership = row->membership};
+    struct event *event = &judging->event;
+    *event = (struct event){.event_id = row->event_id,
+                            .room_id = row->room_id,
+                            .type = row->type,
+                            .state_key = row->state_key,
+                            .redacts = row->redacts,
+                            .relates_to = row->relates_to,
+                            .membership = row->membership};
     if (slice_present(body)) {
-        enum event_read_status status = judge_read(judging->judge, body, &event);
+        enum event_read_status status = judge_read(judging->judge, body, event);
         if (status != EVENT_READ_OK)
             report_unreadable_body(judging, row, status);
     } else if (needs_body(judging)) {
         report_missing_body(judging, row);
     }
     const char *reason;
-    unsigned ask = judging->settings.ask_as_synapse ? judge_as_synapse(judging->judge, &event, &reason) : JUDGE_BOTH;
+    unsigned ask = judging->settings.ask_as_synapse ? judge_as_synapse(judging->judge, event, &reason) : JUDGE_BOTH;
     struct outcome outcome;
     buffer_clear(&judging->dry_runs);
     judging->judged_origin = origin;
-    enum walk_state state = judge_event(judging->judge, &event, ask, &outcome);
+    enum walk_state state = judge_event(judging->judge, event, ask, &outcome);
     judging->judged_origin = NULL;
     if (state == WALK_ENDED)
-        publish(judging, &event, &outcome, origin, judging->uses);
+        publish(judging, event, &outcome, origin, judging->uses);
     return state;
 }
 

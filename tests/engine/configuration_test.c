@@ -207,7 +207,7 @@ Test(configuration, errors_come_in_the_order_of_the_file)
 Test(configuration, a_minimal_file_has_the_defaults)
 {
     struct buffer errors = {0}, warnings = {0};
-    struct configuration *configuration = load_text(HEAD, CONFIGURATION_FOR_RUN, NULL, &errors, &warnings);
+    struct configuration *configuration = load_text(HEAD, CONFIGURATION_FOR_RUN, &errors, &warnings);
     cr_assert_not_null(configuration, "%s", buffer_string(&errors));
     cr_expect_str_eq(buffer_string(&warnings), NO_MODULES);
     cr_expect_str_eq(configuration->server_name, "lab.test");
@@ -239,7 +239,7 @@ Test(configuration, every_key_reaches_its_place)
         "http: {listen: \"0.0.0.0:80\"}\npublish: {verdicts: all, keep: 5}\nobserve: {rejected: yes, outliers: on}\n"
         "log: {level: warning}\ninstance_map: {}\nworker_replication_secret: s3cret\n";
     struct buffer errors = {0}, warnings = {0};
-    struct configuration *configuration = load_text(text, CONFIGURATION_FOR_RUN, NULL, &errors, &warnings);
+    struct configuration *configuration = load_text(text, CONFIGURATION_FOR_RUN, &errors, &warnings);
     cr_assert_not_null(configuration, "%s", buffer_string(&errors));
     cr_expect_str_eq(buffer_string(&warnings),
                      NO_MODULES "weir.yaml:6:16: http.listen: the metrics can be read by everyone who reaches this "
@@ -398,7 +398,7 @@ Test(configuration, a_flood_of_problems_is_cut, .timeout = 10)
     struct buffer text = {0}, errors = {0};
     for (int index = 0; index < 300000; index++)
         buffer_append_format(&text, "unknown_key_%d: x\n", index);
-    cr_assert_null(load_text(buffer_string(&text), CONFIGURATION_FOR_RUN, NULL, &errors, NULL));
+    cr_assert_null(load_text(buffer_string(&text), CONFIGURATION_FOR_RUN, &errors, NULL));
     size_t lines = 0;
     for (const char *cursor = buffer_string(&errors); (cursor = strchr(cursor, '\n')); cursor++)
         lines++;

@@ -24,6 +24,9 @@ class WebService(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, *_):
+        """The engine may have gone, or lost its patience."""
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}/ask"
