@@ -396,7 +396,7 @@ Test(configuration, the_sample_is_good)
         configuration_load("deploy/sample/weir.yaml", CONFIGURATION_FOR_REPLAY, NULL, &errors, &warnings);
     cr_assert_not_null(configuration, "%s", buffer_string(&errors));
     cr_expect_str_eq(buffer_string(&warnings), "");
-    cr_expect_eq(chain_module_count(configuration->chain), 4);
+    cr_expect_eq(chain_module_count(configuration->chain), 7);
     cr_expect(chain_needs_body(configuration->chain));
     cr_expect_str_eq(configuration->bodies_file, "deploy/sample/recording.events.jsonl.zst");
     configuration_destroy(configuration);
