@@ -211,8 +211,11 @@ void configuration_append_module(struct module_reading *reading, const struct mo
         return;
     }
     check_bodies(reading, definition);
-    struct module_host host = {
-        .context = reading, .report = report_parameter, .warn = warn_of_parameter, .read_file = read_module_file};
+    struct module_host host = {.context = reading,
+                               .report = report_parameter,
+                               .warn = warn_of_parameter,
+                               .read_file = read_module_file,
+                               .services = reader->services};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
     size_t errors = reader->error_count;
     host.log = log_for_module;

@@ -183,7 +183,7 @@ static void append_markdown_module(struct buffer *output, const struct module_de
     }
     buffer_append_string(output, module->callback_count ? "." : "as its configuration says.");
     if (module_judges_events(module))
-        buffer_append_format(output, " It needs %s.", module->needs_body ? "the event's body" : "the stream row only");
+        buffer_append_format(output, " It needs %s.", module_reads_text(module));
     buffer_append_char(output, '\n');
     if (!module->parameter_count)
         return;

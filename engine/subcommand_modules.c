@@ -112,7 +112,7 @@ static void append_module(struct buffer *output, const struct module_definition 
     buffer_append_string(output, "  callbacks: ");
     append_callbacks(output, module);
     if (module_judges_events(module))
-        buffer_append_format(output, "; reads %s", module->needs_body ? "the event's body" : "the stream row only");
+        buffer_append_format(output, "; reads %s", module_reads_text(module));
     buffer_append_char(output, '\n');
     if (module->parameter_count)
         append_parameters(output, module);

@@ -12,6 +12,13 @@ const struct module_definition *const module_registry[] = {
     NULL,
 };
 
+const char *module_reads_text(const struct module_definition *module)
+{
+    return module->needs_body  ? "the event's body"
+           : module->uses_body ? "the event's body, or the stream row without one"
+                               : "the stream row only";
+}
+
 const struct module_definition *module_find(const char *name)
 {
     for (const struct module_definition *const *module = module_registry; *module; module++)

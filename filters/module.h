@@ -70,6 +70,7 @@ struct module_definition {
     size_t parameter_count;
     size_t configuration_size;
     bool needs_body; /* judges by what only the body has (sender, content); false: works from the stream row alone */
+    bool uses_body;  /* works from the row alone, but reads the body where one can be had */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -83,6 +84,9 @@ struct module_definition {
 
 /* All modules, in the order of modules.def; NULL-terminated. */
 extern const struct module_definition *const module_registry[];
+
+/* What it judges by, in words: "the event's body", … */
+const char *module_reads_text(const struct module_definition *module);
 
 /* The module called `name`, or NULL. */
 const struct module_definition *module_find(const char *name);
