@@ -6,35 +6,49 @@
 
 #include "base/memory.h"
 #include "engine/configuration_reader.h"
+#include "engine/log.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 #define MODULES_MAXIMUM 1000u
 
-static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path,
+/* Tells of an error, or a warning, at `path` of the item, which is `node`. */
+static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path, bool error,
                       const char *message)
 {
     struct buffer key = {0};
     buffer_append_format(&key, "%s%s%s", reading->key, *path && *path != '[' ? "." : "", path);
     struct configuration_place place = {reading->file, node->mark, buffer_string(&key)};
-    configuration_error(reading->reader, &place, "%s", message);
+    if (error)
+        configuration_error(reading->reader, &place, "%s", message);
+    else
+        configuration_warning(reading->reader, &place, "%s", message);
     buffer_free(&key);
+}
+
+static void report_in_config(struct module_reading *reading, const char *path, bool error, const char *message)
+{
+    const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
+    struct buffer whole = {0};
+    buffer_append_format(&whole, "config%s%s", *path && *path != '[' ? "." : "", path);
+    report_at(reading, node, buffer_string(&whole), error, message);
+    buffer_free(&whole);
 }
 
 static void report_parameter(void *context, const char *path, const char *message)
 {
-    struct module_reading *reading = context;
-    const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
-    struct buffer whole = {0};
-    buffer_append_format(&whole, "config%s%s", *path && *path != '[' ? "." : "", path);
-    report_at(reading, node, buffer_string(&whole), message);
-    buffer_free(&whole);
+    report_in_config(context, path, true, message);
+}
+
+static void warn_of_parameter(void *context, const char *path, const char *message)
+{
+    report_in_config(context, path, false, message);
 }
 
 /* What is wrong with `only` and `except`, whose paths begin at the item. */
 static void report_option(void *context, const char *path, const char *message)
 {
     struct module_reading *reading = context;
-    report_at(reading, yaml_node_at(reading->item, path), path, message);
+    report_at(reading, yaml_node_at(reading->item, path), path, true, message);
 }
 
 static bool read_module_file(void *context, const char *name, struct buffer *content, struct buffer *error)
@@ -178,6 +192,16 @@ static void remember_module(struct module_reading *reading)
     snprintf(module->key, sizeof module->key, "%s", reading->key);
 }
 
+/* What a module itself has to say: scripts. */
+static void log_for_module(const char *level, const char *module, struct slice message)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    static const enum log_level levels[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR};
+    for (size_t index = 0; index < sizeof levels / sizeof *levels; index++)
+        if (strcmp(level, names[index]) == 0)
+            LOG_AT(levels[index], "a module says", LOG_STRING("module", module), LOG_TEXT("text", message));
+}
+
 void configuration_append_module(struct module_reading *reading, const struct module_definition *definition)
 {
     struct configuration_reader *reader = reading->reader;
@@ -187,9 +211,14 @@ void configuration_append_module(struct module_reading *reading, const struct mo
         return;
     }
     check_bodies(reading, definition);
-    struct module_host host = {.context = reading, .report = report_parameter, .read_file = read_module_file};
+    struct module_host host = {.context = reading,
+                               .report = report_parameter,
+                               .warn = warn_of_parameter,
+                               .read_file = read_module_file,
+                               .services = reader->services};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
     size_t errors = reader->error_count;
+    host.log = log_for_module;
     if (chain_append(reader->configuration->chain, definition, config, &options, &host))
         remember_module(reading);
     else if (reader->error_count == errors)

@@ -85,6 +85,7 @@ static const struct setting requests_settings[] = {
 static const struct setting presence_settings[] = {
     {.name = "cache", .type = SETTING_INTEGER, INTO(presence_cache), .maximum = 10000000},
     {.name = "cache_for", .type = SETTING_DURATION, INTO(presence_cache_for_ms), .maximum = HOUR_MS},
+    {.name = "presence_router", .type = SETTING_KNOWN}, /* of Synapse, before v1.42 */
     {.name = NULL},
 };
 
@@ -112,7 +113,6 @@ const struct setting configuration_settings[] = {
     {.name = "modules", .type = SETTING_KNOWN},
     {.name = "spam_checker", .type = SETTING_KNOWN},
     {.name = "third_party_event_rules", .type = SETTING_KNOWN},
-    {.name = "presence", .type = SETTING_KNOWN},
     {.name = "password_providers", .type = SETTING_KNOWN},
     {.name = "instance_map", .type = SETTING_KNOWN, .check = configuration_check_unused},
     {.name = "worker_replication_secret", .type = SETTING_KNOWN, .check = configuration_check_unused},

@@ -11,11 +11,14 @@
 #include "engine/bodies.h"
 #include "engine/clock.h"
 #include "engine/http_server.h"
+#include "engine/module_pages.h"
 #include "engine/observer.h"
 #include "engine/option.h"
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
+#include "engine/report.h"
 #include "engine/requests.h"
+#include "engine/service.h"
 
 /* REPLICATE is sent again this often until some writer has answered, and then seldom. */
 #define REPLICATE_AGAIN_SECONDS 5
@@ -28,6 +31,7 @@ struct engine {
     struct event_base *base;
     struct configuration *configuration;
     struct metrics *metrics;
+    struct services *services;
     struct bodies *bodies;
     struct observer *observer;
     struct presence_router *presence;
@@ -117,6 +121,12 @@ static void on_chain_unused(void *context, struct chain *chain)
 {
     (void)context;
     chain_destroy(chain);
+}
+
+static void on_service_answered(void *context, uint64_t ticket, const struct service_answer *answer)
+{
+    struct engine *engine = context;
+    observer_answered(engine->observer, ticket, answer);
 }
 
 static void on_presence_rows(void *context, const struct position_rows *rows)
@@ -338,8 +348,8 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
     struct engine *engine = argument;
     struct buffer errors = {0};
     struct buffer warnings = {0};
-    struct configuration *loaded =
-        configuration_load(engine->configuration->path, CONFIGURATION_FOR_RUN, &errors, &warnings);
+    struct configuration *loaded = configuration_load(engine->configuration->path, CONFIGURATION_FOR_RUN,
+                                                      services_interface(engine->services), &errors, &warnings);
     log_lines(&warnings, false);
     if (!loaded) {
         log_lines(&errors, true);
@@ -357,6 +367,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",
                  LOG_INTEGER("modules", chain_module_count(engine->configuration->chain)));
+        module_pages_warn(engine->configuration->chain, engine->http);
     }
     buffer_free(&errors);
     buffer_free(&warnings);
@@ -394,17 +405,25 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct web_resource *find_page(void *context, struct slice path, void **state)
+{
+    const struct engine *engine = context;
+    return chain_resource(engine->configuration->chain, path, state);
+}
+
 static bool start_http(struct engine *engine)
 {
     if (!engine->configuration->http_listen)
         return true;
     struct buffer error = {0};
     engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
-    if (engine->http)
+    if (engine->http) {
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
-    else
+        http_server_find_pages(engine->http, find_page);
+    } else {
         log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
                   LOG_TEXT("reason", buffer_slice(&error)));
+    }
     buffer_free(&error);
     return engine->http != NULL;
 }
@@ -459,8 +478,6 @@ static bool start(struct engine *engine)
         int number;
         event_callback_fn handler;
     } signals[] = {{SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal}, {SIGHUP, on_reload_signal}};
-    engine->base = event_base_new();
-    engine->metrics = metrics_create();
     for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
         engine->signals[index] = evsignal_new(engine->base, signals[index].number, signals[index].handler, engine);
         event_add(engine->signals[index], NULL);
@@ -471,6 +488,7 @@ static bool start(struct engine *engine)
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
     if (!engine->bodies || !start_http(engine))
         return false;
+    module_pages_warn(engine->configuration->chain, engine->http);
     start_observer(engine);
     start_outbox(engine);
     return true;
@@ -482,7 +500,7 @@ static void free_event(struct event *event)
         event_free(event);
 }
 
-static void destroy(struct engine *engine)
+static void stop(struct engine *engine)
 {
     http_server_destroy(engine->http);
     if (engine->subscriber)
@@ -492,28 +510,46 @@ static void destroy(struct engine *engine)
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
-    metrics_destroy(engine->metrics);
     for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
         free_event(engine->signals[index]);
     free_event(engine->replicate_timer);
     free_event(engine->shutdown_timer);
-    event_base_free(engine->base);
     buffer_free(&engine->own_channel);
-    configuration_destroy(engine->configuration);
 }
 
-int engine_run(struct configuration *configuration)
+static int run(struct engine *engine)
 {
-    struct engine engine = {.configuration = configuration, .started_ns = clock_now_ns()};
-    if (start(&engine)) {
+    const struct configuration *configuration = engine->configuration;
+    bool started = start(engine);
+    if (started) {
         log_info("started", LOG_STRING("version", WEIR_VERSION), LOG_STRING("server_name", configuration->server_name),
                  LOG_STRING("instance", configuration->instance_name),
                  LOG_INTEGER("modules", chain_module_count(configuration->chain)));
-        event_base_dispatch(engine.base);
-        log_summary(&engine);
-    } else {
-        engine.exit_code = EXIT_CODE_FAILED;
+        event_base_dispatch(engine->base);
+        log_summary(engine);
     }
-    destroy(&engine);
-    return engine.exit_code;
+    stop(engine);
+    return started ? engine->exit_code : EXIT_CODE_FAILED;
+}
+
+/* The modules' services work in the loop, so it is there before the configuration is read, and they outlive the chain.
+ */
+int engine_run(const char *path)
+{
+    struct engine engine = {.started_ns = clock_now_ns()};
+    int exit_code = EXIT_CODE_CONFIGURATION;
+    engine.base = event_base_new();
+    engine.metrics = metrics_create();
+    engine.services = services_create(engine.base, engine.metrics, on_service_answered, &engine);
+    engine.configuration =
+        report_configuration_load("run", path, CONFIGURATION_FOR_RUN, services_interface(engine.services));
+    if (engine.configuration) {
+        log_open(engine.configuration->log_level);
+        exit_code = run(&engine);
+        configuration_destroy(engine.configuration);
+    }
+    services_destroy(engine.services);
+    metrics_destroy(engine.metrics);
+    event_base_free(engine.base);
+    return exit_code;
 }

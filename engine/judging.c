@@ -55,6 +55,12 @@ static bool needs_body(const struct judging *judging)
     return chain_needs_body(judging->uses->chain) || judging->settings.ask_as_synapse;
 }
 
+/* Whether it is asked for: modules may read it that can do without. */
+static bool uses_body(const struct judging *judging)
+{
+    return chain_uses_body(judging->uses->chain) || judging->settings.ask_as_synapse;
+}
+
 /* ---- verdicts */
 
 static void append_verdict(struct judging *judging, const struct event *event, const struct outcome *outcome,
@@ -201,7 +207,7 @@ static void park(struct judging *judging, struct queued_event *entry)
 static bool ask_for_body(struct judging *judging, struct queued_event *entry)
 {
     const struct body_source *bodies = &judging->settings.bodies;
-    if (!bodies->request || entry->body_asked || !needs_body(judging))
+    if (!bodies->request || entry->body_asked || !uses_body(judging))
         return false;
     entry->body_asked = true;
     entry->state = QUEUED_ASKED;
@@ -212,7 +218,7 @@ static bool ask_for_body(struct judging *judging, struct queued_event *entry)
 static struct slice find_body(const struct judging *judging, const struct event_row *row)
 {
     const struct body_source *bodies = &judging->settings.bodies;
-    return bodies->find && needs_body(judging) ? bodies->find(bodies->context, row->event_id) : SLICE_ABSENT;
+    return bodies->find && uses_body(judging) ? bodies->find(bodies->context, row->event_id) : SLICE_ABSENT;
 }
 
 /* The entry's event was judged; the next of its room. */
@@ -257,7 +263,7 @@ void judging_event(struct judging *judging, const struct event_row *row, const s
         writer_progress_judged(origin->writer, origin->token);
         return;
     }
-    bool later = (judging->settings.bodies.request && needs_body(judging)) ||
+    bool later = (judging->settings.bodies.request && uses_body(judging)) ||
                  event_queue_room_waits(judging->queue, row->room_id);
     if (later) {
         ask_for_body(judging, enqueue(judging, row, origin, alone));

@@ -111,6 +111,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
     chain->needs_body = chain->needs_body || definition->needs_body;
+    chain->uses_body = chain->uses_body || definition->needs_body || definition->uses_body;
     return true;
 }
 
@@ -206,6 +207,11 @@ const struct module_options *chain_module_options(const struct chain *chain, uin
 bool chain_needs_body(const struct chain *chain)
 {
     return chain->needs_body;
+}
+
+bool chain_uses_body(const struct chain *chain)
+{
+    return chain->uses_body;
 }
 
 const struct field_table *chain_fields(const struct chain *chain)

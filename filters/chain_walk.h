@@ -43,6 +43,7 @@ struct chain {
     uint32_t resource_count;
     struct field_table *fields;
     bool needs_body;
+    bool uses_body;
     chain_trace_function *trace;
     void *trace_context;
     chain_dry_run_function *dry_run;

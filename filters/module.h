@@ -36,9 +36,12 @@ struct web_response {
     const char *content_type; /* "application/json" unless the function says otherwise */
     struct buffer *body;      /* empty before */
 };
+/* An error as Matrix's APIs shape it, for a page that cannot answer. `sentence` is for people. */
+void web_response_refuse(struct web_response *response, int status, const char *errcode, const char *sentence);
+
 struct web_resource {
     const char *path;    /* "/_synapse/client/…" */
-    const char *methods; /* "GET" or "GET POST" */
+    const char *methods; /* separated by a space: "GET" (then HEAD works too) or "GET POST" */
     void (*serve)(void *state, const struct web_request *request, struct web_response *response);
 };
 
@@ -67,6 +70,7 @@ struct module_definition {
     size_t parameter_count;
     size_t configuration_size;
     bool needs_body; /* judges by what only the body has (sender, content); false: works from the stream row alone */
+    bool uses_body;  /* works from the row alone, but reads the body where one can be had */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -81,7 +85,14 @@ struct module_definition {
 /* All modules, in the order of modules.def; NULL-terminated. */
 extern const struct module_definition *const module_registry[];
 
+/* What it judges by, in words: "the event's body", … */
+const char *module_reads_text(const struct module_definition *module);
+
 /* The module called `name`, or NULL. */
 const struct module_definition *module_find(const char *name);
+
+/* Whether any of its callbacks is about an event, as far as its definition says; true if only its configuration does.
+ */
+bool module_judges_events(const struct module_definition *module);
 
 #endif

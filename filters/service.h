@@ -46,8 +46,8 @@ struct module_services {
     /* POSTs `body` (JSON) to the service's URL with `path` behind it; both are copied. The ticket, never 0; or 0 with a
      * sentence in `*refusal` when the question cannot be asked now (too many wait, the breaker is open). */
     uint64_t (*post)(struct service *service, struct slice path, struct slice body, const char **refusal);
-    /* Says, while an answer of the service is being handed on, that it is of no use (its status, no JSON, a wrong shape),
-     * and why, in a sentence: it is logged and counted, and is a failure for the breaker. */
+    /* Says, while an answer of the service is being handed on, that it is of no use (its status, no JSON, a wrong
+     * shape), and why, in a sentence: it is logged and counted, and is a failure for the breaker. */
     void (*unusable)(struct service *service, const char *why);
 };
 
