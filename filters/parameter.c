@@ -207,6 +207,18 @@ static bool decode_lines_file(const struct decoding *decoding, const json_t *val
     return good;
 }
 
+static bool decode_map(const struct decoding *decoding, const json_t *value)
+{
+    json_t **target = decoding->target;
+    if (!json_is_object(value)) {
+        module_host_report(decoding->host, decoding->parameter->name, "must be a map");
+        return false;
+    }
+    json_decref(*target);
+    *target = json_incref((json_t *)(uintptr_t)value);
+    return true;
+}
+
 static const struct parameter_kind {
     const char *description;
     bool (*decode)(const struct decoding *decoding, const json_t *value);
@@ -218,6 +230,7 @@ static const struct parameter_kind {
     [PARAMETER_CODE] = {"Matrix error code", decode_code},
     [PARAMETER_TEXT_LIST] = {"list of texts", decode_text_list},
     [PARAMETER_LINES_FILE] = {"path of a file, one entry a line", decode_lines_file},
+    [PARAMETER_MAP] = {"map", decode_map},
 };
 
 /* The default as a JSON value: the words of `fallback` for a list, the text itself otherwise. */
@@ -312,6 +325,9 @@ void parameters_free(const struct parameter *table, size_t count, void *configur
             *(char **)target = NULL;
         } else if (type == PARAMETER_TEXT_LIST || type == PARAMETER_LINES_FILE) {
             text_list_free(target);
+        } else if (type == PARAMETER_MAP) {
+            json_decref(*(json_t **)target);
+            *(json_t **)target = NULL;
         }
     }
 }

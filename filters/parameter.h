@@ -17,6 +17,7 @@ enum parameter_type {
     PARAMETER_CODE,       /* char *: one of Synapse's error codes */
     PARAMETER_TEXT_LIST,  /* struct text_list; a single text is taken as a list of one */
     PARAMETER_LINES_FILE, /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
+    PARAMETER_MAP,        /* json_t * or NULL: a map of anything, which the module reads itself */
 };
 
 /* Texts with where they come from, so that an error in the 700th line of a file can say so. */
@@ -54,6 +55,9 @@ struct module_host {
     /* Puts the content of the file `name` (relative to the configuration file) into `content`; false with a reason in
      * `error` if it cannot be read. */
     bool (*read_file)(void *context, const char *name, struct buffer *content, struct buffer *error);
+    /* Puts the path of the file `name` (relative to the configuration file), with a `/` in it, into `path`; false with
+     * a reason in `error` where files are left out. For what no text can be read from: a plug-in. */
+    bool (*resolve_path)(void *context, const char *name, struct buffer *path, struct buffer *error);
     /* How modules ask somebody outside; NULL where nobody can be asked. Outlives the module. */
     const struct module_services *services;
     /* Where a module's own words go, for scripts that log; NULL: nowhere. `level` is debug, info, warning or error. The

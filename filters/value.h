@@ -1,5 +1,5 @@
-/* The values that go between Synapse and its modules: what a callback is asked about, and what it hands back. One tagged
- * union for every kind that Synapse's callbacks know (callbacks.md, section 0).
+/* The values that go between Synapse and its modules: what a callback is asked about, and what it hands back. One
+ * tagged union for every kind that Synapse's callbacks know (callbacks.md, section 0).
  *
  * A value is small and owns nothing: texts and items live in the module, in the event, or in the arena of the question.
  * JSON objects are borrowed likewise (value_own_json gives one to an arena). */
@@ -86,8 +86,9 @@ struct value {
 /* One module's answer, and for people what made it say so. */
 struct result {
     struct value value;
-    struct slice rule;   /* which rule of the module hit; absent if it has only one */
-    struct slice reason; /* why, for the verdict row; absent if the rule says it all */
+    struct slice rule;     /* which rule of the module hit; absent if it has only one */
+    struct slice reason;   /* why, for the verdict row; absent if the rule says it all */
+    struct slice evidence; /* the part of one of the event's texts that made it say so, for `weir explain`; or absent */
 };
 
 static inline struct value value_boolean(bool boolean)
