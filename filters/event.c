@@ -123,6 +123,11 @@ uint32_t field_table_count(const struct field_table *table)
     return table->count;
 }
 
+struct slice field_table_key(const struct field_table *table, uint32_t slot)
+{
+    return slice_of(table->keys[slot], table->lengths[slot]);
+}
+
 const char *event_read_status_text(enum event_read_status status)
 {
     static const char *const texts[] = {
