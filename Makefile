@@ -118,6 +118,8 @@ unit: tests-built ## the unit tests of every part
 vectors: tests-built ## the recorded oracle vectors
 	@echo "== $(BUILD)/tests/replication_vectors"
 	@$(BUILD)/tests/replication_vectors tests/data/replication-vectors.jsonl.zst
+	@echo "== $(BUILD)/tests/chain_vectors"
+	@$(BUILD)/tests/chain_vectors tests/data/chain-vectors.jsonl.zst
 integration: tests-built ## the program against a real Redis and a real PostgreSQL
 	@WEIR=$(BUILD)/weir /usr/bin/python3 -B -W ignore::ResourceWarning -m unittest discover -s tests/integration -p '*_test.py'
 

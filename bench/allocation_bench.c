@@ -81,7 +81,7 @@ static struct slice find_body(void *context, struct slice event_id)
 static void on_judged(void *context, const struct verdict *verdict)
 {
     struct work *work = context;
-    if (verdict->outcome->passed)
+    if (verdict->outcome->kind == OUTCOME_PASSED)
         return;
     if (work->rows.length >= OUTPUT_CHUNK)
         buffer_clear(&work->rows);

@@ -18,7 +18,7 @@
 struct work {
     const struct corpus *corpus;
     const struct chain *chain;
-    struct event_reader *reader;
+    struct judge *judge;
     char *pool;
     size_t pool_size;
     uint64_t denied;
@@ -44,7 +44,7 @@ static void parse_alone(void *context)
 static void read_event(struct work *work, size_t index, struct event *event)
 {
     *event = (struct event){.event_id = work->corpus->events[index].event_id};
-    if (event_reader_read(work->reader, work->corpus->events[index].body, event) != EVENT_READ_OK)
+    if (judge_read(work->judge, work->corpus->events[index].body, event) != EVENT_READ_OK)
         bench_fail("a recorded body could not be read");
     work->checksum += event->sender.length;
 }
@@ -65,16 +65,16 @@ static void read_and_judge(void *context)
         struct event event;
         struct outcome outcome;
         read_event(work, index, &event);
-        chain_judge(work->chain, &event, &outcome);
-        work->denied += !outcome.passed;
+        judge_event(work->judge, &event, JUDGE_BOTH, &outcome);
+        work->denied += outcome.kind != OUTCOME_PASSED;
     }
 }
 
 static void use_chain(struct work *work, const struct chain *chain)
 {
-    event_reader_destroy(work->reader);
+    judge_destroy(work->judge);
     work->chain = chain;
-    work->reader = event_reader_create(chain_fields(chain));
+    work->judge = judge_create(chain);
     work->denied = 0;
 }
 
@@ -144,7 +144,7 @@ int main(int argument_count, char **arguments)
     measure_chain(&work, arguments[1]);
     for (unsigned index = 0; index < RULES_MODULES; index++)
         measure_module(&work, index, arguments[1]);
-    event_reader_destroy(work.reader);
+    judge_destroy(work.judge);
     chain_destroy(chain);
     free(work.pool);
     corpus_free(corpus);

@@ -126,18 +126,18 @@ static bool read_no_file(void *context, const char *name, struct buffer *content
 
 struct chain *rules_chain(unsigned mask)
 {
-    struct chain *chain = chain_create();
+    struct chain *chain = chain_create(&(struct chain_settings){0});
     for (unsigned index = 0; index < RULES_MODULES; index++) {
         if (!(mask & 1u << index))
             continue;
         struct module_host host = {
             .context = (void *)(uintptr_t)modules[index].name, .report = report, .read_file = read_no_file};
         json_t *configuration = modules[index].configuration();
-        if (!chain_append(chain, module_find(modules[index].name), configuration, &host))
+        if (!chain_append(chain, module_find(modules[index].name), configuration, NULL, &host))
             bench_fail("module %s refused its configuration", modules[index].name);
         json_decref(configuration);
     }
-    chain_seal(chain);
+    chain_seal(chain, NULL, NULL);
     return chain;
 }
 

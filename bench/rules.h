@@ -3,7 +3,7 @@
 #ifndef WEIR_BENCH_RULES_H
 #define WEIR_BENCH_RULES_H
 
-#include "filters/chain.h"
+#include "filters/judge.h"
 
 #define RULES_MODULES 3
 

@@ -146,14 +146,15 @@ static void take_module(struct configuration_reader *reader, const struct yaml_n
     struct module_host host = {.context = &reading, .report = report_parameter, .read_file = read_module_file};
     json_t *config = reading.config ? yaml_node_to_json(reading.config) : NULL;
     size_t errors = reader->error_count;
-    if (!chain_append(reader->configuration->chain, definition, config, &host) && reader->error_count == errors)
+    if (!chain_append(reader->configuration->chain, definition, config, NULL, &host) && reader->error_count == errors)
         report_parameter(&reading, "", "the module cannot be made from this");
     json_decref(config);
 }
 
 void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root)
 {
-    reader->configuration->chain = chain_create();
+    struct chain_settings settings = {.server_name = reader->configuration->server_name};
+    reader->configuration->chain = chain_create(&settings);
     const struct yaml_pair *pair = yaml_map_find(root, "modules");
     if (pair) {
         const struct yaml_node *list = pair->value;
@@ -168,5 +169,5 @@ void configuration_take_modules(struct configuration_reader *reader, const struc
             for (size_t index = 0; index < list->count; index++)
                 take_module(reader, list->items[index], index);
     }
-    chain_seal(reader->configuration->chain);
+    chain_seal(reader->configuration->chain, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "engine/event_queue.h"
 #include "engine/log.h"
 #include "engine/observer_metrics.h"
+#include "filters/judge.h"
 #include "replication/command.h"
 
 /* Bodies that wait may take this much before the lines are stopped. */
@@ -17,7 +18,7 @@
 struct observer {
     struct observer_settings settings;
     struct observer_callbacks callbacks;
-    struct event_reader *reader;
+    struct judge *judge;
     struct position_tracker *tracker;
     struct event_queue *queue;
     struct json_pool row_pool;   /* of the current line's row */
@@ -67,9 +68,9 @@ static void publish_verdict(struct observer *observer, const struct event *event
                             uint64_t received_ns)
 {
     struct outcome outcome;
-    chain_judge(observer->settings.chain, event, &outcome);
+    judge_event(observer->judge, event, JUDGE_BOTH, &outcome);
     observer->counts.judged++;
-    if (!outcome.passed) {
+    if (outcome.kind != OUTCOME_PASSED) {
         observer->counts.denied++;
         (*observer_metrics_denials(&observer->metrics, outcome.module_index))++;
     }
@@ -115,7 +116,7 @@ static void judge(struct observer *observer, const struct event_row *row, struct
                           .relates_to = row->relates_to,
                           .membership = row->membership};
     if (slice_present(body)) {
-        enum event_read_status status = event_reader_read(observer->reader, body, &event);
+        enum event_read_status status = judge_read(observer->judge, body, &event);
         if (status != EVENT_READ_OK)
             report_unreadable_body(observer, row, status);
     } else if (chain_needs_body(observer->settings.chain)) {
@@ -391,7 +392,7 @@ struct observer *observer_create(const struct observer_settings *settings, const
     struct observer *observer = memory_allocate_zeroed(1, sizeof *observer);
     observer->settings = *settings;
     observer->callbacks = *callbacks;
-    observer->reader = event_reader_create(chain_fields(settings->chain));
+    observer->judge = judge_create(settings->chain);
     observer->queue = event_queue_create();
     struct position_callbacks position_callbacks = {
         .context = observer, .hand_on = on_rows, .fetch = on_fetch, .reset = on_reset};
@@ -407,7 +408,7 @@ void observer_destroy(struct observer *observer)
         return;
     position_tracker_destroy(observer->tracker);
     event_queue_destroy(observer->queue);
-    event_reader_destroy(observer->reader);
+    judge_destroy(observer->judge);
     json_pool_free(&observer->row_pool);
     json_pool_free(&observer->batch_pool);
     for (size_t index = 0; index < observer->writer_count; index++)
@@ -419,8 +420,8 @@ void observer_destroy(struct observer *observer)
 void observer_use_chain(struct observer *observer, const struct chain *chain)
 {
     observer->settings.chain = chain;
-    event_reader_destroy(observer->reader);
-    observer->reader = event_reader_create(chain_fields(chain));
+    judge_destroy(observer->judge);
+    observer->judge = judge_create(chain);
     observer_metrics_use_chain(&observer->metrics, chain);
 }
 

@@ -126,7 +126,7 @@ void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
     struct transaction *transaction = open_transaction(outbox);
     outbox->token++;
     transaction_add_event(transaction, verdict->received_ns);
-    if (!verdict->outcome->passed || outbox->settings.publish_all)
+    if (verdict->outcome->kind != OUTCOME_PASSED || outbox->settings.publish_all)
         append_row(outbox, transaction, verdict);
 }
 

@@ -36,7 +36,7 @@ static void write_out(struct replay *replay)
 static void on_judged(void *context, const struct verdict *verdict)
 {
     struct replay *replay = context;
-    if (replay->settings->output < 0 || (verdict->outcome->passed && !replay->settings->all))
+    if (replay->settings->output < 0 || (verdict->outcome->kind == OUTCOME_PASSED && !replay->settings->all))
         return;
     verdict_append_row(verdict, &replay->output);
     buffer_append_char(&replay->output, '\n');

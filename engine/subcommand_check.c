@@ -48,12 +48,10 @@ static bool parse_purpose(const char *name, enum configuration_purpose *purpose)
 
 static void append_callback(struct buffer *output, const struct chain *chain, enum callback callback)
 {
-    static const char *const families[] = {
-        [FAMILY_SPAM_CHECKER] = "spam checker", [FAMILY_THIRD_PARTY_RULES] = "third-party rules"};
     const struct callback_definition *definition = &callback_definitions[callback];
     uint32_t *indices = memory_allocate((chain_module_count(chain) + 1) * sizeof *indices);
-    uint32_t count = chain_callback_modules(chain, callback, indices);
-    buffer_append_format(output, "\n%s (%s)\n", definition->name, families[definition->family]);
+    uint32_t count = chain_callback_modules(chain, callback, indices, chain_module_count(chain));
+    buffer_append_format(output, "\n%s (%s)\n", definition->name, callback_family_texts[definition->family]);
     for (uint32_t place = 0; place < count; place++) {
         const struct module_definition *module = chain_module(chain, indices[place]);
         buffer_append_format(output, "  %3u. %-16s modules[%u], %s\n", place + 1, module->name, indices[place],
@@ -62,7 +60,8 @@ static void append_callback(struct buffer *output, const struct chain *chain, en
     if (count == 0) {
         buffer_append_string(output, "  no module: every event passes\n");
     } else {
-        buffer_append_format(output, "  rule: %s\n  when a module fails: %s\n", definition->rule, definition->on_raise);
+        buffer_append_format(output, "  rule: %s\n  when a module fails: %s\n",
+                             callback_rule_text(callback, chain_semantics(chain)), raise_class_text(definition->raise));
     }
     free(indices);
 }

@@ -17,7 +17,7 @@ void verdict_append_row(const struct verdict *verdict, struct buffer *output)
     append_member(output, ",\"type\":", event->type);
     append_member(output, ",\"callback\":", slice_from_string(callback_definitions[outcome->callback].name));
     buffer_append_string(output, ",\"result\":");
-    result_append_json(&outcome->result, output);
+    value_append_json(&outcome->result.value, output);
     append_member(output, ",\"module\":", slice_from_string(outcome->module));
     append_member(output, ",\"rule\":", outcome->result.rule);
     append_member(output, ",\"reason\":", outcome->result.reason);

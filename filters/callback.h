@@ -41,7 +41,7 @@ enum argument_type {
 };
 
 struct argument_definition {
-    const char *name; /* as Synapse documents it */
+    const char *name; /* as a request carries it */
     enum argument_type type;
 };
 
@@ -54,21 +54,23 @@ struct callback_arguments {
     const struct value *values; /* by place in the definition's list. NULL: nothing but the event is known (an observed
                                    event has no `state` with it) */
     uint32_t count;             /* of `values` that the module sees: how many its function takes */
-    struct arena *arena;        /* for what the answer needs; it lives until the answer has been used */
+    const struct value *fallback; /* what Synapse itself says when no module does: is_user_expired's built-in table.
+                                     NULL: nothing but the rule's own */
+    struct arena *arena;          /* for what the answer needs; it lives until the answer has been used */
 };
 
-/* One module's answer to one callback. `state` is what the module's create made. `result` comes zeroed, that is as None,
- * which for most callbacks does not pass: say VALUE_PASS. */
+/* One module's answer to one callback. `state` is what the module's create made. `result` comes zeroed, that is as
+ * None, which for most callbacks does not pass: say VALUE_PASS. */
 typedef void callback_function(void *state, const struct callback_arguments *arguments, struct result *result);
 
 /* What a module's failure means (callbacks.md, section 0, failure classes). */
 enum raise_class {
-    RAISE_PROPAGATES,    /* the walk ends in the exception */
-    RAISE_IS_SKIPPED,    /* a warning, and the next module is asked */
-    RAISE_IS_LOGGED,     /* the same with a traceback; also a cancellation is swallowed */
-    RAISE_IS_403,        /* SynapseError stands; anything else becomes 403 M_UNKNOWN */
-    RAISE_IS_500,        /* everything becomes 500 M_UNKNOWN */
-    RAISE_FAILS_MODULE,  /* SynapseError stands; anything else becomes ModuleFailedException */
+    RAISE_PROPAGATES,   /* the walk ends in the exception */
+    RAISE_IS_SKIPPED,   /* a warning, and the next module is asked */
+    RAISE_IS_LOGGED,    /* the same with a traceback; also a cancellation is swallowed */
+    RAISE_IS_403,       /* SynapseError stands; anything else becomes 403 M_UNKNOWN */
+    RAISE_IS_500,       /* everything becomes 500 M_UNKNOWN */
+    RAISE_FAILS_MODULE, /* SynapseError stands; anything else becomes ModuleFailedException */
 };
 
 struct chain_rule;
@@ -78,14 +80,14 @@ struct callback_definition {
     enum callback_family family;
     struct argument_definition arguments[CALLBACK_ARGUMENTS_MAXIMUM + 1];
     uint32_t argument_count;
-    uint32_t arguments_147; /* how many of them there were in v1.47 */
+    uint32_t arguments_147;   /* how many of them there were in v1.47 */
     uint32_t arguments_least; /* a function may take only this many (told by its arity); equal to argument_count where
                                  there is no choice */
-    int introduced; /* the minor version of Synapse: 37 for v1.37 */
-    int removed;    /* likewise; 0: still there */
+    int introduced;           /* the minor version of Synapse: 37 for v1.37 */
+    int removed;              /* likewise; 0: still there */
     const struct chain_rule *rules[2]; /* by enum semantics; NULL: the callback does not exist there */
     enum raise_class raise;
-    enum callback then; /* asked next if every module passed (federated_user_may_invite); CALLBACK_UNKNOWN: none */
+    enum callback then;  /* asked next if every module passed (federated_user_may_invite); CALLBACK_UNKNOWN: none */
     const char *summary; /* one sentence for people: when Synapse asks it */
 };
 
@@ -95,12 +97,14 @@ extern const char *const semantics_texts[];                   /* "latest", "1.47
 
 /* CALLBACK_UNKNOWN if there is none of that name. */
 enum callback callback_find(struct slice name);
+/* How the modules' answers combine, in words; NULL if the callback does not exist with these semantics. */
+const char *callback_rule_text(enum callback callback, enum semantics semantics);
 /* What happens on an error, in words. */
 const char *raise_class_text(enum raise_class raise);
 
 /* Reads the arguments from a JSON object, as a request carries them: `values` (CALLBACK_ARGUMENTS_MAXIMUM of them) and
- * `count` of `arguments`, in `arena`. The event, if there is one, is left to the caller (member "event"). Absent members
- * are null where that is allowed. False with a sentence in `*problem` for a wrong type or a missing one. */
+ * `count` of `arguments`, in `arena`. The event, if there is one, is left to the caller (member "event"). Absent
+ * members are null where that is allowed. False with a sentence in `*problem` for a wrong type or a missing one. */
 bool callback_read_arguments(enum callback callback, const json_t *object, struct arena *arena,
                              struct callback_arguments *arguments, const char **problem);
 

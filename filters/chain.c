@@ -1,44 +1,28 @@
-/* For each callback the chain holds an array of (function, state) in the order of the configuration. A walk is a loop
- * over that array with the callback's rule, and nothing else: a module that looks at nothing costs one indirect call.
- */
+/* Building a chain: modules with their parameters, and for each callback an array of links in the order of the
+ * configuration. What Synapse finds at its start, and how it then behaves, is checked once all modules are there. */
 #include "filters/chain.h"
 
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "filters/chain_rules.h"
+#include "filters/chain_conflicts.h"
+#include "filters/chain_walk.h"
 
-struct link {
-    callback_function *function;
-    void *state;
-    uint32_t module_index;
-    bool needs_body;
+/* What a module's create registers beside its table. */
+struct registrar {
+    struct module_callback *callbacks;
+    uint32_t callback_count;
+    struct web_resource *resources;
+    uint32_t resource_count;
 };
 
-struct chain_module {
-    const struct module_definition *definition;
-    void *configuration;
-    void *state;
-};
-
-struct chain {
-    struct chain_module *modules;
-    uint32_t module_count;
-    struct link *links[CALLBACK_COUNT];
-    uint32_t link_counts[CALLBACK_COUNT];
-    struct field_table *fields;
-    bool needs_body;
-};
-
-static chain_rule *const rules[CALLBACK_COUNT] = {
-#define CALLBACK(name, family, rule, pass, on_raise) [CALLBACK_##name] = chain_rule_##rule,
-#include "filters/callbacks.def"
-#undef CALLBACK
-};
-
-struct chain *chain_create(void)
+struct chain *chain_create(const struct chain_settings *settings)
 {
     struct chain *chain = memory_allocate_zeroed(1, sizeof *chain);
+    const char *name = settings->server_name ? settings->server_name : "";
+    chain->settings = *settings;
+    chain->server_name = memory_copy_text(name, strlen(name));
+    chain->settings.server_name = chain->server_name;
     chain->fields = field_table_create();
     return chain;
 }
@@ -48,7 +32,9 @@ static void free_module(struct chain_module *module)
     if (module->state)
         module->definition->destroy(module->state);
     parameters_free(module->definition->parameters, module->definition->parameter_count, module->configuration);
+    selector_destroy(module->options.selector);
     free(module->configuration);
+    free(module->callbacks);
 }
 
 void chain_destroy(struct chain *chain)
@@ -60,48 +46,146 @@ void chain_destroy(struct chain *chain)
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         free(chain->links[callback]);
     free(chain->modules);
+    free(chain->resources);
+    free(chain->server_name);
     field_table_destroy(chain->fields);
     free(chain);
 }
 
+void module_register(const struct module_setup *setup, const struct module_callback *row)
+{
+    struct registrar *registrar = setup->registrar;
+    registrar->callbacks =
+        memory_reallocate(registrar->callbacks, (registrar->callback_count + 1) * sizeof *registrar->callbacks);
+    registrar->callbacks[registrar->callback_count++] = *row;
+}
+
+void module_register_resource(const struct module_setup *setup, const struct web_resource *resource)
+{
+    struct registrar *registrar = setup->registrar;
+    registrar->resources =
+        memory_reallocate(registrar->resources, (registrar->resource_count + 1) * sizeof *registrar->resources);
+    registrar->resources[registrar->resource_count++] = *resource;
+}
+
+static void keep_resources(struct chain *chain, struct registrar *registrar, uint32_t module_index)
+{
+    for (uint32_t index = 0; index < registrar->resource_count; index++) {
+        chain->resources = memory_reallocate(chain->resources, (chain->resource_count + 1) * sizeof *chain->resources);
+        chain->resources[chain->resource_count++] =
+            (struct chain_resource){.resource = registrar->resources[index], .module_index = module_index};
+    }
+    free(registrar->resources);
+}
+
 bool chain_append(struct chain *chain, const struct module_definition *definition, const json_t *config,
-                  const struct module_host *host)
+                  const struct module_options *options, const struct module_host *host)
 {
     struct chain_module module = {.definition = definition};
+    if (options)
+        module.options = *options;
     module.configuration = memory_allocate_zeroed(1, definition->configuration_size);
     const struct parameter *table = definition->parameters;
+    struct registrar registrar = {0};
     bool names_known = parameters_check_names(table, definition->parameter_count, config, host);
     if (parameters_decode(table, definition->parameter_count, config, module.configuration, host)) {
         /* Also with unknown names: what create finds wrong should be said in the same run. */
-        struct module_setup setup = {.host = host, .fields = chain->fields, .configuration = module.configuration};
+        struct module_setup setup = {.host = host,
+                                     .fields = chain->fields,
+                                     .configuration = module.configuration,
+                                     .server_name = chain->server_name,
+                                     .semantics = chain->settings.semantics,
+                                     .registrar = &registrar};
+        for (size_t index = 0; index < definition->callback_count; index++)
+            module_register(&setup, &definition->callbacks[index]);
         module.state = definition->create(&setup);
     }
+    module.callbacks = registrar.callbacks;
+    module.callback_count = registrar.callback_count;
     if (!names_known || !module.state) {
+        free(registrar.resources);
         free_module(&module);
         return false;
     }
+    keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
     chain->needs_body = chain->needs_body || definition->needs_body;
     return true;
 }
 
-void chain_seal(struct chain *chain)
+/* How many arguments the function is called with: Synapse looks at its arity where it has a choice (callbacks.md,
+ * section 2.1), and an old registration check of three parameters is wrapped (section 4). */
+static void set_arity(const struct chain *chain, struct link *link)
 {
+    const struct callback_definition *definition = &callback_definitions[link->registered.callback];
+    bool old = chain->settings.semantics == SEMANTICS_147;
+    uint32_t passed = old ? definition->arguments_147 : definition->argument_count;
+    uint32_t takes = link->registered.parameter_count;
+    if (!old && definition->arguments_least < definition->argument_count && takes &&
+        takes != definition->argument_count)
+        passed = definition->arguments_least;
+    if (link->registered.legacy && takes && takes < passed)
+        passed = takes;
+    link->parameter_count = (uint8_t)passed;
+    link->bad_arity = takes && takes != passed;
+}
+
+/* Whether nothing stands between the chain and the function. */
+static bool is_plain(const struct chain *chain, const struct link *link)
+{
+    const struct chain_module *module = &chain->modules[link->module_index];
+    const struct callback_definition *definition = &callback_definitions[link->registered.callback];
+    bool copies = false;
+    for (uint32_t index = 0; index < definition->argument_count; index++)
+        copies = copies || definition->arguments[index].type == ARGUMENT_COPY;
+    return !copies && !link->registered.legacy && !link->registered.synchronous && !link->bad_arity &&
+           link->parameter_count == definition->argument_count && !module->options.dry_run &&
+           !module->options.selector && link->registered.callback != CALLBACK_auth_checkers &&
+           !(chain->settings.semantics == SEMANTICS_147 && link->registered.callback == CALLBACK_on_logged_out);
+}
+
+static void add_link(struct chain *chain, uint32_t module_index, const struct module_callback *registered)
+{
+    const struct chain_module *module = &chain->modules[module_index];
+    enum callback callback = registered->callback;
+    uint32_t count = chain->link_counts[callback]++;
+    chain->links[callback] = memory_reallocate(chain->links[callback], (count + 1) * sizeof *chain->links[callback]);
+    struct link *link = &chain->links[callback][count];
+    *link = (struct link){.function = registered->function,
+                          .state = module->state,
+                          .module_index = module_index,
+                          .needs_body = module->definition->needs_body,
+                          .registered = *registered};
+    if (module->options.legacy)
+        link->registered.legacy = true;
+    set_arity(chain, link);
+    link->plain = is_plain(chain, link);
+}
+
+bool chain_seal(struct chain *chain, chain_conflict_function *report, void *context)
+{
+    bool good = chain_find_conflicts(chain, report, context);
     for (uint32_t index = 0; index < chain->module_count; index++) {
         const struct chain_module *module = &chain->modules[index];
-        for (size_t number = 0; number < module->definition->callback_count; number++) {
-            const struct module_callback *registered = &module->definition->callbacks[number];
-            enum callback callback = registered->callback;
-            uint32_t count = chain->link_counts[callback]++;
-            chain->links[callback] =
-                memory_reallocate(chain->links[callback], (count + 1) * sizeof *chain->links[callback]);
-            chain->links[callback][count] = (struct link){.function = registered->function,
-                                                          .state = module->state,
-                                                          .module_index = index,
-                                                          .needs_body = module->definition->needs_body};
+        for (uint32_t number = 0; number < module->callback_count; number++) {
+            const struct module_callback *registered = &module->callbacks[number];
+            if (callback_definitions[registered->callback].rules[chain->settings.semantics] &&
+                chain_registration_counts(chain, index, registered))
+                add_link(chain, index, registered);
         }
     }
+    return good;
+}
+
+enum semantics chain_semantics(const struct chain *chain)
+{
+    return chain->settings.semantics;
+}
+
+const char *chain_server_name(const struct chain *chain)
+{
+    return chain->server_name;
 }
 
 uint32_t chain_module_count(const struct chain *chain)
@@ -114,6 +198,11 @@ const struct module_definition *chain_module(const struct chain *chain, uint32_t
     return chain->modules[index].definition;
 }
 
+const struct module_options *chain_module_options(const struct chain *chain, uint32_t index)
+{
+    return &chain->modules[index].options;
+}
+
 bool chain_needs_body(const struct chain *chain)
 {
     return chain->needs_body;
@@ -124,43 +213,49 @@ const struct field_table *chain_fields(const struct chain *chain)
     return chain->fields;
 }
 
-uint32_t chain_callback_modules(const struct chain *chain, enum callback callback, uint32_t *indices)
+uint32_t chain_callback_modules(const struct chain *chain, enum callback callback, uint32_t *indices, uint32_t room)
 {
-    for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
+    for (uint32_t number = 0; number < chain->link_counts[callback] && number < room; number++)
         indices[number] = chain->links[callback][number].module_index;
     return chain->link_counts[callback];
 }
 
-void chain_run(const struct chain *chain, enum callback callback, const struct callback_arguments *arguments,
-               struct outcome *outcome)
+const struct web_resource *chain_resource(const struct chain *chain, struct slice path, void **state)
 {
-    uint32_t count = chain->link_counts[callback];
-    chain_rule *rule = rules[callback];
-    bool has_body = !arguments->event || arguments->event->has_body;
-    outcome->callback = callback;
-    for (uint32_t place = 0; place < count; place++) {
-        const struct link *link = &chain->links[callback][place];
-        if (link->needs_body && !has_body)
+    for (uint32_t index = 0; index < chain->resource_count; index++) {
+        const struct chain_resource *resource = &chain->resources[index];
+        if (resource->hidden || !slice_equal(path, slice_from_string(resource->resource.path)))
             continue;
-        outcome->result = (struct result){0};
-        link->function(link->state, arguments, &outcome->result);
-        if (rule(&outcome->result)) {
-            outcome->passed = false;
-            outcome->module = chain->modules[link->module_index].definition->name;
-            outcome->module_index = link->module_index;
-            return;
-        }
+        *state = chain->modules[resource->module_index].state;
+        return &resource->resource;
     }
-    outcome->passed = true;
-    outcome->result = (struct result){.kind = callback_definitions[callback].pass, .boolean = true};
-    outcome->module = NULL;
-    outcome->module_index = 0;
+    return NULL;
 }
 
-void chain_judge(const struct chain *chain, const struct event *event, struct outcome *outcome)
+const struct web_resource *chain_resource_at(const struct chain *chain, uint32_t index, uint32_t *module_index)
 {
-    struct callback_arguments arguments = {.event = event};
-    chain_run(chain, CALLBACK_check_event_allowed, &arguments, outcome);
-    if (outcome->passed)
-        chain_run(chain, CALLBACK_check_event_for_spam, &arguments, outcome);
+    if (index >= chain->resource_count)
+        return NULL;
+    *module_index = chain->resources[index].module_index;
+    return &chain->resources[index].resource;
+}
+
+struct module_counts chain_module_counts(const struct chain *chain, uint32_t index)
+{
+    return chain->modules[index].counts;
+}
+
+void chain_trace(struct chain *chain, chain_trace_function *trace, void *context)
+{
+    chain->trace = trace;
+    chain->trace_context = context;
+    for (int callback = 0; callback < CALLBACK_COUNT; callback++)
+        for (uint32_t place = 0; place < chain->link_counts[callback]; place++)
+            chain->links[callback][place].plain = !trace && is_plain(chain, &chain->links[callback][place]);
+}
+
+void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context)
+{
+    chain->dry_run = report;
+    chain->dry_run_context = context;
 }

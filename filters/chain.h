@@ -112,10 +112,10 @@ struct walk {
     const struct chain *chain;
     const struct chain_rule *rule;
     struct callback_arguments arguments;
-    uint32_t place;       /* the link that is being asked */
-    uint64_t ticket;      /* of a pending walk */
+    uint32_t place;         /* the link that is being asked */
+    uint64_t ticket;        /* of a pending walk */
     struct result gathered; /* by rules that add up */
-    void *memory;         /* of such a rule, in the arena */
+    void *memory;           /* of such a rule, in the arena */
     struct outcome outcome; /* once it has ended */
 };
 

@@ -269,6 +269,7 @@ enum event_read_status event_reader_read(struct event_reader *reader, struct sli
     keep_row_field(&event->state_key, row.state_key);
     keep_row_field(&event->redacts, row.redacts);
     event->has_body = true;
+    event->body = body;
     event->content_strings = reader->content_strings;
     return EVENT_READ_OK;
 }

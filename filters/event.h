@@ -37,7 +37,7 @@ struct event {
     /* From the body only. */
     struct slice sender;
     bool has_body;
-    struct slice body; /* its JSON text, as it was read; for modules that pass it on */
+    struct slice body;                   /* its JSON text, as it was read; for modules that pass it on */
     const struct slice *content_strings; /* by slot: the string value of that key, absent if it is no string */
 };
 

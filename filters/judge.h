@@ -1,5 +1,5 @@
-/* The whole judgement of an observed event: check_event_allowed, then, if that lets it pass, check_event_for_spam, asked
- * about the replaced event where there is a replacement (callbacks.md, sections 2.2 and 3).
+/* The whole judgement of an observed event: check_event_allowed, then, if that lets it pass, check_event_for_spam,
+ * asked about the replaced event where there is a replacement (callbacks.md, sections 2.2 and 3).
  *
  * A judge belongs to one chain and one thread. It owns the memory of one judgement at a time; one that is pending is
  * taken out of it with judge_park. */
@@ -20,11 +20,13 @@ void judge_destroy(struct judge *judge);
 #define JUDGE_BOTH 3u
 
 /* Of which callbacks Synapse itself would have asked this event (callbacks.md, section 3): by whether the sender is
- * ours, by membership events, and by what belongs to the creation of a room. `*reason` says why, in words. Needs the
- * sender; without a body both are asked. */
-unsigned judge_as_synapse(const struct chain *chain, const struct event *event, const char **reason);
+ * ours, by membership events, and by what belongs to the creation of a room, for which the judge remembers the rooms
+ * that it last saw created. `*reason` says why, in words. Needs the sender; without a body both are asked. Call it once
+ * for each event, in stream order. */
+unsigned judge_as_synapse(struct judge *judge, const struct event *event, const char **reason);
 
-/* Reads `body` (absent: none) into `event`, whose row fields are set, for the chain's modules; see event_reader_read. */
+/* Reads `body` (absent: none) into `event`, whose row fields are set, for the chain's modules; see event_reader_read.
+ */
 enum event_read_status judge_read(struct judge *judge, struct slice body, struct event *event);
 
 /* Judges. WALK_PENDING: call judge_park, then judge_resume when the ticket is answered. The outcome and the event's

@@ -37,7 +37,7 @@ struct web_response {
     struct buffer *body;      /* empty before */
 };
 struct web_resource {
-    const char *path; /* "/_synapse/client/…" */
+    const char *path;    /* "/_synapse/client/…" */
     const char *methods; /* "GET" or "GET POST" */
     void (*serve)(void *state, const struct web_request *request, struct web_response *response);
 };
@@ -54,8 +54,8 @@ struct module_setup {
 };
 
 /* Registers a callback beside those of the definition's table. `row` is copied, its texts are not. Synapse counts each
- * call as one registration: presence routers must give both of theirs in one, which the chain checks for the module as a
- * whole. */
+ * call as one registration: presence routers must give both of theirs in one, which the chain checks for the module as
+ * a whole. */
 void module_register(const struct module_setup *setup, const struct module_callback *row);
 /* Registers a page; of two modules with the same path the first wins, with a warning. */
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource);

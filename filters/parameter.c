@@ -10,7 +10,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "filters/result.h"
+#include "filters/value.h"
 
 void module_host_report(const struct module_host *host, const char *path, const char *format, ...)
 {
@@ -151,7 +151,7 @@ static bool decode_code(const struct decoding *decoding, const json_t *value)
 {
     if (!decode_text(decoding, value))
         return false;
-    if (!result_code_known(slice_from_string(json_string_value(value)))) {
+    if (!value_code_known(slice_from_string(json_string_value(value)))) {
         module_host_report(decoding->host, decoding->parameter->name,
                            "`%s` is none of Synapse's error codes (for example M_FORBIDDEN)", json_string_value(value));
         return false;

@@ -14,23 +14,23 @@
 struct service;
 
 struct service_settings {
-    const char *url;      /* http:// or https://; the path may be empty */
-    const char *ca_file;  /* PEM; NULL: the system's */
-    bool verify;          /* the server's certificate and name; true unless the administrator says otherwise */
+    const char *url;           /* http:// or https://; the path may be empty */
+    const char *ca_file;       /* PEM; NULL: the system's */
+    bool verify;               /* the server's certificate and name; true unless the administrator says otherwise */
     const char *authorization; /* value of the Authorization header, or NULL */
-    int64_t timeout_ms;   /* for one question, all attempts together */
-    int64_t in_flight;    /* questions that may wait for their answer; more fail at once */
-    int64_t connections;  /* kept alive */
-    int64_t attempts;     /* of a question that never reached the service: a repetition is safe only then */
-    int64_t breaker_failures; /* failures in a row that open the circuit breaker; 0: never */
-    int64_t breaker_pause_ms; /* how long it stays open before one question is let through */
+    int64_t timeout_ms;        /* for one question, all attempts together */
+    int64_t in_flight;         /* questions that may wait for their answer; more fail at once */
+    int64_t connections;       /* kept alive */
+    int64_t attempts;          /* of a question that never reached the service: a repetition is safe only then */
+    int64_t breaker_failures;  /* failures in a row that open the circuit breaker; 0: never */
+    int64_t breaker_pause_ms;  /* how long it stays open before one question is let through */
 };
 
 struct service_answer {
-    bool arrived;        /* false: `error` says why there is none */
-    int status;          /* HTTP status */
+    bool arrived; /* false: `error` says why there is none */
+    int status;   /* HTTP status */
     struct slice body;
-    struct slice error;  /* a sentence for people: "timed out after 500 ms" */
+    struct slice error; /* a sentence for people: "timed out after 500 ms" */
 };
 
 /* What the engine offers. Where there is no engine (`weir check`), module_host.services is NULL. */

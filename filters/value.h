@@ -153,6 +153,14 @@ void value_append_json(const struct value *value, struct buffer *output);
 #define VALUE_DEPTH_MAXIMUM 32
 bool value_read_json(const json_t *json, struct arena *arena, struct value *value, const char **problem);
 
+/* JSON as Python's json would read it, without tags: null is None, an object a dict, an array a list. False for nesting
+ * above VALUE_DEPTH_MAXIMUM. */
+bool value_read_plain(const json_t *json, struct arena *arena, struct value *value);
+
+/* The value as plain JSON, without tags: a new reference, or NULL for what has no such form (failures, functions,
+ * foreign things) and for nesting above VALUE_DEPTH_MAXIMUM. */
+json_t *value_to_json(const struct value *value);
+
 /* Whether `code` is a member of Synapse's Codes enumeration (synapse/api/errors.py). */
 bool value_code_known(struct slice code);
 

@@ -63,17 +63,17 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
 {
     const struct state *state = pointer;
     struct slice type = arguments->event->type;
-    result->kind = RESULT_NOT_SPAM;
+    result->value.kind = VALUE_PASS;
     struct slice rule = pattern_list_match(&state->deny, type);
     if (!rule.data || slice_present(pattern_list_match(&state->allow, type)))
         return;
-    result->kind = RESULT_CODE;
-    result->text = state->code;
+    result->value = value_refuse(state->code);
     result->rule = rule;
     result->reason = SLICE("the event type is on the list");
 }
 
-static const struct module_callback callbacks[] = {{CALLBACK_check_event_for_spam, check_event_for_spam}};
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_check_event_for_spam, .function = check_event_for_spam}};
 
 extern const struct module_definition module_event_types;
 const struct module_definition module_event_types = {

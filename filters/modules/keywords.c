@@ -89,21 +89,21 @@ static void *create(const struct module_setup *setup)
 static void check_event_for_spam(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
     const struct state *state = pointer;
-    result->kind = RESULT_NOT_SPAM;
+    result->value.kind = VALUE_PASS;
     for (size_t index = 0; index < state->watched.count; index++) {
         const struct watched_field *field = &state->watched.fields[index];
         struct slice rule = pattern_list_match(&state->patterns, event_content_string(arguments->event, field->slot));
         if (!rule.data)
             continue;
-        result->kind = RESULT_CODE;
-        result->text = state->code;
+        result->value = value_refuse(state->code);
         result->rule = rule;
         result->reason = field->reason;
         return;
     }
 }
 
-static const struct module_callback callbacks[] = {{CALLBACK_check_event_for_spam, check_event_for_spam}};
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_check_event_for_spam, .function = check_event_for_spam}};
 
 extern const struct module_definition module_keywords;
 const struct module_definition module_keywords = {

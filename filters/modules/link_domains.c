@@ -162,21 +162,21 @@ static struct slice listed_domain(const struct configuration *configuration, uin
 static void check_event_for_spam(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
     const struct state *state = pointer;
-    result->kind = RESULT_NOT_SPAM;
+    result->value.kind = VALUE_PASS;
     for (size_t index = 0; index < state->watched.count; index++) {
         const struct watched_field *field = &state->watched.fields[index];
         uint32_t place = find_link(state->domains, event_content_string(arguments->event, field->slot));
         if (place == STRING_TABLE_NONE)
             continue;
-        result->kind = RESULT_CODE;
-        result->text = state->code;
+        result->value = value_refuse(state->code);
         result->rule = listed_domain(state->configuration, place);
         result->reason = field->reason;
         return;
     }
 }
 
-static const struct module_callback callbacks[] = {{CALLBACK_check_event_for_spam, check_event_for_spam}};
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_check_event_for_spam, .function = check_event_for_spam}};
 
 extern const struct module_definition module_link_domains;
 const struct module_definition module_link_domains = {

@@ -98,7 +98,7 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
 {
     const struct state *state = pointer;
     struct slice sender = arguments->event->sender;
-    result->kind = RESULT_NOT_SPAM;
+    result->value.kind = VALUE_PASS;
     if (!sender.data)
         return;
     if (slice_present(result->rule = string_table_stored(state->ids, sender))) {
@@ -111,11 +111,11 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
     } else {
         return;
     }
-    result->kind = RESULT_CODE;
-    result->text = state->code;
+    result->value = value_refuse(state->code);
 }
 
-static const struct module_callback callbacks[] = {{CALLBACK_check_event_for_spam, check_event_for_spam}};
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_check_event_for_spam, .function = check_event_for_spam}};
 
 extern const struct module_definition module_sender_list;
 const struct module_definition module_sender_list = {

@@ -53,11 +53,11 @@ static void on_report(void *context, const char *path, const char *message)
 static void set_up(void)
 {
     static const struct module_host host = {.report = on_report};
-    chain = chain_create();
+    chain = chain_create(&(struct chain_settings){0});
     json_t *config = json_pack("{s:[s]}", "patterns", "spam");
-    cr_assert(chain_append(chain, module_find("keywords"), config, &host));
+    cr_assert(chain_append(chain, module_find("keywords"), config, NULL, &host));
     json_decref(config);
-    chain_seal(chain);
+    chain_seal(chain, NULL, NULL);
     metrics = metrics_create();
     struct observer_settings settings = {
         .chain = chain, .instance_name = "weir1", .bodies = {.request = request}, .queue_limit = 4, .live = true};

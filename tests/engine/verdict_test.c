@@ -18,13 +18,13 @@ Test(verdict, a_denied_event)
     struct event event = {
         .event_id = SLICE("$e\"1"), .room_id = SLICE("!r:x"), .sender = SLICE("@a:x"), .type = SLICE("m.room.message")};
     json_t *fields = json_pack("{s:i}", "retry_after_ms", 5);
-    struct outcome outcome = {.callback = CALLBACK_check_event_for_spam,
-                              .module = "keywords",
-                              .result = {.kind = RESULT_CODE,
-                                         .text = SLICE("M_LIMIT_EXCEEDED"),
-                                         .object = fields,
-                                         .rule = SLICE("sp\xc3\xa4m"),
-                                         .reason = SLICE("body holds a keyword")}};
+    struct outcome outcome = {
+        .kind = OUTCOME_DENIED,
+        .callback = CALLBACK_check_event_for_spam,
+        .module = "keywords",
+        .result = {.value = {.kind = VALUE_CODE, .text = SLICE("M_LIMIT_EXCEEDED"), .object = fields},
+                   .rule = SLICE("sp\xc3\xa4m"),
+                   .reason = SLICE("body holds a keyword")}};
     expect_row(&event, &outcome,
                "{\"event_id\":\"$e\\\"1\",\"room_id\":\"!r:x\",\"sender\":\"@a:x\",\"type\":\"m.room.message\","
                "\"callback\":\"check_event_for_spam\",\"result\":{\"code\":\"M_LIMIT_EXCEEDED\",\"fields\":"
@@ -37,34 +37,10 @@ Test(verdict, a_denied_event)
 Test(verdict, an_event_without_a_body_that_passed)
 {
     struct event event = {.event_id = SLICE("$e"), .room_id = SLICE("!r"), .type = SLICE("t")};
-    struct outcome outcome = {
-        .passed = true, .callback = CALLBACK_check_event_for_spam, .result = {.kind = RESULT_NOT_SPAM}};
+    struct outcome outcome = {.callback = CALLBACK_check_event_for_spam, .result = {.value = {.kind = VALUE_NOT_SPAM}}};
     expect_row(
         &event, &outcome,
         "{\"event_id\":\"$e\",\"room_id\":\"!r\",\"sender\":null,\"type\":\"t\",\"callback\":"
         "\"check_event_for_spam\",\"result\":\"NOT_SPAM\",\"module\":null,\"rule\":null,\"reason\":null,"
         "\"stream\":\"events\",\"instance\":\"persister1\",\"token\":42,\"origin\":\"observe\",\"dry_run\":false}");
-}
-
-Test(verdict, other_kinds_of_results)
-{
-    const struct {
-        struct result result;
-        const char *json;
-    } cases[] = {
-        {{.kind = RESULT_NONE}, "{\"none\":true}"},
-        {{.kind = RESULT_BOOLEAN, .boolean = true}, "{\"bool\":true}"},
-        {{.kind = RESULT_CODE, .text = SLICE("M_FORBIDDEN")}, "{\"code\":\"M_FORBIDDEN\",\"fields\":{}}"},
-        {{.kind = RESULT_TEXT, .text = SLICE("no")}, "{\"str\":\"no\"}"},
-        {{.kind = RESULT_DECISION}, "{\"tuple\":[{\"bool\":false},{\"none\":true}]}"},
-        {{.kind = RESULT_RAISED, .text = SLICE("why")}, "{\"raise\":\"why\"}"},
-    };
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
-        struct buffer json = {0};
-        result_append_json(&cases[index].result, &json);
-        cr_expect_str_eq(buffer_string(&json), cases[index].json);
-        buffer_free(&json);
-    }
-    cr_expect(result_code_known(SLICE("ORG_MATRIX_EXPIRED_ACCOUNT")));
-    cr_expect_not(result_code_known(SLICE("M_NOSUCH")));
 }

@@ -9,7 +9,7 @@ Test(keywords, literals_anywhere_without_case)
     cr_assert(fixture_open(&fixture, "keywords", "{\"patterns\": [\"Buy now\", \"a.b*\", \"КРИПТО\", \"straße\"]}"));
     EXPECT_HIT(&fixture, BODY("please BUY NOW!"), "Buy now");
     EXPECT_SLICE(fixture.outcome.result.reason, "body holds a keyword");
-    EXPECT_SLICE(fixture.outcome.result.text, "M_FORBIDDEN");
+    EXPECT_SLICE(fixture.outcome.result.value.text, "M_FORBIDDEN");
     EXPECT_HIT(&fixture, BODY("xa.B*x"), "a.b*");
     EXPECT_HIT(&fixture, BODY("про крипто и Buy now"), "Buy now");
     EXPECT_HIT(&fixture, BODY("суперКриптО!"), "КРИПТО");

@@ -5,11 +5,11 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "filters/chain.h"
+#include "filters/judge.h"
 
 struct module_fixture {
     struct chain *chain;
-    struct event_reader *reader;
+    struct judge *judge;
     struct outcome outcome;
     char reports[1024];       /* "path: message" a line */
     const char *file_content; /* what every file of the configuration holds; NULL: none can be read */
@@ -36,23 +36,22 @@ static inline bool fixture_read_file(void *context, const char *name, struct buf
 /* Whether the module takes the configuration; if not, `reports` says why. */
 static inline bool fixture_open(struct module_fixture *fixture, const char *module, const char *configuration)
 {
-    struct module_host host = {fixture, fixture_report, fixture_read_file};
+    struct module_host host = {.context = fixture, .report = fixture_report, .read_file = fixture_read_file};
     json_t *values = json_loads(configuration, 0, NULL);
     cr_assert_not_null(values, "configuration of the test: %s", configuration);
-    fixture->chain = chain_create();
-    bool good = chain_append(fixture->chain, module_find(module), values, &host);
+    fixture->chain = chain_create(&(struct chain_settings){.server_name = "example.org"});
+    bool good = chain_append(fixture->chain, module_find(module), values, NULL, &host);
     json_decref(values);
     if (good) {
-        chain_seal(fixture->chain);
-        fixture->reader = event_reader_create(chain_fields(fixture->chain));
+        chain_seal(fixture->chain, NULL, NULL);
+        fixture->judge = judge_create(fixture->chain);
     }
     return good;
 }
 
 static inline void fixture_close(struct module_fixture *fixture)
 {
-    if (fixture->reader)
-        event_reader_destroy(fixture->reader);
+    judge_destroy(fixture->judge);
     chain_destroy(fixture->chain);
     *fixture = (struct module_fixture){.file_content = fixture->file_content};
 }
@@ -62,11 +61,11 @@ static inline const char *fixture_judge(struct module_fixture *fixture, const ch
 {
     static char rule[512];
     struct event event = {0};
-    cr_assert_eq(event_reader_read(fixture->reader, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
-    chain_judge(fixture->chain, &event, &fixture->outcome);
-    if (fixture->outcome.passed)
+    cr_assert_eq(judge_read(fixture->judge, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
+    judge_event(fixture->judge, &event, JUDGE_BOTH, &fixture->outcome);
+    if (fixture->outcome.kind == OUTCOME_PASSED)
         return NULL;
-    cr_assert_eq(fixture->outcome.result.kind, RESULT_CODE);
+    cr_assert_eq(fixture->outcome.result.value.kind, VALUE_CODE);
     struct slice text = fixture->outcome.result.rule;
     snprintf(rule, sizeof rule, "%.*s", (int)text.length, text.data);
     return rule;

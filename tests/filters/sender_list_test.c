@@ -42,7 +42,7 @@ Test(sender_list, servers_without_case_after_the_first_colon)
         fixture_open(&fixture, "sender_list",
                      "{\"servers\": [\"*.spam.example\", \"evil.example\", \"[::?]:8448\"], \"code\": \"M_UNKNOWN\"}"));
     EXPECT_HIT(&fixture, FROM("@a:x.SPAM.example"), "*.spam.example");
-    EXPECT_SLICE(fixture.outcome.result.text, "M_UNKNOWN");
+    EXPECT_SLICE(fixture.outcome.result.value.text, "M_UNKNOWN");
     EXPECT_SLICE(fixture.outcome.result.reason, "the server of the sender is on the list");
     EXPECT_HIT(&fixture, FROM("@a:Evil.Example"), "evil.example");
     EXPECT_HIT(&fixture, FROM("@a:[::1]:8448"), "[::?]:8448");
@@ -59,7 +59,7 @@ Test(sender_list, file_and_order_of_rules)
     cr_assert(fixture_open(&fixture, "sender_list", "{\"users_file\": \"list.txt\", \"servers\": [\"a.example\"]}"));
     EXPECT_HIT(&fixture, FROM("@one:a.example"), "@one:a.example");
     EXPECT_SLICE(fixture.outcome.result.reason, "the sender is on the list");
-    EXPECT_SLICE(fixture.outcome.result.text, "M_FORBIDDEN");
+    EXPECT_SLICE(fixture.outcome.result.value.text, "M_FORBIDDEN");
     EXPECT_HIT(&fixture, FROM("@other:a.example"), "@o*");
     EXPECT_HIT(&fixture, FROM("@two:a.example"), "a.example");
     EXPECT_PASS(&fixture, FROM("# listed"));

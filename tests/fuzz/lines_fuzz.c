@@ -1,7 +1,7 @@
 /* Files of ids, words and domains as administrators give them: any bytes through the modules that read them. */
 #include <stdlib.h>
 
-#include "filters/chain.h"
+#include "filters/judge.h"
 
 static struct slice file;
 
@@ -30,16 +30,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *const *parameter = parameters[data[0] % 3];
     file = slice_of((const char *)data + 1, size - 1);
     json_t *config = json_pack("{s:s}", parameter[1], "list.txt");
-    struct chain *chain = chain_create();
-    if (chain_append(chain, module_find(parameter[0]), config, &host)) {
-        chain_seal(chain);
-        struct event_reader *reader = event_reader_create(chain_fields(chain));
+    struct chain *chain = chain_create(&(struct chain_settings){0});
+    if (chain_append(chain, module_find(parameter[0]), config, NULL, &host)) {
+        chain_seal(chain, NULL, NULL);
+        struct judge *judge = judge_create(chain);
         struct event event = {0};
         struct slice body = SLICE("{\"sender\":\"@a:b.example\",\"content\":{\"body\":\"see http://a.example/ now\"}}");
         struct outcome outcome;
-        event_reader_read(reader, body, &event);
-        chain_judge(chain, &event, &outcome);
-        event_reader_destroy(reader);
+        judge_read(judge, body, &event);
+        judge_event(judge, &event, JUDGE_BOTH, &outcome);
+        judge_destroy(judge);
     }
     chain_destroy(chain);
     json_decref(config);

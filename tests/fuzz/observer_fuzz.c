@@ -42,11 +42,11 @@ static void on_report(void *context, const char *path, const char *message)
 static struct chain *make_chain(void)
 {
     static const struct module_host host = {.report = on_report};
-    struct chain *chain = chain_create();
+    struct chain *chain = chain_create(&(struct chain_settings){0});
     json_t *config = json_pack("{s:[s]}", "patterns", "spam");
-    chain_append(chain, module_find("keywords"), config, &host);
+    chain_append(chain, module_find("keywords"), config, NULL, &host);
     json_decref(config);
-    chain_seal(chain);
+    chain_seal(chain, NULL, NULL);
     return chain;
 }
 

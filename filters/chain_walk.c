@@ -1,0 +1,360 @@
+/* Asking a chain. A walk is a loop over the callback's links with its rule; a module that says VALUE_PASS, as built-in
+ * ones do, costs one indirect call and a comparison. Everything out of the ordinary (dry_run, selectors, arity, old
+ * registrations, copies of arguments) is kept off that loop by `plain`. */
+#include "filters/chain_walk.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "filters/chain_rules.h"
+#include "filters/legacy.h"
+
+static struct slice refusal_code(const struct value *value)
+{
+    return slice_present(value->text) ? value->text : SLICE("M_FORBIDDEN");
+}
+
+/* What a built-in module's refusal stands for under this rule. */
+static struct value translate_refusal(const struct walk *walk, const struct value *value)
+{
+    switch (walk->rule->refusal) {
+    case REFUSAL_CODE:
+        return (struct value){.kind = VALUE_CODE, .text = refusal_code(value), .object = value->object};
+    case REFUSAL_TRUE:
+        return value_boolean(true);
+    case REFUSAL_FALSE:
+        return value_boolean(false);
+    case REFUSAL_PAIR:
+        return value_pair(walk->arguments.arena, false, NULL);
+    case REFUSAL_DENY:
+        return (struct value){.kind = VALUE_BEHAVIOUR, .text = SLICE("DENY")};
+    case REFUSAL_ERROR:
+        return value_raise_error(walk->arguments.arena, 403, refusal_code(value), SLICE("refused by a module"));
+    case REFUSAL_NOTHING:
+        break;
+    }
+    return (struct value){.kind = VALUE_NONE};
+}
+
+/* In v1.47 error codes and NOT_SPAM are plain texts (synapse/api/errors.py), wherever they stand. */
+static struct value old_constants(struct arena *arena, struct value value, unsigned depth)
+{
+    if (value.kind == VALUE_NOT_SPAM)
+        return value_text(SLICE("NOT_SPAM"));
+    if (value.kind == VALUE_CODE && !value.object)
+        return value_text(value.text);
+    if (value.kind == VALUE_CODE) {
+        struct value *pair = arena_allocate(arena, 2 * sizeof *pair);
+        pair[0] = value_text(value.text);
+        if (!value_read_plain(value.object, arena, &pair[1]))
+            pair[1] = value_json(value.object);
+        return value_container(VALUE_TUPLE, pair, 2);
+    }
+    bool contains = value.kind == VALUE_TUPLE || value.kind == VALUE_LIST || value.kind == VALUE_DICT;
+    if (!contains || depth == VALUE_DEPTH_MAXIMUM)
+        return value;
+    size_t count = (size_t)value.count * (value.kind == VALUE_DICT ? 2 : 1);
+    struct value *items = arena_allocate(arena, count * sizeof *items);
+    for (size_t index = 0; index < count; index++)
+        items[index] = old_constants(arena, value.items[index], depth + 1);
+    return value_container(value.kind, items, value.count);
+}
+
+static bool is_notification(const struct callback_definition *definition)
+{
+    return strncmp(definition->name, "on_", 3) == 0;
+}
+
+/* A failure by the callback's class. In the newest release a cancellation is passed on where another exception would be
+ * swallowed or turned into something else, but by notifications (callbacks.md, section 0). */
+static enum step take_failure(struct walk *walk, struct result *result)
+{
+    const struct callback_definition *definition = &callback_definitions[walk->arguments.callback];
+    const struct raised *raised = result->value.raised;
+    struct arena *arena = walk->arguments.arena;
+    bool cancelled = raised->kind == RAISED_CANCELLED && walk->chain->settings.semantics == SEMANTICS_LATEST &&
+                     !is_notification(definition);
+    if (cancelled)
+        return STEP_STOP;
+    bool stands = raised->kind == RAISED_SYNAPSE_ERROR;
+    switch (definition->raise) {
+    case RAISE_IS_SKIPPED:
+    case RAISE_IS_LOGGED:
+        return STEP_NEXT;
+    case RAISE_IS_403:
+        if (!stands)
+            result->value = value_raise_error(arena, 403, SLICE("M_UNKNOWN"), raised->text);
+        break;
+    case RAISE_IS_500:
+        result->value = value_raise_error(arena, 500, SLICE("M_UNKNOWN"), raised->text);
+        break;
+    case RAISE_FAILS_MODULE:
+        if (!stands)
+            result->value =
+                value_raise(arena, RAISED_MODULE_FAILED, "%.*s", (int)raised->text.length, raised->text.data);
+        break;
+    case RAISE_PROPAGATES:
+        break;
+    }
+    return STEP_STOP;
+}
+
+/* What one answer does to the walk. */
+static enum step take_answer(struct walk *walk, struct result *result, struct module_counts *counts)
+{
+    if (result->value.kind == VALUE_REFUSE)
+        result->value = translate_refusal(walk, &result->value);
+    if (result->value.kind == VALUE_RAISED) {
+        counts->raised++;
+        return take_failure(walk, result);
+    }
+    if (walk->chain->settings.semantics == SEMANTICS_147)
+        result->value = old_constants(walk->arguments.arena, result->value, 0);
+    enum step step = walk->rule->take(walk, result);
+    if (step == STEP_ILLEGAL_NEXT || step == STEP_ILLEGAL_STOP)
+        counts->illegal++;
+    return step == STEP_ILLEGAL_NEXT ? STEP_NEXT : step == STEP_ILLEGAL_STOP ? STEP_STOP : step;
+}
+
+static enum outcome_kind outcome_of(const struct walk *walk, const struct value *value)
+{
+    if (value->kind == VALUE_RAISED)
+        return OUTCOME_FAILED;
+    if (walk->rule == &chain_rule_event_allowed && !value_is(&value->items[0], false))
+        return OUTCOME_CHANGED;
+    if (walk->rule == &chain_rule_expired && !value_truthy(value))
+        return OUTCOME_PASSED;
+    return walk->rule->stop_means;
+}
+
+static void set_outcome(const struct walk *walk, const struct link *link, struct outcome *outcome)
+{
+    outcome->kind = outcome_of(walk, &outcome->result.value);
+    outcome->callback = walk->arguments.callback;
+    outcome->module = walk->chain->modules[link->module_index].definition->name;
+    outcome->module_index = link->module_index;
+}
+
+/* Copies of the objects that each module gets for itself. */
+static void copy_objects(const struct callback_definition *definition, struct callback_arguments *arguments)
+{
+    struct value *copies = NULL;
+    for (uint32_t index = 0; arguments->values && index < definition->argument_count; index++) {
+        if (definition->arguments[index].type != ARGUMENT_COPY || arguments->values[index].kind != VALUE_JSON)
+            continue;
+        if (!copies) {
+            copies = arena_allocate(arguments->arena, definition->argument_count * sizeof *copies);
+            memcpy(copies, arguments->values, definition->argument_count * sizeof *copies);
+        }
+        copies[index] = value_json(value_own_json(arguments->arena, json_deep_copy(copies[index].object)));
+    }
+    if (copies)
+        arguments->values = copies;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Whether the function is asked at all. */
+static bool is_asked(const struct walk *walk, const struct link *link)
+{
+    const struct chain_module *module = &walk->chain->modules[link->module_index];
+    const struct callback_arguments *arguments = &walk->arguments;
+    if (module->options.selector && !selector_selects(module->options.selector, arguments))
+        return false;
+    if (link->registered.callback == CALLBACK_auth_checkers &&
+        !slice_equal(callback_argument_text(arguments, "login_type"), slice_from_string(link->registered.login_type)))
+        return false;
+    return !legacy_is_lost(&link->registered, walk->chain->settings.semantics);
+}
+
+/* A dry run's answer is tried on a copy of the walk, and told if it would have ended it. */
+static void try_answer(struct walk *walk, const struct link *link, struct result *result)
+{
+    struct chain *chain = (struct chain *)(uintptr_t)walk->chain;
+    struct module_counts *counts = &chain->modules[link->module_index].counts;
+    if (result->value.kind == VALUE_PASS || walk->rule->gathers)
+        return;
+    struct walk trial = *walk;
+    struct outcome outcome = {.result = *result};
+    if (take_answer(&trial, &outcome.result, counts) != STEP_STOP)
+        return;
+    counts->dry_runs++;
+    set_outcome(walk, link, &outcome);
+    if (chain->dry_run)
+        chain->dry_run(chain->dry_run_context, &walk->arguments, &outcome);
+}
+
+enum asked {
+    ASKED_PASSED, /* nothing came that could matter */
+    ASKED_ANSWERED,
+};
+
+/* Calls a link that is not plain, and makes of its answer what Synapse would see. */
+static enum asked ask_specially(struct walk *walk, const struct link *link, struct result *result)
+{
+    struct callback_arguments arguments = walk->arguments;
+    const struct callback_definition *definition = &callback_definitions[arguments.callback];
+    if (!is_asked(walk, link))
+        return ASKED_PASSED;
+    if (link->bad_arity) {
+        result->value = value_raise(arguments.arena, RAISED_OTHER, "%s takes %u arguments, not %u", definition->name,
+                                    link->registered.parameter_count, link->parameter_count);
+        return ASKED_ANSWERED;
+    }
+    arguments.count = link->parameter_count;
+    copy_objects(definition, &arguments);
+    uint64_t started = walk->chain->trace ? now_ns() : 0;
+    link->function(link->state, &arguments, result);
+    if (walk->chain->trace)
+        walk->chain->trace(walk->chain->trace_context, link->module_index, &arguments, result, now_ns() - started);
+    if (result->value.kind == VALUE_PASS)
+        return ASKED_PASSED;
+    legacy_convert(&link->registered, walk->chain, &arguments, &result->value);
+    return ASKED_ANSWERED;
+}
+
+/* After every module: the chain's value, or the chain that comes behind it. True if the walk goes on there. */
+static bool end_or_continue(struct walk *walk)
+{
+    enum callback then = callback_definitions[walk->arguments.callback].then;
+    struct outcome *outcome = &walk->outcome;
+    outcome->kind = OUTCOME_PASSED;
+    outcome->callback = walk->arguments.callback;
+    outcome->module = NULL;
+    outcome->module_index = 0;
+    outcome->result = (struct result){.value = walk->rule->initial};
+    if (walk->rule->finish)
+        walk->rule->finish(walk, &outcome->result);
+    if (then == CALLBACK_UNKNOWN)
+        return false;
+    /* federated_user_may_invite: the same question as user_may_invite(sender, state_key, room_id). */
+    const struct event *event = walk->arguments.event;
+    struct value *values = arena_allocate(walk->arguments.arena, CALLBACK_ARGUMENTS_MAXIMUM * sizeof *values);
+    const struct slice texts[] = {event->sender, event->state_key, event->room_id};
+    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++)
+        if (slice_present(texts[index]))
+            values[index] = value_text(texts[index]);
+    walk->arguments.callback = then;
+    walk->arguments.values = values;
+    walk->arguments.count = callback_definitions[then].argument_count;
+    walk->rule = callback_definitions[then].rules[walk->chain->settings.semantics];
+    walk->place = 0;
+    return true;
+}
+
+/* Takes the answer at the walk's place; true if the walk has ended. */
+static bool settle(struct walk *walk, const struct link *link)
+{
+    struct chain_module *module = &walk->chain->modules[link->module_index];
+    struct result *result = &walk->outcome.result;
+    if (module->options.dry_run) {
+        try_answer(walk, link, result);
+        return false;
+    }
+    if (take_answer(walk, result, &module->counts) != STEP_STOP)
+        return false;
+    set_outcome(walk, link, &walk->outcome);
+    return true;
+}
+
+static enum walk_state go_on(struct walk *walk)
+{
+    bool has_body = !walk->arguments.event || walk->arguments.event->has_body;
+    struct result *result = &walk->outcome.result;
+    do {
+        const struct link *links = walk->chain->links[walk->arguments.callback];
+        uint32_t count = walk->chain->link_counts[walk->arguments.callback];
+        for (; walk->place < count; walk->place++) {
+            const struct link *link = &links[walk->place];
+            if (link->needs_body && !has_body)
+                continue;
+            *result = (struct result){0};
+            if (link->plain) {
+                link->function(link->state, &walk->arguments, result);
+                if (result->value.kind == VALUE_PASS)
+                    continue;
+            } else if (ask_specially(walk, link, result) == ASKED_PASSED) {
+                continue;
+            }
+            if (result->value.kind == VALUE_PENDING) {
+                walk->ticket = result->value.ticket;
+                return WALK_PENDING;
+            }
+            if (settle(walk, link))
+                return WALK_ENDED;
+        }
+    } while (end_or_continue(walk));
+    return WALK_ENDED;
+}
+
+/* A login type that nobody registered is not known to Synapse's table of checkers: KeyError. */
+static bool login_type_known(const struct walk *walk)
+{
+    struct slice type = callback_argument_text(&walk->arguments, "login_type");
+    for (uint32_t place = 0; place < walk->chain->link_counts[CALLBACK_auth_checkers]; place++) {
+        const char *known = walk->chain->links[CALLBACK_auth_checkers][place].registered.login_type;
+        if (slice_equal(type, slice_from_string(known)))
+            return true;
+    }
+    return false;
+}
+
+enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
+                           const struct callback_arguments *arguments)
+{
+    walk->chain = chain;
+    walk->arguments = *arguments;
+    walk->arguments.callback = callback;
+    walk->place = 0;
+    walk->ticket = 0;
+    walk->memory = NULL;
+    walk->rule = callback_definitions[callback].rules[chain->settings.semantics];
+    if (__builtin_expect(!walk->rule || (callback == CALLBACK_auth_checkers && !login_type_known(walk)), 0)) {
+        walk->outcome = (struct outcome){.kind = OUTCOME_FAILED, .callback = callback};
+        walk->outcome.result.value =
+            walk->rule ? value_raise(arguments->arena, RAISED_KEY_ERROR, "no module registered this login type")
+                       : value_raise(arguments->arena, RAISED_OTHER, "%s does not exist with these semantics",
+                                     callback_definitions[callback].name);
+        return WALK_ENDED;
+    }
+    return go_on(walk);
+}
+
+enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer)
+{
+    const struct link *link = &walk->chain->links[walk->arguments.callback][walk->place];
+    const struct chain_module *module = &walk->chain->modules[link->module_index];
+    struct result *result = &walk->outcome.result;
+    *result = (struct result){0};
+    module->definition->answer(link->state, &walk->arguments, answer, result);
+    if (result->value.kind == VALUE_PENDING) {
+        walk->ticket = result->value.ticket;
+        return WALK_PENDING;
+    }
+    if (walk->chain->trace)
+        walk->chain->trace(walk->chain->trace_context, link->module_index, &walk->arguments, result, 0);
+    if (result->value.kind != VALUE_PASS) {
+        legacy_convert(&link->registered, walk->chain, &walk->arguments, &result->value);
+        if (settle(walk, link))
+            return WALK_ENDED;
+    }
+    walk->place++;
+    return go_on(walk);
+}
+
+void chain_run(const struct chain *chain, enum callback callback, const struct callback_arguments *arguments,
+               struct outcome *outcome)
+{
+    struct walk walk;
+    enum walk_state state = walk_begin(&walk, chain, callback, arguments);
+    while (state == WALK_PENDING) {
+        struct service_answer nobody = {.error = SLICE("nobody can be waited for here")};
+        state = walk_resume(&walk, &nobody);
+    }
+    *outcome = walk.outcome;
+}

@@ -1,0 +1,52 @@
+/* How a chain lies in memory: for chain.c, which builds it, and chain_walk.c, which asks it. */
+#ifndef WEIR_FILTERS_CHAIN_WALK_H
+#define WEIR_FILTERS_CHAIN_WALK_H
+
+#include "filters/chain.h"
+
+/* A module's place in the chain of one callback. */
+struct link {
+    callback_function *function;
+    void *state;
+    uint32_t module_index;
+    bool plain; /* nothing but the function is to be called; false: look at `registered` and the module first */
+    bool needs_body;
+    uint8_t parameter_count; /* that the function is called with; 0 with `bad_arity` */
+    bool bad_arity;          /* it takes another number: the call fails as Python's would */
+    struct module_callback registered;
+};
+
+struct chain_module {
+    const struct module_definition *definition;
+    void *configuration;
+    void *state;
+    struct module_options options;
+    struct module_callback *callbacks; /* all that it registered, in order */
+    uint32_t callback_count;
+    struct module_counts counts;
+};
+
+struct chain_resource {
+    struct web_resource resource;
+    uint32_t module_index;
+    bool hidden; /* an earlier module has the path */
+};
+
+struct chain {
+    struct chain_settings settings;
+    char *server_name;
+    struct chain_module *modules;
+    uint32_t module_count;
+    struct link *links[CALLBACK_COUNT];
+    uint32_t link_counts[CALLBACK_COUNT];
+    struct chain_resource *resources;
+    uint32_t resource_count;
+    struct field_table *fields;
+    bool needs_body;
+    chain_trace_function *trace;
+    void *trace_context;
+    chain_dry_run_function *dry_run;
+    void *dry_run_context;
+};
+
+#endif
