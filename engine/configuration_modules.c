@@ -43,6 +43,21 @@ static bool read_module_file(void *context, const char *name, struct buffer *con
     return read;
 }
 
+static bool resolve_module_path(void *context, const char *name, struct buffer *path, struct buffer *error)
+{
+    const struct module_reading *reading = context;
+    if (!reading->reader->read_files) {
+        buffer_append_string(error, "files are left out");
+        return false;
+    }
+    char *resolved = configuration_resolve_path(reading->reader->files[0].path, name);
+    if (!strchr(resolved, '/'))
+        buffer_append_string(path, "./");
+    buffer_append_string(path, resolved);
+    free(resolved);
+    return true;
+}
+
 static void report_unknown_module(struct module_reading *reading, const struct configuration_place *place,
                                   const char *name)
 {
@@ -116,10 +131,10 @@ static bool find_config(struct module_reading *reading)
 }
 
 /* An engine without bodies would pass every event by such a module without a word. */
-static void check_bodies(struct module_reading *reading, const struct module_definition *definition)
+static void check_bodies(struct module_reading *reading, const struct module_definition *definition, bool needs_body)
 {
     const struct configuration_reader *reader = reading->reader;
-    if (reader->purpose != CONFIGURATION_FOR_RUN || !definition->needs_body ||
+    if (reader->purpose != CONFIGURATION_FOR_RUN || !needs_body ||
         reader->configuration->body_source != BODY_SOURCE_NONE)
         return;
     struct configuration_place place = {0, reading->item->mark, reading->key};
@@ -142,12 +157,18 @@ static void take_module(struct configuration_reader *reader, const struct yaml_n
     const struct module_definition *definition = find_module(&reading);
     if (!find_config(&reading) || !definition)
         return;
-    check_bodies(&reading, definition);
-    struct module_host host = {.context = &reading, .report = report_parameter, .read_file = read_module_file};
+    struct module_host host = {.context = &reading,
+                               .report = report_parameter,
+                               .read_file = read_module_file,
+                               .resolve_path = resolve_module_path};
     json_t *config = reading.config ? yaml_node_to_json(reading.config) : NULL;
     size_t errors = reader->error_count;
-    if (!chain_append(reader->configuration->chain, definition, config, NULL, &host) && reader->error_count == errors)
+    struct chain *chain = reader->configuration->chain;
+    bool good = chain_append(chain, definition, config, NULL, &host);
+    if (!good && reader->error_count == errors)
         report_parameter(&reading, "", "the module cannot be made from this");
+    check_bodies(&reading, definition,
+                 good ? chain_module_needs_body(chain, chain_module_count(chain) - 1) : definition->needs_body);
     json_decref(config);
 }
 

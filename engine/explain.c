@@ -1,5 +1,5 @@
-/* The question is put once with everything written down, then some hundred times more for its times alone: a single call
- * tells more about cold caches than about a module. */
+/* The question is put once with everything written down, then some hundred times more for its times alone: a single
+ * call tells more about cold caches than about a module. */
 #include "engine/explain.h"
 
 #include <inttypes.h>
@@ -59,9 +59,9 @@ static void append_clock(uint32_t repetitions, struct buffer *output)
     }
     buffer_append_format(output, "\nReading the clock takes %" PRIu64 " ns of each time.", least);
     if (repetitions)
-        buffer_append_format(output,
-                             " Modules were asked %" PRIu32 " times more for the median; those that count have counted.",
-                             repetitions);
+        buffer_append_format(
+            output, " Modules were asked %" PRIu32 " times more for the median; those that count have counted.",
+            repetitions);
     buffer_append_char(output, '\n');
 }
 
@@ -216,7 +216,7 @@ struct callback_question {
     struct event_reader *reader;
     struct event event;
     json_t *membership;
-    char *event_text; /* of the member `event`; or NULL */
+    char *event_text;   /* of the member `event`; or NULL */
     struct arena arena; /* of the arguments */
     struct arena answers;
     struct callback_arguments arguments;
@@ -240,7 +240,8 @@ static bool read_event_argument(struct callback_question *question, const json_t
         body = slice_from_string(question->event_text);
     }
     if (!slice_present(body)) {
-        buffer_append_format(error, "%s is asked about an event: name a file with it, or give it as the argument `event`",
+        buffer_append_format(error,
+                             "%s is asked about an event: name a file with it, or give it as the argument `event`",
                              question->definition->name);
         return false;
     }
@@ -260,8 +261,8 @@ static bool read_question(struct callback_question *question, enum callback call
 {
     const char *problem;
     json_t *none = json_object();
-    bool good = callback_read_arguments(callback, object ? object : none, &question->arena, &question->arguments,
-                                        &problem);
+    bool good =
+        callback_read_arguments(callback, object ? object : none, &question->arena, &question->arguments, &problem);
     if (!good)
         buffer_append_string(error, problem);
     else if (takes(question->definition, ARGUMENT_EVENT))
@@ -276,8 +277,7 @@ static bool walk_once(struct callback_question *question, bool *waited)
 {
     const struct explain_settings *settings = question->settings;
     struct walk walk;
-    enum walk_state state =
-        walk_begin(&walk, settings->chain, question->arguments.callback, &question->arguments);
+    enum walk_state state = walk_begin(&walk, settings->chain, question->arguments.callback, &question->arguments);
     *waited = state == WALK_PENDING;
     while (state == WALK_PENDING) {
         if (!settings->wait)
@@ -334,7 +334,8 @@ static void tell_callback(struct callback_question *question, struct buffer *out
         append_event(&question->event, output);
     buffer_append_format(output, "asked     %s\n", question->definition->summary);
     const char *rule = callback_rule_text(callback, chain_semantics(chain));
-    buffer_append_format(output, "rule      %s\nfailures  %s\n", rule ? rule : "the callback does not exist with these semantics",
+    buffer_append_format(output, "rule      %s\nfailures  %s\n",
+                         rule ? rule : "the callback does not exist with these semantics",
                          raise_class_text(question->definition->raise));
     explain_trace_append(question->trace, callback, &question->arguments, NULL, &question->outcome, output);
     if (then != CALLBACK_UNKNOWN) {

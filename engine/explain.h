@@ -10,10 +10,10 @@
 typedef const struct service_answer *explain_wait_function(void *context, uint64_t ticket);
 
 struct explain_settings {
-    struct chain *chain;       /* sealed; traced while it is explained */
-    const char *instance_name; /* for the verdict row */
-    uint32_t repetitions;      /* how often the question is put again, for the median of its times; 0: never */
-    bool as_synapse;           /* observed events are asked only of the callbacks that Synapse would ask */
+    struct chain *chain;         /* sealed; traced while it is explained */
+    const char *instance_name;   /* for the verdict row */
+    uint32_t repetitions;        /* how often the question is put again, for the median of its times; 0: never */
+    bool as_synapse;             /* observed events are asked only of the callbacks that Synapse would ask */
     explain_wait_function *wait; /* NULL: nobody can be waited for, and a module that would wait is told of */
     void *wait_context;
 };

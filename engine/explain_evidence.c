@@ -1,5 +1,6 @@
-/* Modules see decoded texts; people see the JSON. A text is found again by its key, and a part of it by walking over the
- * escapes before it, so that the offsets are true for any event. Nothing of this is fast, and nothing needs to be. */
+/* Modules see decoded texts; people see the JSON. A text is found again by its key, and a part of it by walking over
+ * the escapes before it, so that the offsets are true for any event. Nothing of this is fast, and nothing needs to be.
+ */
 #include "engine/explain_evidence.h"
 
 #include <stddef.h>
@@ -7,6 +8,7 @@
 
 #include "base/json_scan.h"
 #include "engine/tail_format.h"
+#include "filters/pattern_confirm.h"
 
 #define EXCERPT_AROUND 40u
 #define EXCERPT_MAXIMUM 200u
@@ -109,25 +111,46 @@ static struct slice find_text(const struct event *event, const struct field_tabl
     return SLICE_ABSENT;
 }
 
-/* The first place of `rule` in `text`, or the whole text. */
-static struct slice narrow(struct slice text, struct slice rule)
+/* The first match of an expression that is known to be found in `text`; case decides only if it must. */
+static struct slice narrow_by_regex(struct slice text, struct slice expression)
 {
+    struct confirm_context *context = confirm_context_create();
+    struct buffer error = {0};
+    struct slice found = text;
+    bool done = false;
+    for (int sensitive = 1; sensitive >= 0 && !done; sensitive--) {
+        struct confirm_pattern *pattern = confirm_pattern_create(expression, true, sensitive, &error);
+        done = pattern && confirm_pattern_find(context, pattern, text, &found) == CONFIRM_MATCH;
+        confirm_pattern_destroy(pattern);
+    }
+    buffer_free(&error);
+    confirm_context_destroy(context);
+    return found;
+}
+
+/* The first place of the rule in `text`, or the whole text. */
+static struct slice narrow(struct slice text, const struct result *result)
+{
+    struct slice rule = result->rule;
+    if (result->rule_is_regex)
+        return narrow_by_regex(text, rule);
     for (size_t start = 0; rule.length > 0 && start + rule.length <= text.length; start++)
         if (strncasecmp(text.data + start, rule.data, rule.length) == 0)
             return slice_of(text.data + start, rule.length);
     return text;
 }
 
-bool evidence_locate(const struct event *event, const struct field_table *fields, struct slice evidence,
-                     struct slice rule, struct evidence_place *place)
+bool evidence_locate(const struct event *event, const struct field_table *fields, const struct result *result,
+                     struct evidence_place *place)
 {
+    struct slice evidence = result->evidence;
     if (!event->has_body || !slice_present(evidence))
         return false;
     struct search search = {0};
     struct slice text = find_text(event, fields, evidence, &search);
     if (slice_present(text)) {
         if (evidence.length == text.length)
-            evidence = narrow(text, rule);
+            evidence = narrow(text, result);
         if (!find_value(event->body, &search))
             return false;
         const char *raw = event->body.data + search.start + 1, *raw_end = event->body.data + search.end - 1;

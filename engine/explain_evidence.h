@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "filters/event.h"
+#include "filters/value.h"
 
 struct evidence_place {
     struct slice parent; /* "content", or absent */
@@ -12,11 +13,12 @@ struct evidence_place {
     size_t end;
 };
 
-/* Finds `evidence`, a part of one of the texts of `event` (of its fields, of a declared key of `content`, or of its
- * body), in event->body. Where the evidence is a whole text and holds `rule` (letters A to Z in either case), the place
- * is that of the rule. False if the event has no body, or the evidence is no part of it. */
-bool evidence_locate(const struct event *event, const struct field_table *fields, struct slice evidence,
-                     struct slice rule, struct evidence_place *place);
+/* Finds the evidence of `result`, a part of one of the texts of `event` (of its fields, of a declared key of `content`,
+ * or of its body), in event->body. Where the evidence is a whole text and the rule is found in it (as an expression, or
+ * else literally, with A to Z in either case), the place is that of the rule. False if the event has no body, or the
+ * evidence is no part of it. */
+bool evidence_locate(const struct event *event, const struct field_table *fields, const struct result *result,
+                     struct evidence_place *place);
 
 /* Appends the place in words, with an excerpt of the text around it in which it stands between >> and <<:
  * `content.body, bytes 231 to 239: ..."body":"buy >>pills<< now"...`. */

@@ -80,8 +80,7 @@ static void append_reasons(const struct explain_trace *trace, const struct callb
     append_quoted(output, "rule", result->rule);
     append_quoted(output, "reason", result->reason);
     struct evidence_place place;
-    if (!arguments->event ||
-        !evidence_locate(arguments->event, chain_fields(trace->chain), result->evidence, result->rule, &place))
+    if (!arguments->event || !evidence_locate(arguments->event, chain_fields(trace->chain), result, &place))
         return;
     buffer_append_string(output, "        where     ");
     evidence_append(arguments->event, &place, output);
@@ -158,8 +157,7 @@ void explain_trace_measure(struct explain_trace *trace, uint32_t repetitions)
     trace->measuring = true;
     trace->repetitions = repetitions;
     for (uint32_t index = 0; index < trace->count; index++)
-        trace->answers[index].samples =
-            memory_allocate_zeroed(repetitions, sizeof *trace->answers[index].samples);
+        trace->answers[index].samples = memory_allocate_zeroed(repetitions, sizeof *trace->answers[index].samples);
 }
 
 void explain_trace_repeat(struct explain_trace *trace)
@@ -216,7 +214,7 @@ static void append_why_not(const struct explain_trace *trace, uint32_t module_in
     struct callback_arguments asked = *arguments;
     asked.callback = callback;
     buffer_append_string(output, "not asked: ");
-    if (chain_module(trace->chain, module_index)->needs_body && arguments->event && !arguments->event->has_body) {
+    if (chain_module_needs_body(trace->chain, module_index) && arguments->event && !arguments->event->has_body) {
         buffer_append_string(output, "it needs the event's body");
     } else if (options->selector && !selector_selects(options->selector, &asked)) {
         buffer_append_string(output, "left out by ");

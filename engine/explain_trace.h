@@ -20,8 +20,8 @@ void explain_trace_repeat(struct explain_trace *trace);
 void explain_trace_waited(struct explain_trace *trace, uint64_t nanoseconds);
 
 /* Appends what was asked of `callback`: every module that registered it, with its answer or why it was not asked.
- * `arguments` are those of the question (NULL: the callback was not reached, for the reason `why_not`), `outcome` that of
- * all. */
+ * `arguments` are those of the question (NULL: the callback was not reached, for the reason `why_not`), `outcome` that
+ * of all. */
 void explain_trace_append(const struct explain_trace *trace, enum callback callback,
                           const struct callback_arguments *arguments, const char *why_not,
                           const struct outcome *outcome, struct buffer *output);

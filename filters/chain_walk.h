@@ -21,6 +21,7 @@ struct chain_module {
     void *configuration;
     void *state;
     struct module_options options;
+    bool needs_body;
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
     struct module_counts counts;

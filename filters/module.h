@@ -50,6 +50,7 @@ struct module_setup {
                                    state may point into it */
     const char *server_name;    /* of the homeserver; never NULL */
     enum semantics semantics;
+    bool *needs_body; /* as the definition has it; `create` may say otherwise, where its configuration decides */
     struct registrar *registrar;
 };
 

@@ -39,6 +39,11 @@ static uint32_t declare_content(struct weir_instance *instance, const char *key)
     return slot;
 }
 
+static void take_rows(struct weir_instance *instance)
+{
+    instance->takes_rows = true;
+}
+
 static struct weir_text server_name(const struct weir_instance *instance)
 {
     return plugin_text(slice_from_string(instance->server_name));
@@ -147,7 +152,7 @@ static const struct weir_json *argument_tree(struct weir_question *question, uin
         return event_tree(question);
     const struct value *value = argument_value(question, index);
     if (value && !question->argument_trees[index])
-        question->argument_trees[index] = value_own_json(question->arguments->arena, plugin_plain_json(value));
+        question->argument_trees[index] = value_own_json(question->arguments->arena, value_to_json(value));
     return value ? (const struct weir_json *)(const void *)question->argument_trees[index] : NULL;
 }
 
@@ -229,6 +234,7 @@ const struct weir_host plugin_host = {
     .settings = settings,
     .report = report,
     .declare_content = declare_content,
+    .take_rows = take_rows,
     .server_name = server_name,
     .log = write_log,
     .event_text = event_text,

@@ -19,6 +19,7 @@ struct weir_instance {
     void (*log)(const char *level, const char *module, struct slice message);
     uint32_t slot_count; /* slots below this may be read */
     bool reported;       /* the plug-in has said what is wrong */
+    bool takes_rows;     /* it answers about events without a body */
 };
 
 /* One call of a callback. Trees are read when they are asked for, and belong to the arena of the question. */
@@ -48,9 +49,6 @@ extern const struct weir_host plugin_host;
 /* Asks the plug-in's `function`; its answer is in `result`, and what it refers to in the arena or the event. */
 void plugin_ask(const struct weir_instance *instance, weir_callback_function *function, void *state,
                 const struct callback_arguments *arguments, struct result *result);
-
-/* A value as plain JSON, as Synapse's documentation shows an argument. A new reference; NULL if it cannot be shown. */
-json_t *plugin_plain_json(const struct value *value);
 
 static inline struct weir_text plugin_text(struct slice slice)
 {

@@ -29,6 +29,7 @@ struct state {
     void *library;
     const struct weir_plugin *plugin;
     void *plugin_state;
+    bool judges_events; /* a callback is about an event */
     weir_callback_function *functions[CALLBACK_COUNT];
     struct checker *checkers;
     size_t checker_count;
@@ -181,6 +182,9 @@ static bool take_callback(struct state *state, const struct weir_callback *row, 
         module_host_report(host, "path", "%s answers %s twice", state->plugin->name, row->name);
         return false;
     }
+    const struct callback_definition *definition = &callback_definitions[callback];
+    for (uint32_t index = 0; index < definition->argument_count; index++)
+        state->judges_events = state->judges_events || definition->arguments[index].type == ARGUMENT_EVENT;
     state->functions[callback] = row->function;
     module_register(setup, &registered);
     return true;
@@ -213,6 +217,7 @@ static bool create_plugin(struct state *state, const struct module_setup *setup)
     };
     state->plugin_state = state->plugin->create(&plugin_host, instance);
     instance->setup = NULL;
+    *setup->needs_body = state->judges_events && !instance->takes_rows;
     if (!state->plugin_state && !instance->reported)
         module_host_report(setup->host, "settings", "%s cannot be started with this, and does not say why",
                            state->plugin->name);

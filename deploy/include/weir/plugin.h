@@ -87,7 +87,7 @@ struct weir_host {
     uint32_t abi_version;
     uint32_t size; /* of this struct; later minor versions append to it */
 
-    /* ---- the instance: `report`, `declare_content` and `settings…` only within `create` */
+    /* ---- the instance: `report`, `declare_content` and `take_rows` only within `create` */
 
     /* The map `settings` of the configuration, {} without one. Lives as long as the instance. */
     const struct weir_json *(*settings)(const struct weir_instance *instance);
@@ -97,6 +97,9 @@ struct weir_host {
     /* Declares that the plug-in reads the text `content.<key>` of events, and returns the slot to read it by: such keys
      * are picked out while an event is parsed, which is by far the fastest way to them. */
     uint32_t (*declare_content)(struct weir_instance *instance, const char *key);
+    /* Says that the plug-in answers about events of which only the stream's row is known. Without this, a plug-in with
+     * a callback about events needs a source of event bodies, and is passed over when there is no body. */
+    void (*take_rows)(struct weir_instance *instance);
     /* The homeserver's name. Lives as long as the instance. */
     struct weir_text (*server_name)(const struct weir_instance *instance);
     /* Writes a line to Weir's log. */
