@@ -195,7 +195,7 @@ bool explain_event(const struct explain_settings *settings, struct slice body, s
         question.membership = read_membership(&question.event);
         question.synapse_asks = judge_as_synapse(question.judge, &question.event, &question.reason);
         question.ask = settings->as_synapse ? question.synapse_asks : JUDGE_BOTH;
-        question.trace = explain_trace_create(settings->chain);
+        question.trace = explain_trace_create(settings->chain, body);
         tell_event(&question, output);
         explain_trace_destroy(question.trace);
     } else {
@@ -355,7 +355,7 @@ bool explain_callback(const struct explain_settings *settings, enum callback cal
     struct callback_question question = {.settings = settings, .definition = &callback_definitions[callback]};
     bool good = read_question(&question, callback, object, body, error);
     if (good) {
-        question.trace = explain_trace_create(settings->chain);
+        question.trace = explain_trace_create(settings->chain, question.event.body);
         tell_callback(&question, output);
         explain_trace_destroy(question.trace);
     }

@@ -25,6 +25,7 @@ struct explained {
 
 struct explain_trace {
     struct chain *chain;
+    struct slice body;
     struct explained *answers;
     uint32_t count;
     bool measuring;
@@ -82,7 +83,8 @@ static void append_reasons(const struct explain_trace *trace, const struct callb
     struct evidence_place place;
     if (!arguments->event || !evidence_locate(arguments->event, chain_fields(trace->chain), result, &place))
         return;
-    buffer_append_string(output, "        where     ");
+    bool replaced = !slice_equal(arguments->event->body, trace->body);
+    buffer_append_string(output, replaced ? "        where     in the replaced event, " : "        where     ");
     evidence_append(arguments->event, &place, output);
     buffer_append_char(output, '\n');
 }
@@ -128,10 +130,11 @@ static void on_dry_run(void *context, const struct callback_arguments *arguments
         last->dry_run_counts = true;
 }
 
-struct explain_trace *explain_trace_create(struct chain *chain)
+struct explain_trace *explain_trace_create(struct chain *chain, struct slice body)
 {
     struct explain_trace *trace = memory_allocate_zeroed(1, sizeof *trace);
     trace->chain = chain;
+    trace->body = body;
     chain_trace(chain, on_answer, trace);
     chain_on_dry_run(chain, on_dry_run, trace);
     return trace;

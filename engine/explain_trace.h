@@ -7,8 +7,9 @@
 
 struct explain_trace;
 
-/* Writes down every answer from now on; the chain must not be traced by anybody else. */
-struct explain_trace *explain_trace_create(struct chain *chain);
+/* Writes down every answer from now on; the chain must not be traced by anybody else. `body` is the text of the event
+ * that is asked about (absent: none): places in another one are said to be in the replaced event. */
+struct explain_trace *explain_trace_create(struct chain *chain, struct slice body);
 void explain_trace_destroy(struct explain_trace *trace);
 
 /* From now on the same question is put again, `repetitions` times, each announced by explain_trace_repeat: only times

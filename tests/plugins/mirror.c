@@ -188,7 +188,7 @@ static void say_raise_error(const struct mirror *mirror, struct weir_question *q
 }
 static void say_edit(const struct mirror *mirror, struct weir_question *question, struct weir_answer *answer)
 {
-    const uint32_t index = mirror->host->argument_find(question, "request_content");
+    const uint32_t index = mirror->host->argument_find(question, "config");
     if (!mirror->host->argument_edit(question, index, setting(mirror, "value")))
         mirror->host->raise(answer, weir_text_from("could not be edited"));
 }
@@ -267,6 +267,8 @@ static void *create(const struct weir_host *host, struct weir_instance *instance
     mirror->body = host->declare_content(instance, "body");
     mirror->format = host->declare_content(instance, "format");
     check_settings(host, instance, mirror);
+    if (host->json_boolean(host->json_get(mirror->settings, "rows")))
+        host->take_rows(instance);
     host->log(instance, WEIR_INFO, host->server_name(instance));
     if (host->json_boolean(host->json_get(mirror->settings, "silent"))) {
         free(mirror);

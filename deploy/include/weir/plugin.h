@@ -116,7 +116,8 @@ struct weir_host {
     /* The same, read into a tree (some 10 µs, once a question); NULL if there is no text. */
     const struct weir_json *(*event_tree)(struct weir_question *question);
 
-    /* ---- the arguments of a question, in the order and by the names of Synapse's documentation */
+    /* ---- the arguments of a question: in the order of Synapse's documentation, by the names that a request to Weir
+     * has them (user_id, room_id, event, state, ...) */
 
     /* The callback's name; it lives as long as the process. */
     const char *(*callback)(const struct weir_question *question);
@@ -135,7 +136,7 @@ struct weir_host {
     struct weir_text (*argument_json)(struct weir_question *question, uint32_t index);
     const struct weir_json *(*argument_tree)(struct weir_question *question, uint32_t index);
     /* Sets the members of the JSON object `members` in an argument that a module may edit (on_create_room's
-     * request_content). False, and nothing happens, if it is not such an argument or `members` is no JSON object. */
+     * `config`). False, and nothing happens, if it is not such an argument or `members` is no JSON object. */
     bool (*argument_edit)(struct weir_question *question, uint32_t index, struct weir_text members);
 
     /* ---- JSON. `json` may be NULL everywhere, which is an absent value. Texts and keys have a NUL behind them */
