@@ -132,7 +132,7 @@ static void set_arity(const struct chain *chain, struct link *link)
     link->bad_arity = takes && takes != passed;
 }
 
-/* Whether nothing stands between the chain and the function. */
+/* Whether nothing stands between the chain and the function. (What dry_run does comes behind the answer.) */
 static bool is_plain(const struct chain *chain, const struct link *link)
 {
     const struct chain_module *module = &chain->modules[link->module_index];
@@ -141,8 +141,8 @@ static bool is_plain(const struct chain *chain, const struct link *link)
     for (uint32_t index = 0; index < definition->argument_count; index++)
         copies = copies || definition->arguments[index].type == ARGUMENT_COPY;
     return !copies && !link->registered.legacy && !link->registered.synchronous && !link->bad_arity &&
-           link->parameter_count == definition->argument_count && !module->options.dry_run &&
-           !module->options.selector && link->registered.callback != CALLBACK_auth_checkers &&
+           link->parameter_count == definition->argument_count && !module->options.selector &&
+           link->registered.callback != CALLBACK_auth_checkers &&
            !(chain->settings.semantics == SEMANTICS_147 && link->registered.callback == CALLBACK_on_logged_out);
 }
 

@@ -24,6 +24,7 @@ struct judgement {
     struct walk walk;
     enum stage stage;
     unsigned ask;
+    bool has_rules; /* some module registered check_event_allowed */
     struct outcome change; /* of check_event_allowed, when it replaced the event */
     bool changed;
 };
@@ -45,6 +46,7 @@ static struct judgement *judgement_create(const struct chain *chain)
     struct judgement *judgement = memory_allocate_zeroed(1, sizeof *judgement);
     judgement->chain = chain;
     judgement->reader = event_reader_create(chain_fields(chain));
+    judgement->has_rules = chain_callback_modules(chain, CALLBACK_check_event_allowed, NULL, 0) > 0;
     return judgement;
 }
 
@@ -173,7 +175,7 @@ static const struct event *after_event_allowed(struct judgement *judgement)
         return judgement->ask & JUDGE_EVENT_FOR_SPAM ? judgement->walk.arguments.event : NULL;
     if (outcome->kind != OUTCOME_CHANGED)
         return NULL;
-    const char *problem;
+    const char *problem = "";
     if (!read_replaced(judgement, &problem)) {
         outcome->kind = OUTCOME_FAILED;
         outcome->result.value = value_raise(&judgement->arena, RAISED_OTHER, "%s", problem);
@@ -196,6 +198,8 @@ static enum walk_state advance(struct judgement *judgement, enum walk_state stat
         /* A replacement that the spam checkers let pass is what came of it. */
         bool stands = judgement->changed && judgement->walk.outcome.kind == OUTCOME_PASSED;
         *outcome = stands ? judgement->change : judgement->walk.outcome;
+    } else {
+        outcome->kind = OUTCOME_PASSED;
     }
     return state;
 }
@@ -212,7 +216,9 @@ enum walk_state judge_event(struct judge *judge, const struct event *event, unsi
         outcome->result.value = value_boolean(false);
         return WALK_ENDED;
     }
-    enum stage stage = ask & JUDGE_EVENT_ALLOWED ? STAGE_EVENT_ALLOWED : STAGE_EVENT_FOR_SPAM;
+    /* Most chains have no third-party rules: their walk is then left out, unless it is the only one. */
+    bool rules = ask == JUDGE_EVENT_ALLOWED || (ask & JUDGE_EVENT_ALLOWED && judgement->has_rules);
+    enum stage stage = rules ? STAGE_EVENT_ALLOWED : STAGE_EVENT_FOR_SPAM;
     return advance(judgement, begin_stage(judgement, stage, event), outcome);
 }
 
