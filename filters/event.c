@@ -176,7 +176,7 @@ static const struct header_field {
     {"redacts", 7, offsetof(struct event, redacts)},
     {"event_id", 8, offsetof(struct event, event_id)},
     {"state_key", 9, offsetof(struct event, state_key)},
-    {"", 0, 0},
+    {"", SIZE_MAX, 0}, /* ends the table: no key is that long, and the empty one is no field */
 };
 static const unsigned char first_of_length[10] = {6, 6, 6, 6, 0, 6, 1, 2, 4, 5};
 
