@@ -193,6 +193,12 @@ lint: ## clang-format, clang-tidy, shellcheck and the include rules
 format: ## lay out every C file
 	@clang-format -i $(C_FILES)
 
+.PHONY: reference
+reference: $(BUILD)/weir ## write the reference pages again, from the program's own tables
+	@mkdir -p deploy/reference
+	@$(BUILD)/weir callbacks --markdown >deploy/reference/callbacks.md
+	@$(BUILD)/weir modules --markdown >deploy/reference/modules.md
+
 .PHONY: install
 install: all ## install the program, the plug-in header, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir

@@ -44,6 +44,7 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->postgres.user);
     free(configuration->postgres.password);
     free(configuration->http_listen);
+    free(configuration->modules);
     free(configuration);
 }
 

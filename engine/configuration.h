@@ -24,6 +24,16 @@ struct postgres_settings {
     char *password;
 };
 
+#define CONFIGURATION_MODULE_KEY 48
+
+/* Where a module of the chain is written. */
+struct configuration_module {
+    uint32_t file; /* 0: the configuration itself; others are Synapse's */
+    uint32_t line;
+    uint32_t column;
+    char key[CONFIGURATION_MODULE_KEY]; /* "modules[2]", "spam_checker" */
+};
+
 struct configuration {
     char *path;
     char *server_name;
@@ -40,8 +50,11 @@ struct configuration {
     int64_t publish_keep;    /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
     bool observe_rejected;
     bool observe_outliers;
-    enum log_level log_level; /* log.level; default info */
-    struct chain *chain;      /* sealed */
+    enum log_level log_level;             /* log.level; default info */
+    enum semantics semantics;             /* whose rules the chain follows; default latest */
+    bool strict;                          /* refuse what Synapse documents as refused but lets through */
+    struct chain *chain;                  /* sealed */
+    struct configuration_module *modules; /* where each module of the chain stands, by its index */
 };
 
 /* What the file is needed for decides what must be in it. */

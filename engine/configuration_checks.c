@@ -83,6 +83,20 @@ void configuration_check_redis_tls(struct configuration_reader *reader, const st
                             "machine with `use_tls: false`");
 }
 
+/* YAML reads 1.47 as a number, so the text as written counts. */
+void configuration_check_semantics(struct configuration_reader *reader, const struct configuration_place *place,
+                                   const struct yaml_node *node)
+{
+    bool scalar = node->kind == YAML_KIND_TEXT || node->kind == YAML_KIND_NUMBER;
+    for (int semantics = 0; scalar && semantics_texts[semantics]; semantics++) {
+        if (strcmp(node->text, semantics_texts[semantics]) == 0) {
+            reader->configuration->semantics = (enum semantics)semantics;
+            return;
+        }
+    }
+    configuration_error(reader, place, "must be one of: latest, 1.47");
+}
+
 void configuration_check_unused(struct configuration_reader *reader, const struct configuration_place *place,
                                 const struct yaml_node *node)
 {
@@ -165,6 +179,7 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
                                : "it, or `synapse_config` with the path of homeserver.yaml");
     if (purpose != CONFIGURATION_FOR_REPLAY && !configuration->redis_configured && !yaml_map_find(root, "redis"))
         check_required(reader, root, "redis", "Synapse's `redis` section, such as {host: 127.0.0.1, port: 6379}");
-    if (purpose != CONFIGURATION_FOR_CLIENT && !yaml_map_find(root, "modules"))
+    bool has_modules = configuration->chain && chain_module_count(configuration->chain) > 0;
+    if (purpose != CONFIGURATION_FOR_CLIENT && !yaml_map_find(root, "modules") && !has_modules)
         check_required(reader, root, "modules", "a list of modules (`weir modules` shows them)");
 }

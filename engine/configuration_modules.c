@@ -10,30 +10,38 @@
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 #define MODULES_MAXIMUM 1000u
 
-/* One module while its configuration is read. */
-struct module_reading {
-    struct configuration_reader *reader;
-    const struct yaml_node *item;   /* the list's item */
-    const struct yaml_node *config; /* NULL without one */
-    char key[32];                   /* "modules[2]" */
-};
+static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path,
+                      const char *message)
+{
+    struct buffer key = {0};
+    buffer_append_format(&key, "%s%s%s", reading->key, *path && *path != '[' ? "." : "", path);
+    struct configuration_place place = {reading->file, node->mark, buffer_string(&key)};
+    configuration_error(reading->reader, &place, "%s", message);
+    buffer_free(&key);
+}
 
 static void report_parameter(void *context, const char *path, const char *message)
 {
-    const struct module_reading *reading = context;
+    struct module_reading *reading = context;
     const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
-    struct buffer key = {0};
-    buffer_append_format(&key, "%s.config%s%s", reading->key, *path && *path != '[' ? "." : "", path);
-    struct configuration_place place = {0, node->mark, buffer_string(&key)};
-    configuration_error(reading->reader, &place, "%s", message);
-    buffer_free(&key);
+    struct buffer whole = {0};
+    buffer_append_format(&whole, "config%s%s", *path && *path != '[' ? "." : "", path);
+    report_at(reading, node, buffer_string(&whole), message);
+    buffer_free(&whole);
+}
+
+/* What is wrong with `only` and `except`, whose paths begin at the item. */
+static void report_option(void *context, const char *path, const char *message)
+{
+    struct module_reading *reading = context;
+    report_at(reading, yaml_node_at(reading->item, path), path, message);
 }
 
 static bool read_module_file(void *context, const char *name, struct buffer *content, struct buffer *error)
 {
     const struct module_reading *reading = context;
     struct buffer reason = {0};
-    char *path = configuration_resolve_path(reading->reader->files[0].path, name);
+    char *path = configuration_resolve_path(reading->reader->files[reading->file].path, name);
     bool read = reading->reader->read_files && configuration_read_file(path, MODULE_FILE_MAXIMUM, content, &reason);
     if (!read)
         buffer_append_format(error, "\"%s\" cannot be read: %s", path,
@@ -50,7 +58,7 @@ static bool resolve_module_path(void *context, const char *name, struct buffer *
         buffer_append_string(error, "files are left out");
         return false;
     }
-    char *resolved = configuration_resolve_path(reading->reader->files[0].path, name);
+    char *resolved = configuration_resolve_path(reading->reader->files[reading->file].path, name);
     if (!strchr(resolved, '/'))
         buffer_append_string(path, "./");
     buffer_append_string(path, resolved);
@@ -76,14 +84,14 @@ static const struct module_definition *find_module(struct module_reading *readin
 {
     struct configuration_reader *reader = reading->reader;
     const struct yaml_pair *pair = yaml_map_find(reading->item, "module");
-    struct configuration_place place = {0, reading->item->mark, reading->key};
+    struct configuration_place place = {reading->file, reading->item->mark, reading->key};
     if (!pair) {
         configuration_error(reader, &place, "has no `module: NAME`");
         return NULL;
     }
     struct buffer key = {0};
     buffer_append_format(&key, "%s.module", reading->key);
-    place = (struct configuration_place){0, pair->value->mark, buffer_string(&key)};
+    place = (struct configuration_place){reading->file, pair->value->mark, buffer_string(&key)};
     const struct module_definition *definition = NULL;
     if (pair->value->kind != YAML_KIND_TEXT) {
         configuration_wrong_kind(reader, &place, "a text", pair->value);
@@ -98,18 +106,47 @@ static const struct module_definition *find_module(struct module_reading *readin
 
 static void check_item_keys(struct module_reading *reading)
 {
-    static const char *const names[] = {"module", "config", NULL};
+    static const char *const names[] = {"module", "config", "dry_run", "only", "except", NULL};
     struct buffer key = {0};
     for (size_t index = 0; index < reading->item->count; index++) {
         const struct yaml_pair *pair = &reading->item->pairs[index];
-        if (strcmp(pair->key, names[0]) == 0 || strcmp(pair->key, names[1]) == 0)
+        size_t name = 0;
+        while (names[name] && strcmp(pair->key, names[name]) != 0)
+            name++;
+        if (names[name])
             continue;
         buffer_clear(&key);
         buffer_append_format(&key, "%s.%s", reading->key, pair->key);
-        struct configuration_place place = {0, pair->mark, buffer_string(&key)};
+        struct configuration_place place = {reading->file, pair->mark, buffer_string(&key)};
         configuration_unknown(reading->reader, &place, "key", pair->key, names);
     }
     buffer_free(&key);
+}
+
+static json_t *option_json(const struct module_reading *reading, const char *key)
+{
+    const struct yaml_pair *pair = yaml_map_find(reading->item, key);
+    return pair && pair->value->kind != YAML_KIND_NULL ? yaml_node_to_json(pair->value) : NULL;
+}
+
+/* `dry_run`, `only` and `except`; false, reported, if one of them is wrong. */
+static bool take_options(struct module_reading *reading, struct module_options *options)
+{
+    const struct module_host host = {.context = reading, .report = report_option};
+    json_t *only = option_json(reading, "only"), *except = option_json(reading, "except");
+    json_t *dry_run = option_json(reading, "dry_run");
+    bool good = !dry_run || json_is_boolean(dry_run);
+    if (!good)
+        report_option(reading, "dry_run", "must be true or false");
+    options->dry_run = json_is_true(dry_run);
+    if (only || except) {
+        options->selector = selector_create(only, except, &host);
+        good = good && options->selector;
+    }
+    json_decref(only);
+    json_decref(except);
+    json_decref(dry_run);
+    return good;
 }
 
 /* The `config` map, NULL if there is none; false if it is no map. */
@@ -124,7 +161,7 @@ static bool find_config(struct module_reading *reading)
     }
     struct buffer key = {0};
     buffer_append_format(&key, "%s.config", reading->key);
-    struct configuration_place place = {0, pair->value->mark, buffer_string(&key)};
+    struct configuration_place place = {reading->file, pair->value->mark, buffer_string(&key)};
     configuration_wrong_kind(reading->reader, &place, "a map of parameters", pair->value);
     buffer_free(&key);
     return false;
@@ -137,11 +174,49 @@ static void check_bodies(struct module_reading *reading, const struct module_def
     if (reader->purpose != CONFIGURATION_FOR_RUN || !needs_body ||
         reader->configuration->body_source != BODY_SOURCE_NONE)
         return;
-    struct configuration_place place = {0, reading->item->mark, reading->key};
+    struct configuration_place place = {reading->file, reading->item->mark, reading->key};
     configuration_error(reading->reader, &place,
                         "%s judges by the event's body, and there is no source of bodies: add `bodies: {postgres: "
                         "{...}}` or `bodies: {file: PATH}`",
                         definition->name);
+}
+
+/* The chain's modules know their places in the files, for conflicts and for `weir check`. */
+static void remember_module(struct module_reading *reading)
+{
+    struct configuration *configuration = reading->reader->configuration;
+    size_t count = chain_module_count(configuration->chain);
+    configuration->modules = memory_reallocate(configuration->modules, count * sizeof *configuration->modules);
+    struct configuration_module *module = &configuration->modules[count - 1];
+    *module = (struct configuration_module){
+        .file = reading->file, .line = reading->item->mark.line, .column = reading->item->mark.column};
+    snprintf(module->key, sizeof module->key, "%s", reading->key);
+}
+
+void configuration_append_module(struct module_reading *reading, const struct module_definition *definition)
+{
+    struct configuration_reader *reader = reading->reader;
+    struct module_options options = {0};
+    if (!take_options(reading, &options)) {
+        selector_destroy(options.selector);
+        return;
+    }
+    struct module_host host = {.context = reading,
+                               .report = report_parameter,
+                               .read_file = read_module_file,
+                               .resolve_path = resolve_module_path};
+    json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
+    size_t errors = reader->error_count;
+    struct chain *chain = reader->configuration->chain;
+    bool needs_body = definition->needs_body;
+    if (chain_append(chain, definition, config, &options, &host)) {
+        remember_module(reading);
+        needs_body = chain_module_needs_body(chain, chain_module_count(chain) - 1);
+    } else if (reader->error_count == errors) {
+        report_parameter(reading, "", "the module cannot be made from this");
+    }
+    check_bodies(reading, definition, needs_body);
+    json_decref(config);
 }
 
 static void take_module(struct configuration_reader *reader, const struct yaml_node *item, size_t index)
@@ -155,40 +230,56 @@ static void take_module(struct configuration_reader *reader, const struct yaml_n
     }
     check_item_keys(&reading);
     const struct module_definition *definition = find_module(&reading);
-    if (!find_config(&reading) || !definition)
-        return;
-    struct module_host host = {.context = &reading,
-                               .report = report_parameter,
-                               .read_file = read_module_file,
-                               .resolve_path = resolve_module_path};
-    json_t *config = reading.config ? yaml_node_to_json(reading.config) : NULL;
-    size_t errors = reader->error_count;
-    struct chain *chain = reader->configuration->chain;
-    bool good = chain_append(chain, definition, config, NULL, &host);
-    if (!good && reader->error_count == errors)
-        report_parameter(&reading, "", "the module cannot be made from this");
-    check_bodies(&reading, definition,
-                 good ? chain_module_needs_body(chain, chain_module_count(chain) - 1) : definition->needs_body);
-    json_decref(config);
+    if (find_config(&reading) && definition)
+        configuration_append_module(&reading, definition);
+}
+
+static void report_conflict(void *context, const struct chain_conflict *conflict)
+{
+    struct configuration_reader *reader = context;
+    const struct configuration_module *module = &reader->configuration->modules[conflict->module_index];
+    const struct configuration_module *other = &reader->configuration->modules[conflict->other_index];
+    struct buffer sentence = {0};
+    buffer_append_string(&sentence, conflict->text);
+    if (other != module)
+        buffer_append_format(&sentence, " (the other is %s, line %u)", other->key, other->line);
+    struct configuration_place place = {module->file, {module->line, module->column}, module->key};
+    if (conflict->fatal)
+        configuration_error(reader, &place, "%s", buffer_string(&sentence));
+    else
+        configuration_warning(reader, &place, "%s", buffer_string(&sentence));
+    buffer_free(&sentence);
+}
+
+/* Our own list; false if there is none, so that Synapse's may be looked at. */
+static bool take_list(struct configuration_reader *reader, const struct yaml_node *root)
+{
+    const struct yaml_pair *pair = yaml_map_find(root, "modules");
+    if (!pair)
+        return false;
+    const struct yaml_node *list = pair->value;
+    struct configuration_place place = {0, list->kind == YAML_KIND_NULL ? pair->mark : list->mark, "modules"};
+    if (list->kind != YAML_KIND_LIST && list->kind != YAML_KIND_NULL)
+        configuration_wrong_kind(reader, &place, "a list of modules", list);
+    else if (list->count > MODULES_MAXIMUM)
+        configuration_error(reader, &place, "has more than 1000 modules");
+    else if (list->count == 0)
+        configuration_warning(reader, &place, "there are no modules: every event passes");
+    else
+        for (size_t index = 0; index < list->count; index++)
+            take_module(reader, list->items[index], index);
+    return true;
 }
 
 void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root)
 {
-    struct chain_settings settings = {.server_name = reader->configuration->server_name};
-    reader->configuration->chain = chain_create(&settings);
-    const struct yaml_pair *pair = yaml_map_find(root, "modules");
-    if (pair) {
-        const struct yaml_node *list = pair->value;
-        struct configuration_place place = {0, list->kind == YAML_KIND_NULL ? pair->mark : list->mark, "modules"};
-        if (list->kind != YAML_KIND_LIST && list->kind != YAML_KIND_NULL)
-            configuration_wrong_kind(reader, &place, "a list of modules", list);
-        else if (list->count > MODULES_MAXIMUM)
-            configuration_error(reader, &place, "has more than 1000 modules");
-        else if (list->count == 0)
-            configuration_warning(reader, &place, "there are no modules: every event passes");
-        else
-            for (size_t index = 0; index < list->count; index++)
-                take_module(reader, list->items[index], index);
-    }
-    chain_seal(reader->configuration->chain, NULL, NULL);
+    struct configuration *configuration = reader->configuration;
+    struct chain_settings settings = {.semantics = configuration->semantics,
+                                      .server_name = configuration->server_name,
+                                      .strict = configuration->strict};
+    configuration->chain = chain_create(&settings);
+    if (!take_list(reader, root))
+        configuration_take_synapse_modules(reader);
+    configuration_take_legacy_modules(reader);
+    chain_seal(configuration->chain, report_conflict, reader);
 }

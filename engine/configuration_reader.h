@@ -112,10 +112,29 @@ extern const struct setting configuration_postgres_settings[];
 /* Builds the chain from `modules:` (configuration_modules.c). */
 void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root);
 
+/* One module while its configuration is read. */
+struct module_reading {
+    struct configuration_reader *reader;
+    uint32_t file;
+    const struct yaml_node *item;       /* the list's item */
+    const struct yaml_node *config;     /* NULL without one */
+    char key[CONFIGURATION_MODULE_KEY]; /* "modules[2]" */
+};
+/* Appends it to the chain, with the options that stand beside its `config`. What is wrong is reported. */
+void configuration_append_module(struct module_reading *reading, const struct module_definition *definition);
+
+/* Modules of Synapse's own configuration (configuration_legacy.c): its list `modules:`, where ours has none; and the
+ * sections from before v1.37, of our file or of Synapse's, behind all others. What Weir has a module for is mapped; for
+ * the rest the administrator is told what to write, as an error in our file and as a warning in Synapse's, which runs
+ * it itself. */
+void configuration_take_synapse_modules(struct configuration_reader *reader);
+void configuration_take_legacy_modules(struct configuration_reader *reader);
+
 /* Checks of single keys that need more than the table says (configuration_checks.c). */
 setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_redis,
     configuration_check_redis_enabled, configuration_check_redis_tls, configuration_check_unused,
-    configuration_check_bodies, configuration_check_postgres, configuration_check_http, configuration_check_listen;
+    configuration_check_bodies, configuration_check_semantics, configuration_check_postgres, configuration_check_http,
+    configuration_check_listen;
 /* What can be judged only when all keys are known: required ones, and what the modules need. */
 void configuration_check_whole(struct configuration_reader *reader, const struct yaml_node *root);
 

@@ -73,7 +73,7 @@ static const struct setting log_settings[] = {
     {.name = NULL},
 };
 
-/* `synapse_config` and `modules` are read by files of their own. */
+/* `synapse_config`, `modules` and the old sections of modules are read by files of their own. */
 const struct setting configuration_settings[] = {
     {.name = "server_name", .type = SETTING_TEXT, INTO(server_name), .check = configuration_check_server_name},
     {.name = "instance_name", .type = SETTING_TEXT, INTO(instance_name), .check = configuration_check_instance_name},
@@ -85,7 +85,13 @@ const struct setting configuration_settings[] = {
     {.name = "publish", .type = SETTING_MAP, .children = publish_settings},
     {.name = "observe", .type = SETTING_MAP, .children = observe_settings},
     {.name = "log", .type = SETTING_MAP, .children = log_settings},
+    {.name = "semantics", .type = SETTING_KNOWN, .check = configuration_check_semantics},
+    {.name = "strict", .type = SETTING_BOOLEAN, INTO(strict)},
     {.name = "modules", .type = SETTING_KNOWN},
+    {.name = "spam_checker", .type = SETTING_KNOWN},
+    {.name = "third_party_event_rules", .type = SETTING_KNOWN},
+    {.name = "presence", .type = SETTING_KNOWN},
+    {.name = "password_providers", .type = SETTING_KNOWN},
     {.name = "instance_map", .type = SETTING_KNOWN, .check = configuration_check_unused},
     {.name = "worker_replication_secret", .type = SETTING_KNOWN, .check = configuration_check_unused},
     {.name = "worker_replication_secret_path", .type = SETTING_KNOWN, .check = configuration_check_unused},

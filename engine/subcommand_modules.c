@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "engine/option.h"
+#include "engine/reference.h"
 #include "engine/text_layout.h"
 #include "filters/module.h"
 
@@ -15,6 +16,7 @@
 
 struct modules_options {
     bool json;
+    bool markdown;
 };
 
 static const struct option_definition modules_options[] = {
@@ -22,11 +24,17 @@ static const struct option_definition modules_options[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct modules_options, json),
      .text = "Prints a JSON array of the modules, for programs."},
+    {.name = "markdown",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct modules_options, markdown),
+     .text = "Prints the reference page in Markdown."},
     {.name = NULL},
 };
 
 static void append_callbacks(struct buffer *output, const struct module_definition *module)
 {
+    if (module->callback_count == 0)
+        buffer_append_string(output, "as its configuration says");
     for (size_t index = 0; index < module->callback_count; index++)
         buffer_append_format(output, "%s%s", index ? ", " : "",
                              callback_definitions[module->callbacks[index].callback].name);
@@ -132,7 +140,9 @@ static int modules_run(const void *options_, char **operands, size_t operand_cou
     struct buffer output = {0};
     if (options->json)
         append_json(&output, only);
-    for (size_t index = 0; !options->json && module_registry[index]; index++)
+    else if (options->markdown)
+        reference_append_modules(&output);
+    for (size_t index = 0; !options->json && !options->markdown && module_registry[index]; index++)
         if (!only || only == module_registry[index])
             append_module(&output, module_registry[index]);
     bool written = fwrite(output.data, 1, output.length, stdout) == output.length && fflush(stdout) == 0;
@@ -143,7 +153,7 @@ static int modules_run(const void *options_, char **operands, size_t operand_cou
 const struct subcommand subcommand_modules = {
     .name = "modules",
     .summary = "list the built-in modules and their parameters",
-    .synopsis = "weir modules [NAME] [--json]",
+    .synopsis = "weir modules [NAME] [--json|--markdown]",
     .description = "Prints each module with what it does, the callbacks that it answers, and the parameters that its "
                    "`config` may have, with type, default and meaning. With NAME, that module alone.",
     .exit_status = "1 is also the answer to an unknown NAME.",

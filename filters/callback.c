@@ -59,6 +59,12 @@ const char *callback_rule_text(enum callback callback, enum semantics semantics)
     return rule ? rule->text : NULL;
 }
 
+struct value callback_pass_value(enum callback callback, enum semantics semantics)
+{
+    const struct chain_rule *rule = callback_definitions[callback].rules[semantics];
+    return rule ? rule->initial : (struct value){.kind = VALUE_NONE};
+}
+
 const char *raise_class_text(enum raise_class raise)
 {
     static const char *const texts[] = {

@@ -99,6 +99,8 @@ extern const char *const semantics_texts[];                   /* "latest", "1.47
 enum callback callback_find(struct slice name);
 /* How the modules' answers combine, in words; NULL if the callback does not exist with these semantics. */
 const char *callback_rule_text(enum callback callback, enum semantics semantics);
+/* The chain's value when every module passed; None if the callback does not exist with these semantics. */
+struct value callback_pass_value(enum callback callback, enum semantics semantics);
 /* What happens on an error, in words. */
 const char *raise_class_text(enum raise_class raise);
 

@@ -24,7 +24,7 @@ struct judgement {
     struct walk walk;
     enum stage stage;
     unsigned ask;
-    bool has_rules; /* some module registered check_event_allowed */
+    bool has_rules;        /* some module registered check_event_allowed */
     struct outcome change; /* of check_event_allowed, when it replaced the event */
     bool changed;
 };

@@ -1,21 +1,182 @@
-/* Placeholder of the interface until the real one lands. */
+/* A selector is eight sets of globs, each of which may be empty. What a question has for a set is a small table: from
+ * the event where there is one, else from the arguments that are named so. */
 #include "filters/selector.h"
+
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "base/memory.h"
+#include "filters/pattern_list.h"
+
+enum field { FIELD_ROOMS, FIELD_SENDERS, FIELD_SERVERS, FIELD_TYPES, FIELD_COUNT };
+
+/* Both the configuration of one side and what is compiled from it, which points into the lists. */
+struct side {
+    struct text_list lists[FIELD_COUNT];
+    struct pattern_list patterns[FIELD_COUNT];
+};
+
+struct selector {
+    struct side only;
+    struct side except;
+};
+
+#define FIELD_ROW(name_, field_, text_)                                                                                \
+    [field_] = {.name = (name_),                                                                                       \
+                .type = PARAMETER_TEXT_LIST,                                                                           \
+                .offset = offsetof(struct side, lists) + (field_) * sizeof(struct text_list),                          \
+                .fallback = "[]",                                                                                      \
+                .text = (text_)}
+static const struct parameter fields[FIELD_COUNT] = {
+    FIELD_ROW("rooms", FIELD_ROOMS, "Globs over the room id."),
+    FIELD_ROW("senders", FIELD_SENDERS, "Globs over the id of whoever acts."),
+    FIELD_ROW("servers", FIELD_SERVERS, "Globs over the server of whoever acts (case-insensitive)."),
+    FIELD_ROW("types", FIELD_TYPES, "Globs over the event type."),
+};
+
+/* The arguments that stand for a field where there is no event; the first that is there counts. */
+static const struct {
+    enum field field;
+    const char *argument;
+} argument_fields[] = {
+    {FIELD_ROOMS, "room_id"},           {FIELD_SENDERS, "user_id"},  {FIELD_SENDERS, "inviter"},
+    {FIELD_SENDERS, "requester_id"},    {FIELD_SENDERS, "username"}, {FIELD_TYPES, "event_type"},
+    {FIELD_TYPES, "account_data_type"},
+};
+
+/* Reports with the name of the side before the path: "only.rooms[1]". */
+struct side_reporting {
+    const struct module_host *host;
+    const char *name;
+};
+
+static void report(void *context, const char *path, const char *message)
+{
+    const struct side_reporting *reporting = context;
+    struct buffer whole = {0};
+    buffer_append_format(&whole, "%s.%s", reporting->name, path);
+    reporting->host->report(reporting->host->context, buffer_string(&whole), message);
+    buffer_free(&whole);
+}
+
+static bool read_side(struct side *side, const char *name, const json_t *values, const struct module_host *host)
+{
+    struct side_reporting reporting = {host, name};
+    struct module_host inner = {.context = &reporting, .report = report};
+    if (values && !json_is_object(values)) {
+        module_host_report(host, name, "must be a map with lists under rooms, senders, servers or types");
+        return false;
+    }
+    bool good = parameters_check_names(fields, FIELD_COUNT, values, &inner);
+    if (!parameters_decode(fields, FIELD_COUNT, values, side, &inner))
+        return false;
+    for (int field = 0; field < FIELD_COUNT; field++) {
+        good &= pattern_list_add_all(&side->patterns[field], &inner, fields[field].name, &side->lists[field],
+                                     PATTERN_GLOB, field != FIELD_SERVERS);
+        good &= pattern_list_compile(&side->patterns[field], &inner);
+    }
+    return good;
+}
+
+static void free_side(struct side *side)
+{
+    for (int field = 0; field < FIELD_COUNT; field++)
+        pattern_list_free(&side->patterns[field]);
+    parameters_free(fields, FIELD_COUNT, side);
+}
+
 struct selector *selector_create(const json_t *only, const json_t *except, const struct module_host *host)
 {
-    (void)only, (void)except, (void)host;
+    struct selector *selector = memory_allocate_zeroed(1, sizeof *selector);
+    bool good = read_side(&selector->only, "only", only, host);
+    good &= read_side(&selector->except, "except", except, host);
+    if (good)
+        return selector;
+    selector_destroy(selector);
     return NULL;
 }
+
 void selector_destroy(struct selector *selector)
 {
-    (void)selector;
+    if (!selector)
+        return;
+    free_side(&selector->only);
+    free_side(&selector->except);
+    free(selector);
 }
+
+static struct slice server_of(struct slice user)
+{
+    const char *colon = user.data ? memchr(user.data, ':', user.length) : NULL;
+    return colon ? slice_of(colon + 1, user.length - (size_t)(colon + 1 - user.data)) : SLICE_ABSENT;
+}
+
+static struct slice argument_of(const struct callback_arguments *arguments, enum field field)
+{
+    for (size_t index = 0; index < sizeof argument_fields / sizeof *argument_fields; index++) {
+        if (argument_fields[index].field != field)
+            continue;
+        struct slice text = callback_argument_text(arguments, argument_fields[index].argument);
+        if (slice_present(text))
+            return text;
+    }
+    return SLICE_ABSENT;
+}
+
+static struct slice value_of(const struct callback_arguments *arguments, enum field field)
+{
+    const struct event *event = arguments->event;
+    switch (field) {
+    case FIELD_ROOMS:
+        return event ? event->room_id : argument_of(arguments, field);
+    case FIELD_TYPES:
+        return event ? event->type : argument_of(arguments, field);
+    case FIELD_SENDERS:
+        return event ? event->sender : argument_of(arguments, field);
+    case FIELD_SERVERS:
+        return server_of(value_of(arguments, FIELD_SENDERS));
+    case FIELD_COUNT:
+        break;
+    }
+    return SLICE_ABSENT;
+}
+
 bool selector_selects(const struct selector *selector, const struct callback_arguments *arguments)
 {
-    (void)selector, (void)arguments;
+    for (int field = 0; field < FIELD_COUNT; field++) {
+        const struct pattern_list *only = &selector->only.patterns[field];
+        const struct pattern_list *except = &selector->except.patterns[field];
+        if (!only->count && !except->count)
+            continue;
+        struct slice value = value_of(arguments, (enum field)field);
+        bool present = slice_present(value);
+        if (only->count && !(present && slice_present(pattern_list_match(only, value))))
+            return false;
+        if (except->count && present && slice_present(pattern_list_match(except, value)))
+            return false;
+    }
     return true;
 }
+
+static void describe_side(const struct side *side, const char *name, struct buffer *output)
+{
+    bool any = false;
+    for (int field = 0; field < FIELD_COUNT; field++) {
+        const struct pattern_list *patterns = &side->patterns[field];
+        for (uint32_t index = 0; index < patterns->count; index++) {
+            if (!any)
+                buffer_append_format(output, "%s%s", output->length ? "; " : "", name);
+            if (index == 0)
+                buffer_append_format(output, " %s", fields[field].name);
+            buffer_append_char(output, ' ');
+            buffer_append_slice(output, patterns->patterns[index].text);
+            any = true;
+        }
+    }
+}
+
 void selector_describe(const struct selector *selector, struct buffer *output)
 {
-    (void)selector, (void)output;
+    describe_side(&selector->only, "only", output);
+    describe_side(&selector->except, "except", output);
 }

@@ -1,0 +1,129 @@
+/* An administrator reads this before a change goes live: it says what will be asked, in which order, and what each
+ * answer does, in the words of the tables that the chain itself runs by. */
+#include "engine/check_report.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "engine/text_layout.h"
+
+#define PAGE_WIDTH 100u
+
+static void append_module(struct buffer *output, const struct configuration *configuration, uint32_t place,
+                          uint32_t index)
+{
+    const struct module_definition *module = chain_module(configuration->chain, index);
+    const struct module_options *options = chain_module_options(configuration->chain, index);
+    const struct configuration_module *written = &configuration->modules[index];
+    buffer_append_format(
+        output, "  %3u. %-16s %s, line %u; needs %s%s\n", place + 1, module->name, written->key, written->line,
+        chain_module_needs_body(configuration->chain, index) ? "the event's body" : "the stream row only",
+        options->dry_run ? "; dry_run: recorded, never counted" : "");
+    if (!options->selector)
+        return;
+    struct buffer selector = {0};
+    selector_describe(options->selector, &selector);
+    buffer_append_format(output, "       %s\n", buffer_string(&selector));
+    buffer_free(&selector);
+}
+
+static void append_callback(struct buffer *output, const struct configuration *configuration, enum callback callback,
+                            uint32_t count)
+{
+    const struct chain *chain = configuration->chain;
+    const struct callback_definition *definition = &callback_definitions[callback];
+    uint32_t *indices = memory_allocate((count + 1) * sizeof *indices);
+    chain_callback_modules(chain, callback, indices, count);
+    buffer_append_format(output, "\n%s (%s)\n", definition->name, callback_family_texts[definition->family]);
+    for (uint32_t place = 0; place < count; place++)
+        append_module(output, configuration, place, indices[place]);
+    buffer_append_format(output, "  rule: %s\n  when a module fails: %s\n",
+                         callback_rule_text(callback, chain_semantics(chain)), raise_class_text(definition->raise));
+    free(indices);
+}
+
+static void append_callbacks(struct buffer *output, const struct configuration *configuration)
+{
+    struct buffer unused = {0};
+    for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
+        uint32_t count = chain_callback_modules(configuration->chain, (enum callback)callback, NULL, 0);
+        if (count)
+            append_callback(output, configuration, (enum callback)callback, count);
+        else if (callback_definitions[callback].rules[configuration->semantics])
+            buffer_append_format(&unused, "%s%s", unused.length ? ", " : "", callback_definitions[callback].name);
+    }
+    if (unused.length) {
+        buffer_append_string(output, "\nno module registered\n");
+        text_append_wrapped(output, buffer_string(&unused), 2, PAGE_WIDTH);
+    }
+    buffer_free(&unused);
+}
+
+static void append_pages(struct buffer *output, const struct configuration *configuration)
+{
+    uint32_t module_index;
+    const struct web_resource *resource;
+    for (uint32_t index = 0; (resource = chain_resource_at(configuration->chain, index, &module_index)); index++)
+        buffer_append_format(output, "%s  %-5s %s  %s, line %u\n", index ? "" : "\npages of modules\n",
+                             resource->methods, resource->path, configuration->modules[module_index].key,
+                             configuration->modules[module_index].line);
+}
+
+static void append_login_types(struct buffer *output, const struct configuration *configuration)
+{
+    struct arena arena = {0};
+    struct value types = chain_login_types(configuration->chain, &arena);
+    for (uint32_t index = 0; index < types.count; index++) {
+        const struct value *fields = &types.items[2 * index + 1];
+        buffer_append_format(output, "%s  ", index ? "" : "\nlogin types and the fields that a login must carry\n");
+        buffer_append_slice(output, types.items[2 * index].text);
+        buffer_append_string(output, fields->count ? ": " : ": none");
+        for (uint32_t field = 0; field < fields->count; field++) {
+            buffer_append_string(output, field ? ", " : "");
+            buffer_append_slice(output, fields->items[field].text);
+        }
+        buffer_append_char(output, '\n');
+    }
+    arena_free(&arena);
+}
+
+static void append_bodies(struct buffer *output, const struct configuration *configuration)
+{
+    const struct postgres_settings *postgres = &configuration->postgres;
+    switch (configuration->body_source) {
+    case BODY_SOURCE_FILE:
+        buffer_append_format(output, "  bodies    from the file %s\n", configuration->bodies_file);
+        break;
+    case BODY_SOURCE_POSTGRES:
+        buffer_append_format(output, "  bodies    from PostgreSQL, database %s at %s\n",
+                             postgres->dbname ? postgres->dbname : "(libpq's default)",
+                             postgres->host ? postgres->host : "(libpq's default)");
+        break;
+    case BODY_SOURCE_NONE:
+        buffer_append_string(output, "  bodies    none\n");
+        break;
+    }
+}
+
+void check_report_append(const struct configuration *configuration, struct buffer *output)
+{
+    buffer_append_format(output, "%s is good.\n\n  server    %s\n  instance  %s\n", configuration->path,
+                         configuration->server_name, configuration->instance_name);
+    buffer_append_string(output, "  redis     ");
+    if (configuration->redis_configured)
+        redis_address_describe(&configuration->redis, output);
+    else
+        buffer_append_string(output, "none");
+    buffer_append_char(output, '\n');
+    append_bodies(output, configuration);
+    buffer_append_format(output, "  http      %s\n  publish   %s\n",
+                         configuration->http_listen ? configuration->http_listen : "none",
+                         configuration->publish_all ? "the verdicts of all events" : "the verdicts that deny");
+    if (!configuration->chain)
+        return;
+    buffer_append_format(output, "  semantics %s%s\n", semantics_texts[configuration->semantics],
+                         configuration->strict ? ", strict" : "");
+    append_callbacks(output, configuration);
+    append_pages(output, configuration);
+    append_login_types(output, configuration);
+}
