@@ -28,6 +28,7 @@ static void close_event(struct fixture *fixture)
 /* The part of a text that is `word`. */
 static struct slice part_of(struct slice text, const char *word)
 {
+    cr_assert_not_null(text.data);
     const char *found = memmem(text.data, text.length, word, strlen(word));
     cr_assert_not_null(found, "%s", word);
     return slice_of(found, strlen(word));

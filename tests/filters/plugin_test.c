@@ -1,12 +1,13 @@
 /* Plug-ins as they are loaded, asked and refused. The shared objects are built by the Makefile from tests/plugins and
  * deploy/examples/plugin, and lie in `plugins` beside this program. */
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "tests/filters/module_fixture.h"
 
-static char plugin_folder[600];
+static char plugin_folder[PATH_MAX + sizeof "/plugins"];
 static char logged[4096];
 
 static bool resolve_path(void *context, const char *name, struct buffer *path, struct buffer *error)
@@ -24,10 +25,12 @@ static void take_log(const char *level, const char *module, struct slice message
 
 static void find_plugins(void)
 {
-    ssize_t length = readlink("/proc/self/exe", plugin_folder, sizeof plugin_folder - 20);
-    cr_assert_gt(length, 0);
-    plugin_folder[length] = '\0';
-    strcpy(strrchr(plugin_folder, '/'), "/plugins");
+    char program[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program);
+    cr_assert(length > 0 && (size_t)length < sizeof program);
+    program[length] = '\0';
+    const char *slash = strrchr(program, '/');
+    snprintf(plugin_folder, sizeof plugin_folder, "%.*s/plugins", (int)(slash - program), program);
 }
 
 TestSuite(plugin, .init = find_plugins);
@@ -189,7 +192,6 @@ Test(plugin, routes_add_up)
 {
     struct module_fixture fixture = {0};
     struct arena arena = {0};
-    struct buffer value = {0};
     cr_assert(
         open_plugin(&fixture, "mirror.so",
                     "{\"say\": \"route\", \"value\": [[\"@z:x\", 1], [\"@c:x\", 0], [\"@z:x\", 0], [\"@z:x\", 1]]}"));
@@ -203,7 +205,6 @@ Test(plugin, routes_add_up)
     cr_assert_eq(one->count, 1);
     EXPECT_SLICE(one->items[0].state->user_id, "@a:x");
     EXPECT_SLICE(both->items[1].state->status_message, "here");
-    buffer_free(&value);
     arena_free(&arena);
     fixture_close(&fixture);
 }
