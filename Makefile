@@ -29,7 +29,7 @@ ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CFLAGS)
 LIBS_base := -lyyjson -lxxhash -lm
 LIBS_filters := -ljansson -lhs -lpcre2-8 -ldl $(LIBS_base)
 LIBS_replication := -levent_core -lpq -lzstd $(LIBS_base)
-LIBS_engine := -levent_core -levent_extra -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
+LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 
 BASE_SOURCES := $(wildcard base/*.c)
 FILTERS_SOURCES := $(wildcard filters/*.c filters/modules/*.c)

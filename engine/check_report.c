@@ -15,10 +15,9 @@ static void append_module(struct buffer *output, const struct configuration *con
     const struct module_definition *module = chain_module(configuration->chain, index);
     const struct module_options *options = chain_module_options(configuration->chain, index);
     const struct configuration_module *written = &configuration->modules[index];
-    buffer_append_format(
-        output, "  %3u. %-16s %s, line %u; needs %s%s\n", place + 1, module->name, written->key, written->line,
-        chain_module_needs_body(configuration->chain, index) ? "the event's body" : "the stream row only",
-        options->dry_run ? "; dry_run: recorded, never counted" : "");
+    buffer_append_format(output, "  %3u. %-16s %s, line %u; needs %s%s\n", place + 1, module->name, written->key,
+                         written->line, chain_module_reads_text(configuration->chain, index),
+                         options->dry_run ? "; dry_run: recorded, never counted" : "");
     if (!options->selector)
         return;
     struct buffer selector = {0};

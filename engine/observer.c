@@ -201,7 +201,7 @@ static void enqueue(struct observer *observer, const struct event_row *row, cons
     if (!row)
         return;
     queued_event_set_row(entry, row);
-    if (!chain_needs_body(observer->settings.chain))
+    if (!chain_uses_body(observer->settings.chain))
         return;
     entry->state = QUEUED_ASKED;
     observer->settings.bodies.request(observer->settings.bodies.context, ticket, entry->row.event_id);
@@ -212,13 +212,13 @@ static void take_row(struct observer *observer, const struct event_row *row, con
                      bool ends_token)
 {
     const struct body_source *bodies = &observer->settings.bodies;
-    bool later = bodies->request && (event_queue_count(observer->queue) || chain_needs_body(observer->settings.chain));
+    bool later = bodies->request && (event_queue_count(observer->queue) || chain_uses_body(observer->settings.chain));
     if (later) {
         enqueue(observer, row, rows, ends_token);
         return;
     }
     if (row) {
-        bool wanted = bodies->find && chain_needs_body(observer->settings.chain);
+        bool wanted = bodies->find && chain_uses_body(observer->settings.chain);
         struct slice body = wanted ? bodies->find(bodies->context, row->event_id) : SLICE_ABSENT;
         judge(observer, row, body, rows->writer, rows->token, observer->received_ns);
     }

@@ -180,7 +180,7 @@ void reference_append_modules(struct buffer *output)
             buffer_append_format(output, "%s`%s`", number ? ", " : "",
                                  callback_definitions[module->callbacks[number].callback].name);
         buffer_append_format(output, "%s. It needs %s.\n", module->callback_count ? "" : "as its configuration says",
-                             module->needs_body ? "the event's body" : "the stream row only");
+                             module_reads_text(module));
         if (module->parameter_count)
             append_markdown_parameters(output, module);
     }

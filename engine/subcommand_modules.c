@@ -67,8 +67,11 @@ static void append_module(struct buffer *output, const struct module_definition 
     buffer_append_format(output, "%s\n", module->name);
     text_append_wrapped(output, module->summary, 2, PAGE_WIDTH);
     buffer_append_string(output, "  callbacks: ");
-    append_callbacks(output, module);
-    buffer_append_format(output, "; reads %s\n", module->needs_body ? "the event's body" : "the stream row only");
+    if (module->callback_count)
+        append_callbacks(output, module);
+    else
+        buffer_append_string(output, "as its configuration says");
+    buffer_append_format(output, "; reads %s\n", module_reads_text(module));
     if (module->parameter_count)
         append_parameters(output, module);
 }

@@ -81,7 +81,8 @@ static void keep_resources(struct chain *chain, struct registrar *registrar, uin
 bool chain_append(struct chain *chain, const struct module_definition *definition, const json_t *config,
                   const struct module_options *options, const struct module_host *host)
 {
-    struct chain_module module = {.definition = definition, .needs_body = definition->needs_body};
+    struct chain_module module = {
+        .definition = definition, .needs_body = definition->needs_body, .uses_body = definition->uses_body};
     if (options)
         module.options = *options;
     module.configuration = memory_allocate_zeroed(1, definition->configuration_size);
@@ -96,6 +97,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .server_name = chain->server_name,
                                      .semantics = chain->settings.semantics,
                                      .needs_body = &module.needs_body,
+                                     .uses_body = &module.uses_body,
                                      .registrar = &registrar};
         for (size_t index = 0; index < definition->callback_count; index++)
             module_register(&setup, &definition->callbacks[index]);
@@ -112,6 +114,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
     chain->needs_body = chain->needs_body || module.needs_body;
+    chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
 }
 
@@ -209,9 +212,19 @@ bool chain_module_needs_body(const struct chain *chain, uint32_t index)
     return chain->modules[index].needs_body;
 }
 
+const char *chain_module_reads_text(const struct chain *chain, uint32_t index)
+{
+    return body_use_text(chain->modules[index].needs_body, chain->modules[index].uses_body);
+}
+
 bool chain_needs_body(const struct chain *chain)
 {
     return chain->needs_body;
+}
+
+bool chain_uses_body(const struct chain *chain)
+{
+    return chain->uses_body;
 }
 
 const struct field_table *chain_fields(const struct chain *chain)

@@ -68,7 +68,11 @@ const struct module_definition *chain_module(const struct chain *chain, uint32_t
 const struct module_options *chain_module_options(const struct chain *chain, uint32_t index);
 /* Whether a module needs the event's body, and whether any does. */
 bool chain_module_needs_body(const struct chain *chain, uint32_t index);
+/* What a module judges by, in words, as module_reads_text. */
+const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);
+/* Whether any module needs it, or reads it where one can be had. */
+bool chain_uses_body(const struct chain *chain);
 /* The keys of `content` that the modules read; for event_reader_create. */
 const struct field_table *chain_fields(const struct chain *chain);
 /* The modules that registered `callback`, in order: their indices in `indices` (room for `room`); returns how many

@@ -233,7 +233,8 @@ static bool end_or_continue(struct walk *walk)
     if (then == CALLBACK_UNKNOWN)
         return false;
     /* federated_user_may_invite: the same question as user_may_invite(sender, state_key, room_id). */
-    const struct event *event = walk->arguments.event;
+    static const struct event nothing;
+    const struct event *event = walk->arguments.event ? walk->arguments.event : &nothing;
     struct value *values = arena_allocate(walk->arguments.arena, CALLBACK_ARGUMENTS_MAXIMUM * sizeof *values);
     const struct slice texts[] = {event->sender, event->state_key, event->room_id};
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++)

@@ -21,7 +21,8 @@ struct chain_module {
     void *configuration;
     void *state;
     struct module_options options;
-    bool needs_body;
+    bool needs_body; /* as its create had the last word */
+    bool uses_body;
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
     struct module_counts counts;
@@ -44,6 +45,7 @@ struct chain {
     uint32_t resource_count;
     struct field_table *fields;
     bool needs_body;
+    bool uses_body;
     chain_trace_function *trace;
     void *trace_context;
     chain_dry_run_function *dry_run;

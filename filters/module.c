@@ -12,6 +12,18 @@ const struct module_definition *const module_registry[] = {
     NULL,
 };
 
+const char *body_use_text(bool needs_body, bool uses_body)
+{
+    return needs_body  ? "the event's body"
+           : uses_body ? "the event's body, or the stream row without one"
+                       : "the stream row only";
+}
+
+const char *module_reads_text(const struct module_definition *module)
+{
+    return body_use_text(module->needs_body, module->uses_body);
+}
+
 const struct module_definition *module_find(const char *name)
 {
     for (const struct module_definition *const *module = module_registry; *module; module++)

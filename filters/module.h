@@ -50,7 +50,8 @@ struct module_setup {
                                    state may point into it */
     const char *server_name;    /* of the homeserver; never NULL */
     enum semantics semantics;
-    bool *needs_body; /* as the definition has it; `create` may say otherwise, where its configuration decides */
+    bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
+    bool *uses_body;
     struct registrar *registrar;
 };
 
@@ -68,6 +69,7 @@ struct module_definition {
     size_t parameter_count;
     size_t configuration_size;
     bool needs_body; /* judges by what only the body has (sender, content); false: works from the stream row alone */
+    bool uses_body;  /* works from the row alone, but reads the body where one can be had */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -81,6 +83,10 @@ struct module_definition {
 
 /* All modules, in the order of modules.def; NULL-terminated. */
 extern const struct module_definition *const module_registry[];
+
+/* What it judges by, in words: "the event's body", … */
+const char *module_reads_text(const struct module_definition *module);
+const char *body_use_text(bool needs_body, bool uses_body);
 
 /* The module called `name`, or NULL. */
 const struct module_definition *module_find(const char *name);

@@ -11,11 +11,15 @@
 #include "base/buffer.h"
 #include "base/slice.h"
 
+/* Larger questions are refused, longer answers fail. */
+#define SERVICE_QUESTION_MAXIMUM ((size_t)1 << 20)
+#define SERVICE_ANSWER_MAXIMUM ((size_t)1 << 20)
+
 struct service;
 
 struct service_settings {
     const char *url;           /* http:// or https://; the path may be empty */
-    const char *ca_file;       /* PEM; NULL: the system's */
+    const char *authorities;   /* the certificates that are trusted, as PEM text; NULL: the system's */
     bool verify;               /* the server's certificate and name; true unless the administrator says otherwise */
     const char *authorization; /* value of the Authorization header, or NULL */
     int64_t timeout_ms;        /* for one question, all attempts together */
@@ -42,6 +46,9 @@ struct module_services {
     /* POSTs `body` (JSON) to the service's URL with `path` behind it; both are copied. The ticket, never 0; or 0 with a
      * sentence in `*refusal` when the question cannot be asked now (too many wait, the breaker is open). */
     uint64_t (*post)(struct service *service, struct slice path, struct slice body, const char **refusal);
+    /* Says, while an answer of the service is being handed on, that it is of no use (its status, no JSON, a wrong
+     * shape), and why, in a sentence: it is logged and counted, and is a failure for the breaker. */
+    void (*unusable)(struct service *service, const char *why);
 };
 
 #endif

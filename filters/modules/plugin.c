@@ -218,6 +218,7 @@ static bool create_plugin(struct state *state, const struct module_setup *setup)
     state->plugin_state = state->plugin->create(&plugin_host, instance);
     instance->setup = NULL;
     *setup->needs_body = state->judges_events && !instance->takes_rows;
+    *setup->uses_body = state->judges_events;
     if (!state->plugin_state && !instance->reported)
         module_host_report(setup->host, "settings", "%s cannot be started with this, and does not say why",
                            state->plugin->name);

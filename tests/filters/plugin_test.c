@@ -340,6 +340,7 @@ Test(plugin, an_event_without_a_body_is_passed_over)
     fixture_close(&fixture);
     cr_assert(open_plugin(&fixture, "mirror.so", "{\"say\": \"refuse\", \"rows\": true}"));
     cr_expect_not(chain_needs_body(fixture.chain));
+    cr_expect(chain_uses_body(fixture.chain));
     judge_event(fixture.judge, &event, JUDGE_EVENT_FOR_SPAM, &fixture.outcome);
     cr_expect_eq(fixture.outcome.kind, OUTCOME_DENIED);
     EXPECT_SLICE(fixture.outcome.result.rule, "check_event_for_spam(1) id=$e type=m.room.message event:8:0:0:size=0 ");
@@ -351,6 +352,7 @@ Test(plugin, a_plug_in_without_events_needs_no_bodies)
     struct module_fixture fixture = {0};
     cr_assert(open_plugin(&fixture, "plus.so", NULL), "%s", fixture.reports);
     cr_expect_not(chain_needs_body(fixture.chain));
+    cr_expect_not(chain_uses_body(fixture.chain));
     fixture_close(&fixture);
 }
 

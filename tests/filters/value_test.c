@@ -105,11 +105,9 @@ Test(value, refuses_what_is_no_value)
 
 Test(value, refuses_deep_nesting)
 {
-    char text[256] = "";
-    for (unsigned depth = 0; depth <= VALUE_DEPTH_MAXIMUM; depth++)
-        strcat(text, "[");
-    for (unsigned depth = 0; depth <= VALUE_DEPTH_MAXIMUM; depth++)
-        strcat(text, "]");
+    char text[2 * (VALUE_DEPTH_MAXIMUM + 1) + 1] = "";
+    memset(text, '[', VALUE_DEPTH_MAXIMUM + 1);
+    memset(text + VALUE_DEPTH_MAXIMUM + 1, ']', VALUE_DEPTH_MAXIMUM + 1);
     struct value value;
     const char *problem = "";
     json_t *json = json_loads(text, 0, NULL);
