@@ -27,7 +27,7 @@ ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CFLAGS)
 
 # What each part may link with: the linker keeps the rule that filters/ knows nothing of Redis, libevent or PostgreSQL.
 LIBS_base := -lyyjson -lxxhash -lm
-LIBS_filters := -ljansson -lhs -lpcre2-8 -ldl $(LIBS_base)
+LIBS_filters := -ljansson -lhs -lpcre2-8 -lcrypto -ldl $(LIBS_base)
 LIBS_replication := -levent_core -lpq -lzstd $(LIBS_base)
 LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 
@@ -56,7 +56,7 @@ $(BUILD)/libweir-replication.a: $(call objects,$(REPLICATION_SOURCES))
 $(BUILD)/libweir-engine.a: $(call objects,$(ENGINE_SOURCES))
 $(BUILD)/libweir-%.a:
 	@rm -f $@
-	@$(AR) rcs $@ $^
+	@$(AR) qcs $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -135,7 +135,7 @@ build/fuzz/obj/%.o: %.c
 	@$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 build/fuzz/libweir.a: $(FUZZ_OBJECTS)
 	@rm -f $@
-	@ar rcs $@ $^
+	@ar qcs $@ $^
 $(FUZZ_TARGETS): build/fuzz/%: tests/fuzz/%_fuzz.c build/fuzz/libweir.a
 	@echo "  FUZZ  $@"
 	@$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_engine)

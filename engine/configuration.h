@@ -48,6 +48,11 @@ struct configuration {
     char *http_listen;       /* NULL: no listener; default "127.0.0.1:9180" */
     bool publish_all;        /* publish.verdicts: all (else `denied`, the default) */
     int64_t publish_keep;    /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
+    bool requests_redis;     /* requests.redis: whether requests are taken from Redis; default true */
+    int64_t requests_batch;  /* requests.batch: how many are read at once; default 100 */
+    int64_t requests_claim_after_ms; /* requests.claim_after: default 10 s */
+    int64_t presence_cache;          /* presence.cache: answers about whose presence a user gets; default 10000 */
+    int64_t presence_cache_for_ms;   /* presence.cache_for: default 60 s */
     bool observe_rejected;
     bool observe_outliers;
     enum log_level log_level;             /* log.level; default info */

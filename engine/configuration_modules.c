@@ -10,31 +10,44 @@
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 #define MODULES_MAXIMUM 1000u
 
-static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path,
+/* Tells of an error, or a warning, at `path` of the item, which is `node`. */
+static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path, bool error,
                       const char *message)
 {
     struct buffer key = {0};
     buffer_append_format(&key, "%s%s%s", reading->key, *path && *path != '[' ? "." : "", path);
     struct configuration_place place = {reading->file, node->mark, buffer_string(&key)};
-    configuration_error(reading->reader, &place, "%s", message);
+    if (error)
+        configuration_error(reading->reader, &place, "%s", message);
+    else
+        configuration_warning(reading->reader, &place, "%s", message);
     buffer_free(&key);
+}
+
+static void report_in_config(struct module_reading *reading, const char *path, bool error, const char *message)
+{
+    const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
+    struct buffer whole = {0};
+    buffer_append_format(&whole, "config%s%s", *path && *path != '[' ? "." : "", path);
+    report_at(reading, node, buffer_string(&whole), error, message);
+    buffer_free(&whole);
 }
 
 static void report_parameter(void *context, const char *path, const char *message)
 {
-    struct module_reading *reading = context;
-    const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
-    struct buffer whole = {0};
-    buffer_append_format(&whole, "config%s%s", *path && *path != '[' ? "." : "", path);
-    report_at(reading, node, buffer_string(&whole), message);
-    buffer_free(&whole);
+    report_in_config(context, path, true, message);
+}
+
+static void warn_of_parameter(void *context, const char *path, const char *message)
+{
+    report_in_config(context, path, false, message);
 }
 
 /* What is wrong with `only` and `except`, whose paths begin at the item. */
 static void report_option(void *context, const char *path, const char *message)
 {
     struct module_reading *reading = context;
-    report_at(reading, yaml_node_at(reading->item, path), path, message);
+    report_at(reading, yaml_node_at(reading->item, path), path, true, message);
 }
 
 static bool read_module_file(void *context, const char *name, struct buffer *content, struct buffer *error)
@@ -203,6 +216,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
     }
     struct module_host host = {.context = reading,
                                .report = report_parameter,
+                               .warn = warn_of_parameter,
                                .read_file = read_module_file,
                                .resolve_path = resolve_module_path};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;

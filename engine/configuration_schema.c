@@ -68,6 +68,24 @@ static const struct setting observe_settings[] = {
     {.name = NULL},
 };
 
+/* A request that takes longer than `claim_after` is taken over by another engine. */
+static const struct setting requests_settings[] = {
+    {.name = "redis", .type = SETTING_BOOLEAN, INTO(requests_redis)},
+    {.name = "batch", .type = SETTING_INTEGER, INTO(requests_batch), .minimum = 1, .maximum = 10000},
+    {.name = "claim_after",
+     .type = SETTING_DURATION,
+     INTO(requests_claim_after_ms),
+     .minimum = 100,
+     .maximum = HOUR_MS},
+    {.name = NULL},
+};
+
+static const struct setting presence_settings[] = {
+    {.name = "cache", .type = SETTING_INTEGER, INTO(presence_cache), .maximum = 10000000},
+    {.name = "cache_for", .type = SETTING_DURATION, INTO(presence_cache_for_ms), .maximum = HOUR_MS},
+    {.name = NULL},
+};
+
 static const struct setting log_settings[] = {
     {.name = "level", .type = SETTING_CHOICE, INTO(log_level), .choices = level_choices},
     {.name = NULL},
@@ -84,6 +102,8 @@ const struct setting configuration_settings[] = {
     {.name = "http", .type = SETTING_KNOWN, .check = configuration_check_http},
     {.name = "publish", .type = SETTING_MAP, .children = publish_settings},
     {.name = "observe", .type = SETTING_MAP, .children = observe_settings},
+    {.name = "requests", .type = SETTING_MAP, .children = requests_settings},
+    {.name = "presence", .type = SETTING_MAP, .children = presence_settings},
     {.name = "log", .type = SETTING_MAP, .children = log_settings},
     {.name = "semantics", .type = SETTING_KNOWN, .check = configuration_check_semantics},
     {.name = "strict", .type = SETTING_BOOLEAN, INTO(strict)},

@@ -11,9 +11,12 @@
 #include "engine/bodies.h"
 #include "engine/clock.h"
 #include "engine/http_server.h"
+#include "engine/module_pages.h"
 #include "engine/observer.h"
 #include "engine/option.h"
 #include "engine/outbox.h"
+#include "engine/presence_router.h"
+#include "engine/requests.h"
 
 /* REPLICATE is sent again this often until some writer has answered, and then seldom. */
 #define REPLICATE_AGAIN_SECONDS 5
@@ -28,7 +31,9 @@ struct engine {
     struct metrics *metrics;
     struct bodies *bodies;
     struct observer *observer;
+    struct presence_router *presence;
     struct outbox *outbox;
+    struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
     struct event *signals[3];
@@ -58,6 +63,8 @@ static void apply_flow(struct engine *engine)
     bool stop = engine->observer_stop || engine->outbox_stop || engine->stopping;
     if (engine->subscriber)
         redis_link_pause(engine->subscriber, stop);
+    if (engine->requests)
+        requests_pause(engine->requests, engine->outbox_stop || engine->stopping);
 }
 
 static void on_observer_flow(void *context, bool stop)
@@ -89,10 +96,23 @@ static void on_position(void *context, enum stream stream, struct slice writer, 
     outbox_position(engine->outbox, stream, writer, token);
 }
 
+static void on_presence_rows(void *context, const struct position_rows *rows)
+{
+    struct engine *engine = context;
+    if (rows->stream == STREAM_presence)
+        presence_router_rows(engine->presence, rows);
+}
+
+static void on_route(void *context, struct slice row)
+{
+    struct engine *engine = context;
+    outbox_route(engine->outbox, row);
+}
+
 static void on_stored_position(void *context, enum stream stream, struct slice writer, int64_t token)
 {
     struct engine *engine = context;
-    if (stream == STREAM_events)
+    if (stream == STREAM_events || stream == STREAM_presence)
         observer_restore(engine->observer, stream, writer, token);
     log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
              LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
@@ -167,6 +187,22 @@ static void on_batch_end(void *context)
 {
     struct engine *engine = context;
     engine->received_ns = 0;
+    presence_router_flush(engine->presence);
+}
+
+static void start_requests(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct requests_settings settings = {.server_name = configuration->server_name,
+                                         .instance_name = configuration->instance_name,
+                                         .address = &configuration->redis,
+                                         .batch = configuration->requests_batch,
+                                         .claim_after_ms = configuration->requests_claim_after_ms,
+                                         .cache = configuration->presence_cache,
+                                         .cache_for_ms = configuration->presence_cache_for_ms};
+    if (configuration->requests_redis)
+        engine->requests =
+            requests_create(engine->base, &settings, configuration->chain, engine->outbox, engine->metrics);
 }
 
 /* The stored positions are known: now, and not before, rows may come. */
@@ -180,6 +216,7 @@ static void on_loaded(void *context)
                                              .subscribed = on_subscribed,
                                              .batch_end = on_batch_end};
     engine->subscriber = redis_link_create(engine->base, &engine->configuration->redis, "subscriber", &callbacks);
+    start_requests(engine);
 }
 
 static void log_summary(struct engine *engine)
@@ -197,6 +234,8 @@ static void log_summary(struct engine *engine)
              LOG_INTEGER("missed_ranges", counts.missed_ranges),
              LOG_INTEGER("line_to_verdict_p50_us", latency_quantile(latency, 0.5) / 1000),
              LOG_INTEGER("line_to_verdict_p99_us", latency_quantile(latency, 0.99) / 1000),
+             LOG_INTEGER("presence_routes", presence_router_counts(engine->presence).routes),
+             LOG_INTEGER("requests", engine->requests ? requests_counts(engine->requests).requests : 0),
              LOG_INTEGER("unanswered", out.waiting),
              LOG_NUMBER("seconds", (double)(clock_now_ns() - engine->started_ns) / 1e9));
 }
@@ -259,6 +298,17 @@ static bool needs_restart(const struct configuration *old, const struct configur
            old->body_source != new->body_source;
 }
 
+/* The configuration's chain takes over from one that is about to be destroyed. */
+static void use_chain(struct engine *engine)
+{
+    const struct chain *chain = engine->configuration->chain;
+    presence_router_use_chain(engine->presence, chain);
+    observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
+    observer_use_chain(engine->observer, chain);
+    if (engine->requests)
+        requests_use_chain(engine->requests, chain);
+}
+
 static void on_reload_signal(evutil_socket_t number, short what, void *argument)
 {
     (void)number, (void)what;
@@ -279,12 +329,13 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
         struct chain *old_chain = engine->configuration->chain;
         engine->configuration->chain = loaded->chain;
         loaded->chain = old_chain;
-        observer_use_chain(engine->observer, engine->configuration->chain);
+        use_chain(engine);
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",
                  LOG_INTEGER("modules", chain_module_count(engine->configuration->chain)));
+        module_pages_warn(engine->configuration->chain, engine->http);
     }
     buffer_free(&errors);
     buffer_free(&warnings);
@@ -322,17 +373,25 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct web_resource *find_page(void *context, struct slice path, void **state)
+{
+    const struct engine *engine = context;
+    return chain_resource(engine->configuration->chain, path, state);
+}
+
 static bool start_http(struct engine *engine)
 {
     if (!engine->configuration->http_listen)
         return true;
     struct buffer error = {0};
     engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
-    if (engine->http)
+    if (engine->http) {
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
-    else
+        http_server_find_pages(engine->http, find_page);
+    } else {
         log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
                   LOG_TEXT("reason", buffer_slice(&error)));
+    }
     buffer_free(&error);
     return engine->http != NULL;
 }
@@ -347,10 +406,17 @@ static void start_observer(struct engine *engine)
                                          .judge_outliers = configuration->observe_outliers,
                                          .queue_limit = (size_t)configuration->bodies_queue,
                                          .live = true};
-    struct observer_callbacks callbacks = {
-        .context = engine, .judged = on_judged, .position = on_position, .flow = on_observer_flow};
+    struct observer_callbacks callbacks = {.context = engine,
+                                           .judged = on_judged,
+                                           .position = on_position,
+                                           .rows = on_presence_rows,
+                                           .flow = on_observer_flow};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
     bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
+    struct presence_router_callbacks presence_callbacks = {
+        .context = engine, .route = on_route, .position = on_position};
+    engine->presence = presence_router_create(configuration->chain, &presence_callbacks, engine->metrics);
+    observer_keep(engine->observer, STREAM_presence, presence_router_wanted(configuration->chain));
 }
 
 static void start_outbox(struct engine *engine)
@@ -387,6 +453,7 @@ static bool start(struct engine *engine)
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
     if (!engine->bodies || !start_http(engine))
         return false;
+    module_pages_warn(engine->configuration->chain, engine->http);
     start_observer(engine);
     start_outbox(engine);
     return true;
@@ -403,9 +470,11 @@ static void destroy(struct engine *engine)
     http_server_destroy(engine->http);
     if (engine->subscriber)
         redis_link_destroy(engine->subscriber);
+    requests_destroy(engine->requests);
     outbox_destroy(engine->outbox);
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
+    presence_router_destroy(engine->presence);
     metrics_destroy(engine->metrics);
     for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
         free_event(engine->signals[index]);

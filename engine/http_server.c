@@ -1,5 +1,5 @@
-/* evhttp does the protocol; this is the table in front of it. Everything that a client can make it hold is bounded, and
- * a client that stops talking is dropped after TIMEOUT. */
+/* evhttp does the protocol; this is the table in front of it, with the pages of modules behind the table. Everything
+ * that a client can make it hold is bounded, and a client that stops talking is dropped after TIMEOUT. */
 #include "engine/http_server.h"
 
 #include <errno.h>
@@ -13,13 +13,13 @@
 #include "base/memory.h"
 
 #define HEADERS_MAXIMUM (16 << 10)
-#define BODY_MAXIMUM (1 << 20)
 #define TIMEOUT 10 /* seconds */
 #define HOST_SIZE 256
 
 struct http_server {
     struct evhttp *http;
     const struct http_route *routes;
+    http_page_finder *find_page; /* NULL: no pages */
     void *context;
     struct buffer body;
     char address[INET6_ADDRSTRLEN + 32];
@@ -28,7 +28,7 @@ struct http_server {
 static const struct {
     enum evhttp_cmd_type type;
     const char *method; /* that a route must have to answer it */
-} methods[] = {
+} commands[] = {
     {EVHTTP_REQ_GET, "GET"},     {EVHTTP_REQ_HEAD, "GET"},      {EVHTTP_REQ_POST, "POST"},
     {EVHTTP_REQ_PUT, "PUT"},     {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_OPTIONS, "OPTIONS"},
     {EVHTTP_REQ_PATCH, "PATCH"},
@@ -36,9 +36,9 @@ static const struct {
 
 static const char *method_of(enum evhttp_cmd_type type)
 {
-    for (size_t index = 0; index < sizeof methods / sizeof methods[0]; index++)
-        if (methods[index].type == type)
-            return methods[index].method;
+    for (size_t index = 0; index < sizeof commands / sizeof commands[0]; index++)
+        if (commands[index].type == type)
+            return commands[index].method;
     return "";
 }
 
@@ -73,15 +73,74 @@ static void send_response(struct evhttp_request *request, const struct http_resp
     evhttp_send_reply(request, response->status, reason_of(response->status), NULL);
 }
 
-/* An error as Matrix's APIs shape it. */
-static void refuse(struct evhttp_request *request, struct http_response *response, int status, const char *sentence)
+/* What serves a path. */
+struct place {
+    const struct http_route *route;  /* or NULL */
+    const struct web_resource *page; /* or NULL */
+    void *state;                     /* of the page */
+    struct buffer methods;           /* that it can be asked with, as in the header Allow: "GET, HEAD, POST" */
+};
+
+/* The next word of a text, taken off it; an empty slice at its end. */
+static struct slice next_word(const char **text)
 {
-    response->status = status;
-    response->content_type = "application/json";
-    buffer_append_string(response->body, "{\"errcode\":\"M_UNRECOGNIZED\",\"error\":");
-    buffer_append_json_string(response->body, slice_from_string(sentence));
-    buffer_append_string(response->body, "}\n");
-    send_response(request, response);
+    *text += strspn(*text, " ");
+    struct slice word = slice_of(*text, strcspn(*text, " "));
+    *text += word.length;
+    return word;
+}
+
+/* Whether `method` is among `methods`, which are all added to the place. */
+static bool take_methods(struct place *place, const char *methods, const char *method)
+{
+    bool found = false;
+    for (struct slice word = next_word(&methods); word.length; word = next_word(&methods)) {
+        buffer_append_format(&place->methods, "%s%.*s", place->methods.length ? ", " : "", (int)word.length, word.data);
+        if (slice_equal(word, SLICE("GET")))
+            buffer_append_string(&place->methods, ", HEAD");
+        found = found || slice_equal(word, slice_from_string(method));
+    }
+    return found;
+}
+
+/* Routes come first: no module may take a path of the program's own. */
+static void find_place(struct http_server *server, const char *path, const char *method, struct place *place)
+{
+    for (const struct http_route *route = server->routes; route->path; route++) {
+        if (strcmp(route->path, path) != 0)
+            continue;
+        if (take_methods(place, route->method, method))
+            place->route = route;
+    }
+    if (place->methods.length || !server->find_page)
+        return;
+    const struct web_resource *page = server->find_page(server->context, slice_from_string(path), &place->state);
+    if (page && take_methods(place, page->methods, method))
+        place->page = page;
+}
+
+static void serve_page(struct evhttp_request *request, const struct place *place, const char *method,
+                       struct http_response *response)
+{
+    struct evbuffer *input = evhttp_request_get_input_buffer(request);
+    size_t length = evbuffer_get_length(input);
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    struct web_request asked = {.method = slice_from_string(method),
+                                .query = slice_from_string(query ? query : ""),
+                                .body = slice_of(length ? (const char *)evbuffer_pullup(input, -1) : "", length)};
+    struct web_response answer = {.status = 200, .content_type = "application/json", .body = response->body};
+    place->page->serve(place->state, &asked, &answer);
+    response->status = answer.status;
+    response->content_type = answer.content_type;
+}
+
+/* An error as Matrix's APIs shape it. */
+static void refuse(struct http_response *response, int status, const char *sentence)
+{
+    struct web_response refusal = {.body = response->body};
+    web_response_refuse(&refusal, status, "M_UNRECOGNIZED", sentence);
+    response->status = refusal.status;
+    response->content_type = refusal.content_type;
 }
 
 static void on_request(struct evhttp_request *request, void *context)
@@ -91,24 +150,22 @@ static void on_request(struct evhttp_request *request, void *context)
     const char *method = method_of(evhttp_request_get_command(request));
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
-    const char *allowed = NULL;
+    struct place place = {0};
     buffer_clear(&server->body);
-    for (const struct http_route *route = server->routes; path && route->path; route++) {
-        if (strcmp(route->path, path) != 0)
-            continue;
-        if (strcmp(route->method, method) == 0) {
-            route->handle(server->context, &response);
-            send_response(request, &response);
-            return;
-        }
-        allowed = strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method;
+    if (path)
+        find_place(server, path, method, &place);
+    if (place.route) {
+        place.route->handle(server->context, &response);
+    } else if (place.page) {
+        serve_page(request, &place, method, &response);
+    } else if (place.methods.length) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", buffer_string(&place.methods));
+        refuse(&response, 405, "this path is served for another method");
+    } else {
+        refuse(&response, 404, "nothing is served at this path");
     }
-    if (!allowed) {
-        refuse(request, &response, 404, "nothing is served at this path");
-        return;
-    }
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allowed);
-    refuse(request, &response, 405, "this path is served for another method");
+    send_response(request, &response);
+    buffer_free(&place.methods);
 }
 
 static void describe(struct http_server *server, int socket)
@@ -156,7 +213,7 @@ struct http_server *http_server_create(struct event_base *base, const char *list
     server->routes = routes;
     server->context = context;
     evhttp_set_max_headers_size(http, HEADERS_MAXIMUM);
-    evhttp_set_max_body_size(http, BODY_MAXIMUM);
+    evhttp_set_max_body_size(http, HTTP_BODY_MAXIMUM);
     evhttp_set_timeout(http, TIMEOUT);
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
                                          EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
@@ -172,6 +229,19 @@ void http_server_destroy(struct http_server *server)
     evhttp_free(server->http);
     buffer_free(&server->body);
     free(server);
+}
+
+bool http_server_has_route(const struct http_server *server, const char *path)
+{
+    for (const struct http_route *route = server->routes; route->path; route++)
+        if (strcmp(route->path, path) == 0)
+            return true;
+    return false;
+}
+
+void http_server_find_pages(struct http_server *server, http_page_finder *find_page)
+{
+    server->find_page = find_page;
 }
 
 const char *http_server_address(const struct http_server *server)

@@ -24,6 +24,7 @@ struct observer {
     struct json_pool row_pool;   /* of the current line's row */
     struct json_pool batch_pool; /* of rows that were kept until their token came */
     bool stopped;                /* flow(true) was said */
+    uint64_t other_streams;      /* handed to `rows`: a bit for each */
 
     /* The line that is being worked on, and its row if it was an event's. */
     struct slice current_json;
@@ -235,11 +236,20 @@ static bool read_row(struct json_pool *pool, struct slice json, struct event_row
     return document && event_row_read(yyjson_doc_get_root(document), row, problem);
 }
 
+/* Rows of other streams are their owner's, who has asked for them. */
+static void hand_on_other(struct observer *observer, const struct position_rows *rows)
+{
+    if (observer->other_streams >> rows->stream & 1)
+        observer->callbacks.rows(observer->callbacks.context, rows);
+}
+
 static void on_rows(void *context, const struct position_rows *rows)
 {
     struct observer *observer = context;
-    if (rows->stream != STREAM_events)
+    if (rows->stream != STREAM_events) {
+        hand_on_other(observer, rows);
         return;
+    }
     for (uint32_t index = 0; index < rows->count; index++) {
         struct event_row row;
         const char *problem;
@@ -336,8 +346,10 @@ static void take_position(struct observer *observer, const struct command *comma
     observer->writer_was_open = position_is_open(observer->tracker, stream, command->instance_name);
     position_announced(observer->tracker, stream, command);
     bool moved = position_get(observer->tracker, stream, command->instance_name, &after) && (!known || after != before);
+    struct position_rows nothing = {.stream = stream, .writer = command->instance_name, .token = after};
+    if (moved && stream != STREAM_events)
+        hand_on_other(observer, &nothing);
     if (moved && stream == STREAM_events) {
-        struct position_rows nothing = {.stream = stream, .writer = command->instance_name, .token = after};
         take_row(observer, NULL, &nothing, true);
         if (event_queue_count(observer->queue))
             drain_queue(observer);
@@ -351,6 +363,13 @@ static command_handler *const handlers[COMMAND_COUNT] = {
     [COMMAND_RDATA] = take_rdata,
     [COMMAND_POSITION] = take_position,
 };
+
+void observer_keep(struct observer *observer, enum stream stream, bool keep)
+{
+    uint64_t bit = 1ull << stream;
+    observer->other_streams = keep ? observer->other_streams | bit : observer->other_streams & ~bit;
+    position_keep(observer->tracker, stream, keep);
+}
 
 void observer_line(struct observer *observer, struct slice line, uint64_t received_ns)
 {

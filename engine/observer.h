@@ -31,6 +31,9 @@ struct observer_callbacks {
     void (*judged)(void *context, const struct verdict *verdict);
     /* All rows of `writer` up to `token` are done with. */
     void (*position)(void *context, enum stream stream, struct slice writer, int64_t token);
+    /* Rows of one token of another stream that observer_keep asked for; without rows: a position that moved on. Slices
+     * live until the call returns. May be NULL if nothing was asked for. */
+    void (*rows)(void *context, const struct position_rows *rows);
     /* True: too much is waiting, stop the lines; false: go on. May be NULL. */
     void (*flow)(void *context, bool stop);
 };
@@ -58,6 +61,8 @@ struct observer *observer_create(const struct observer_settings *settings, const
                                  struct metrics *metrics);
 void observer_destroy(struct observer *observer);
 
+/* Whether the rows of a stream other than `events` are handed to `rows`; none are until this was called. */
+void observer_keep(struct observer *observer, enum stream stream, bool keep);
 /* One message of the main channel. */
 void observer_line(struct observer *observer, struct slice line, uint64_t received_ns);
 /* The subscription was lost. */

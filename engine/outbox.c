@@ -2,14 +2,13 @@
  * with their memory. */
 #include "engine/outbox.h"
 
-#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "engine/clock.h"
 #include "engine/log.h"
-#include "engine/transaction.h"
+#include "engine/own_stream.h"
 #include "replication/command.h"
 
 /* More than this without an answer stops the lines. */
@@ -34,6 +33,8 @@ static const struct count_metric {
 } count_metrics[] = {
     {{"weir_verdicts_token", METRIC_GAUGE, "Last token given out on the stream of verdicts.", NULL},
      offsetof(struct outbox_counts, token)},
+    {{"weir_presence_routes_token", METRIC_GAUGE, "Last token given out on the stream of presence routes.", NULL},
+     offsetof(struct outbox_counts, routes_token)},
     {{"weir_outbox_transactions_total", METRIC_COUNTER, "Transactions that Redis has answered.", NULL},
      offsetof(struct outbox_counts, transactions)},
     {{"weir_verdict_rows_total", METRIC_COUNTER, "Rows of verdicts published and stored.", NULL},
@@ -52,10 +53,7 @@ struct outbox {
     struct redis_link *link;
     struct event *flush_event;
     struct event *resume_event; /* ends the pause after a refused write */
-    struct buffer channel, stream_key, positions_key, token_field;
-
-    uint64_t token;           /* given out */
-    uint64_t announced_token; /* of the last row or POSITION that was put into a transaction */
+    struct own_streams streams;
     struct dirty_position *positions;
     size_t position_count;
 
@@ -104,30 +102,32 @@ static void recycle(struct outbox *outbox, struct transaction *transaction)
     outbox->spare = transaction;
 }
 
-static void append_row(struct outbox *outbox, struct transaction *transaction, const struct verdict *verdict)
-{
-    struct buffer *line = &outbox->line;
-    buffer_clear(line);
-    buffer_append_string(line, "RDATA verdicts ");
-    buffer_append_string(line, outbox->settings.instance_name);
-    buffer_append_char(line, ' ');
-    buffer_append_integer(line, (int64_t)outbox->token);
-    buffer_append_char(line, ' ');
-    size_t head = line->length;
-    verdict_append_row(verdict, line);
-    transaction_store_row(transaction, buffer_slice(&outbox->stream_key), outbox->settings.keep, outbox->token,
-                          slice_of(line->data + head, line->length - head));
-    transaction_publish(transaction, buffer_slice(&outbox->channel), buffer_slice(line));
-    outbox->announced_token = outbox->token;
-}
-
 void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
 {
     struct transaction *transaction = open_transaction(outbox);
-    outbox->token++;
+    own_streams_raise(&outbox->streams, OWN_STREAM_VERDICTS, transaction);
     transaction_add_event(transaction, verdict->received_ns);
-    if (verdict->outcome->kind != OUTCOME_PASSED || outbox->settings.publish_all)
-        append_row(outbox, transaction, verdict);
+    if (verdict->outcome->kind == OUTCOME_PASSED && !outbox->settings.publish_all)
+        return;
+    verdict_append_row(verdict, own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS));
+    own_streams_end_row(&outbox->streams, OWN_STREAM_VERDICTS, transaction, outbox->settings.keep);
+}
+
+void outbox_route(struct outbox *outbox, struct slice row)
+{
+    struct transaction *transaction = open_transaction(outbox);
+    own_streams_raise(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, transaction);
+    buffer_append_slice(own_streams_begin_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES), row);
+    own_streams_end_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, transaction, outbox->settings.keep);
+}
+
+void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice group, struct slice entry,
+                           struct slice reply_to, struct slice message)
+{
+    struct transaction *transaction = open_transaction(outbox);
+    if (slice_present(reply_to))
+        transaction_publish(transaction, reply_to, message);
+    transaction_settle_entry(transaction, key, group, entry);
 }
 
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token)
@@ -148,23 +148,11 @@ void outbox_position(struct outbox *outbox, enum stream stream, struct slice wri
     position->dirty = true;
 }
 
-static void append_position_line(struct buffer *line, const char *stream, const char *instance, uint64_t previous,
-                                 uint64_t token)
-{
-    buffer_clear(line);
-    buffer_append_format(line, "POSITION %s %s %" PRIu64 " %" PRIu64, stream, instance, previous, token);
-}
-
-/* Adds what belongs to the end of a transaction: our POSITION, the positions that moved, our token. */
+/* Adds what belongs to the end of a transaction: our own streams' tokens, and the positions that moved. */
 static void seal_transaction(struct outbox *outbox, struct transaction *transaction)
 {
-    struct slice key = buffer_slice(&outbox->positions_key);
-    if (outbox->token != outbox->announced_token) {
-        append_position_line(&outbox->line, "verdicts", outbox->settings.instance_name, outbox->announced_token,
-                             outbox->token);
-        transaction_publish(transaction, buffer_slice(&outbox->channel), buffer_slice(&outbox->line));
-        outbox->announced_token = outbox->token;
-    }
+    struct slice key = buffer_slice(&outbox->streams.positions_key);
+    own_streams_seal(&outbox->streams, transaction);
     for (size_t index = 0; index < outbox->position_count; index++) {
         struct dirty_position *position = &outbox->positions[index];
         if (!position->dirty)
@@ -175,8 +163,7 @@ static void seal_transaction(struct outbox *outbox, struct transaction *transact
                              stream_definitions[position->stream].name, position->writer);
         transaction_set_number(transaction, key, buffer_slice(&outbox->line), position->token);
     }
-    transaction_set_number(transaction, key, buffer_slice(&outbox->token_field), (int64_t)outbox->token);
-    transaction_end(transaction, outbox->token);
+    transaction_end(transaction, outbox->streams.tokens);
 }
 
 static void update_flow(struct outbox *outbox)
@@ -242,18 +229,11 @@ static void drop_oldest(struct outbox *outbox)
         outbox->replies_left = transaction_replies(outbox->sent);
 }
 
-/* Whether the stored token proves that the transaction was carried out. One without events that ends at that very token
- * may or may not have been; what it does can be done twice. */
-static bool was_carried_out(const struct transaction *transaction, uint64_t stored_token)
-{
-    return transaction->token < stored_token || (transaction->token == stored_token && transaction->event_count);
-}
-
 /* After a reconnection: what was carried out is done with; the rest is sent again, in order. */
-static void resend(struct outbox *outbox, uint64_t stored_token)
+static void resend(struct outbox *outbox, const uint64_t *stored_tokens)
 {
     outbox->recovering = false;
-    while (outbox->sent && was_carried_out(outbox->sent, stored_token))
+    while (outbox->sent && transaction_was_carried_out(outbox->sent, stored_tokens))
         drop_oldest(outbox);
     if (outbox->sent)
         outbox->replies_left = transaction_replies(outbox->sent);
@@ -288,10 +268,8 @@ static void take_stored_position(struct outbox *outbox, const redisReply *field,
         return;
     struct slice name = slice_of(rest.data, (size_t)(space - rest.data));
     struct slice writer = slice_of(space + 1, rest.length - name.length - 1);
-    if (slice_equal(name, SLICE("verdicts"))) {
-        outbox->token = outbox->announced_token = token > 0 ? (uint64_t)token : 0;
+    if (own_streams_restore(&outbox->streams, name, token))
         return;
-    }
     enum stream stream = stream_find(name);
     if (stream != STREAM_UNKNOWN)
         outbox->callbacks.stored_position(outbox->callbacks.context, stream, writer, token);
@@ -311,18 +289,31 @@ static void take_first_load(struct outbox *outbox, const redisReply *reply)
     outbox_announce(outbox);
 }
 
-static void ask_stored_token(struct outbox *outbox)
+static void ask_stored_tokens(struct outbox *outbox)
 {
-    struct slice arguments[] = {SLICE("HGET"), buffer_slice(&outbox->positions_key),
-                                buffer_slice(&outbox->token_field)};
-    redis_link_command(outbox->link, arguments, 3);
+    struct slice arguments[2 + OWN_STREAM_COUNT] = {SLICE("HMGET"), buffer_slice(&outbox->streams.positions_key)};
+    for (size_t stream = 0; stream < OWN_STREAM_COUNT; stream++)
+        arguments[2 + stream] = buffer_slice(&outbox->streams.fields[stream]);
+    redis_link_command(outbox->link, arguments, 2 + OWN_STREAM_COUNT);
+}
+
+static void take_stored_tokens(struct outbox *outbox, const redisReply *reply)
+{
+    uint64_t stored[OWN_STREAM_COUNT] = {0};
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != OWN_STREAM_COUNT) {
+        redis_link_reset(outbox->link, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HMGET");
+        return;
+    }
+    for (size_t stream = 0; stream < OWN_STREAM_COUNT; stream++)
+        stored[stream] = reply_number(reply->element[stream]);
+    resend(outbox, stored);
 }
 
 static void on_resume(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct outbox *outbox = argument;
-    ask_stored_token(outbox);
+    ask_stored_tokens(outbox);
 }
 
 static void on_ready(void *context)
@@ -330,7 +321,8 @@ static void on_ready(void *context)
     struct outbox *outbox = context;
     if (outbox->first_load != LOAD_DONE) {
         outbox->first_load = LOAD_ASKED;
-        redis_link_command(outbox->link, (struct slice[]){SLICE("HGETALL"), buffer_slice(&outbox->positions_key)}, 2);
+        redis_link_command(outbox->link,
+                           (struct slice[]){SLICE("HGETALL"), buffer_slice(&outbox->streams.positions_key)}, 2);
         return;
     }
     outbox->recovering = true;
@@ -338,7 +330,7 @@ static void on_ready(void *context)
         struct timeval pause = {.tv_sec = REFUSED_SECONDS};
         event_add(outbox->resume_event, &pause);
     } else {
-        ask_stored_token(outbox);
+        ask_stored_tokens(outbox);
     }
     outbox->refused = false;
 }
@@ -372,7 +364,7 @@ static void on_reply(void *context, const redisReply *reply)
         return;
     }
     if (outbox->recovering) {
-        resend(outbox, reply_number(reply));
+        take_stored_tokens(outbox, reply);
         return;
     }
     const char *error = reply_error(reply);
@@ -398,10 +390,8 @@ void outbox_publish(struct outbox *outbox, struct slice channel, struct slice me
 
 void outbox_announce(struct outbox *outbox)
 {
-    append_position_line(&outbox->line, "verdicts", outbox->settings.instance_name, outbox->token, outbox->token);
-    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->line));
-    append_position_line(&outbox->line, "presence_routes", outbox->settings.instance_name, 0, 0);
-    outbox_publish(outbox, buffer_slice(&outbox->channel), buffer_slice(&outbox->line));
+    if (can_send(outbox))
+        own_streams_announce(&outbox->streams, open_transaction(outbox));
 }
 
 bool outbox_is_ready(const struct outbox *outbox)
@@ -424,7 +414,8 @@ void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep)
 struct outbox_counts outbox_counts(const struct outbox *outbox)
 {
     struct outbox_counts counts = outbox->counts;
-    counts.token = outbox->token;
+    counts.token = outbox->streams.tokens[OWN_STREAM_VERDICTS];
+    counts.routes_token = outbox->streams.tokens[OWN_STREAM_PRESENCE_ROUTES];
     counts.waiting = outbox->sent_count;
     return counts;
 }
@@ -461,10 +452,7 @@ struct outbox *outbox_create(struct event_base *base, const struct outbox_settin
     outbox->settings = *settings;
     outbox->callbacks = *callbacks;
     outbox->sent_last = &outbox->sent;
-    buffer_append_format(&outbox->channel, "%s/weir", settings->server_name);
-    buffer_append_format(&outbox->stream_key, "%s/weir/verdicts", settings->server_name);
-    buffer_append_format(&outbox->positions_key, "%s/weir/positions", settings->server_name);
-    buffer_append_format(&outbox->token_field, "%s verdicts %s", settings->instance_name, settings->instance_name);
+    own_streams_open(&outbox->streams, settings->server_name, settings->instance_name);
     register_metrics(outbox, metrics);
     outbox->flush_event = event_new(base, -1, 0, on_flush, outbox);
     outbox->resume_event = event_new(base, -1, 0, on_resume, outbox);
@@ -487,9 +475,7 @@ void outbox_destroy(struct outbox *outbox)
     for (size_t index = 0; index < outbox->position_count; index++)
         free(outbox->positions[index].writer);
     free(outbox->positions);
-    struct buffer *buffers[] = {&outbox->channel, &outbox->stream_key, &outbox->positions_key, &outbox->token_field,
-                                &outbox->line};
-    for (size_t index = 0; index < sizeof buffers / sizeof *buffers; index++)
-        buffer_free(buffers[index]);
+    own_streams_close(&outbox->streams);
+    buffer_free(&outbox->line);
     free(outbox);
 }

@@ -1,9 +1,10 @@
-/* What leaves the engine: verdicts, their durable rows and the positions, in one MULTI … EXEC for each turn of the loop
- * (design: section 5).
+/* What leaves the engine: verdicts, their durable rows, presence routes, answers to requests and the positions, in one
+ * MULTI … EXEC for each turn of the loop (design: section 5).
  *
- * Tokens of our own stream `verdicts` count judged events, published or not, and rise by one; the last one is stored in
- * the same transaction. That makes a broken connection harmless: on the next one the stored token tells which of the
- * transactions without an answer were carried out, and only the others are sent again. */
+ * Tokens of our own stream `verdicts` count judged events, published or not; those of `presence_routes` count its rows.
+ * Both rise by one; the last ones are stored in the same transaction. That makes a broken connection harmless: on the
+ * next one the stored tokens tell which of the transactions without an answer were carried out, and only the others are
+ * sent again. */
 #ifndef WEIR_ENGINE_OUTBOX_H
 #define WEIR_ENGINE_OUTBOX_H
 
@@ -42,6 +43,12 @@ void outbox_destroy(struct outbox *outbox);
 
 /* A judged event: takes the next token and, where it is to be published, a row. */
 void outbox_verdict(struct outbox *outbox, const struct verdict *verdict);
+/* A row of `presence_routes`, which gets the next token. */
+void outbox_route(struct outbox *outbox, struct slice row);
+/* The answer to a request: `message` is published on `reply_to` unless that is absent, and the request, an entry of the
+ * stream `key` delivered to `group`, is acknowledged and taken out of the stream, all in one transaction. */
+void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice group, struct slice entry,
+                           struct slice reply_to, struct slice message);
 /* All rows of `writer` up to `token` were judged. */
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token);
 /* Publishes POSITION for each of our streams: somebody sent REPLICATE on our channel. */
@@ -56,7 +63,8 @@ void outbox_drain(struct outbox *outbox);
 void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep);
 
 struct outbox_counts {
-    uint64_t token;        /* the last token given out */
+    uint64_t token;        /* the last token given out on `verdicts` */
+    uint64_t routes_token; /* likewise on `presence_routes` */
     uint64_t transactions; /* answered */
     uint64_t rows;         /* published and durable */
     uint64_t resent;       /* transactions sent again after a lost connection */

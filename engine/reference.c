@@ -148,21 +148,47 @@ static void append_cell(struct buffer *output, const char *text)
     buffer_append_char(output, ' ');
 }
 
-static void append_markdown_parameters(struct buffer *output, const struct module_definition *module)
+/* A row for each parameter; those of a list's maps behind it, as `list[].name`. */
+static void append_markdown_parameters(struct buffer *output, const char *prefix, const struct parameter *table,
+                                       size_t count)
 {
+    struct buffer name = {0};
     struct buffer type = {0};
-    buffer_append_string(output, "\n| parameter | type | default | meaning |\n| --- | --- | --- | --- |\n");
-    for (size_t index = 0; index < module->parameter_count; index++) {
-        const struct parameter *parameter = &module->parameters[index];
+    for (size_t index = 0; index < count; index++) {
+        const struct parameter *parameter = &table[index];
+        buffer_clear(&name);
         buffer_clear(&type);
+        buffer_append_format(&name, "%s%s", prefix, parameter->name);
         parameter_describe_type(parameter, &type);
-        buffer_append_format(output, "| `%s` ", parameter->name);
+        buffer_append_format(output, "| `%s` ", buffer_string(&name));
         append_cell(output, buffer_string(&type));
         append_cell(output, parameter->fallback ? parameter->fallback : "");
         append_cell(output, parameter->text);
         buffer_append_string(output, "|\n");
+        buffer_append_string(&name, "[].");
+        append_markdown_parameters(output, buffer_string(&name), parameter->fields, parameter->field_count);
     }
+    buffer_free(&name);
     buffer_free(&type);
+}
+
+static void append_markdown_module(struct buffer *output, const struct module_definition *module)
+{
+    buffer_append_format(output, "\n## %s\n\n%s\n\nCallbacks: ", module->name, module->summary);
+    for (size_t number = 0; number < module->callback_count; number++) {
+        const struct module_callback *row = &module->callbacks[number];
+        buffer_append_format(output, "%s`%s`", number ? ", " : "", callback_definitions[row->callback].name);
+        if (row->login_type)
+            buffer_append_format(output, " of `%s`", row->login_type);
+    }
+    buffer_append_string(output, module->callback_count ? "." : "as its configuration says.");
+    if (module_judges_events(module))
+        buffer_append_format(output, " It needs %s.", module_reads_text(module));
+    buffer_append_char(output, '\n');
+    if (!module->parameter_count)
+        return;
+    buffer_append_string(output, "\n| parameter | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    append_markdown_parameters(output, "", module->parameters, module->parameter_count);
 }
 
 void reference_append_modules(struct buffer *output)
@@ -173,15 +199,6 @@ void reference_append_modules(struct buffer *output)
                          "recorded, but the chain goes on as if it had passed), and `only` and `except` with lists "
                          "of globs under `rooms`, `senders`, `servers` and `types`.\n\n"
                          "This page is printed by `weir modules --markdown`.\n");
-    for (size_t index = 0; module_registry[index]; index++) {
-        const struct module_definition *module = module_registry[index];
-        buffer_append_format(output, "\n## %s\n\n%s\n\nCallbacks: ", module->name, module->summary);
-        for (size_t number = 0; number < module->callback_count; number++)
-            buffer_append_format(output, "%s`%s`", number ? ", " : "",
-                                 callback_definitions[module->callbacks[number].callback].name);
-        buffer_append_format(output, "%s. It needs %s.\n", module->callback_count ? "" : "as its configuration says",
-                             module_reads_text(module));
-        if (module->parameter_count)
-            append_markdown_parameters(output, module);
-    }
+    for (size_t index = 0; module_registry[index]; index++)
+        append_markdown_module(output, module_registry[index]);
 }

@@ -13,6 +13,7 @@
 struct replay {
     const struct replay_settings *settings;
     struct observer *observer;
+    struct presence_router *presence;
     struct buffer output;
     struct buffer *error;
     bool failed;
@@ -33,15 +34,37 @@ static void write_out(struct replay *replay)
     buffer_clear(&replay->output);
 }
 
+static void end_output_row(struct replay *replay)
+{
+    buffer_append_char(&replay->output, '\n');
+    if (replay->output.length >= OUTPUT_CHUNK)
+        write_out(replay);
+}
+
 static void on_judged(void *context, const struct verdict *verdict)
 {
     struct replay *replay = context;
     if (replay->settings->output < 0 || (verdict->outcome->kind == OUTCOME_PASSED && !replay->settings->all))
         return;
     verdict_append_row(verdict, &replay->output);
-    buffer_append_char(&replay->output, '\n');
-    if (replay->output.length >= OUTPUT_CHUNK)
-        write_out(replay);
+    end_output_row(replay);
+}
+
+static void on_route(void *context, struct slice row)
+{
+    struct replay *replay = context;
+    if (replay->settings->output < 0 || !replay->settings->routes)
+        return;
+    buffer_append_slice(&replay->output, row);
+    end_output_row(replay);
+}
+
+/* A recording has no turns of a loop: each token's rows are routed by themselves. */
+static void on_rows(void *context, const struct position_rows *rows)
+{
+    struct replay *replay = context;
+    presence_router_rows(replay->presence, rows);
+    presence_router_flush(replay->presence);
 }
 
 static void on_position(void *context, enum stream stream, struct slice writer, int64_t token)
@@ -106,15 +129,22 @@ bool replay_run(const struct replay_settings *settings, struct replay_summary *s
                                                   .queue_limit = SIZE_MAX};
     if (settings->bodies)
         observer_settings.bodies = (struct body_source){.context = settings->bodies, .find = find_body};
-    struct observer_callbacks callbacks = {.context = &replay, .judged = on_judged, .position = on_position};
+    struct observer_callbacks callbacks = {
+        .context = &replay, .judged = on_judged, .position = on_position, .rows = on_rows};
+    struct presence_router_callbacks presence_callbacks = {
+        .context = &replay, .route = on_route, .position = on_position};
     struct metrics *metrics = metrics_create();
     replay.observer = observer_create(&observer_settings, &callbacks, metrics);
+    replay.presence = presence_router_create(settings->chain, &presence_callbacks, metrics);
+    observer_keep(replay.observer, STREAM_presence, presence_router_wanted(settings->chain));
     read_recording(&replay, lines, summary);
     write_out(&replay);
     summary->counts = observer_counts(replay.observer);
+    summary->presence = presence_router_counts(replay.presence);
     for (uint32_t index = 0; index < chain_module_count(settings->chain) && index < REPLAY_MODULES_MAXIMUM; index++)
         summary->denials[index] = observer_module_denials(replay.observer, index);
     observer_destroy(replay.observer);
+    presence_router_destroy(replay.presence);
     metrics_destroy(metrics);
     line_reader_close(lines);
     buffer_free(&replay.output);

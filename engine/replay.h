@@ -3,6 +3,7 @@
 #define WEIR_ENGINE_REPLAY_H
 
 #include "engine/observer.h"
+#include "engine/presence_router.h"
 #include "replication/body_file.h"
 
 struct replay_settings {
@@ -13,6 +14,7 @@ struct replay_settings {
     struct body_file *bodies;  /* NULL: only modules that need no body are asked */
     int output;                /* file descriptor for the rows; -1: none are written */
     bool all;                  /* rows of events that passed, too */
+    bool routes;               /* rows of presence routes, too */
     bool judge_rejected;
     bool judge_outliers;
 };
@@ -21,6 +23,7 @@ struct replay_settings {
 
 struct replay_summary {
     struct observer_counts counts;
+    struct presence_router_counts presence;
     uint64_t messages;                        /* lines of the recording that are messages */
     uint64_t other_channels;                  /* of those, on channels that are not ours */
     uint64_t bad_records;                     /* lines that are no recorded messages */

@@ -35,29 +35,72 @@ static void append_callbacks(struct buffer *output, const struct module_definiti
 {
     if (module->callback_count == 0)
         buffer_append_string(output, "as its configuration says");
-    for (size_t index = 0; index < module->callback_count; index++)
-        buffer_append_format(output, "%s%s", index ? ", " : "",
-                             callback_definitions[module->callbacks[index].callback].name);
+    for (size_t index = 0; index < module->callback_count; index++) {
+        const struct module_callback *row = &module->callbacks[index];
+        buffer_append_format(output, "%s%s", index ? ", " : "", callback_definitions[row->callback].name);
+        if (row->login_type)
+            buffer_append_format(output, " of %s", row->login_type);
+    }
+}
+
+static size_t longest_word(const char *text)
+{
+    size_t longest = 0;
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        size_t length = strcspn(text, " ");
+        longest = length > longest ? length : longest;
+        text += length;
+    }
+    return longest;
+}
+
+/* The parameters as a row each; those of a list's maps behind it, as `list[].name`. */
+struct parameter_page {
+    struct buffer *output; /* NULL: only the widths are looked for */
+    size_t widths[COLUMNS];
+};
+
+static void widen(size_t *width, size_t wanted)
+{
+    if (*width < wanted)
+        *width = wanted;
+}
+
+static void take_parameters(struct parameter_page *page, const char *prefix, const struct parameter *table,
+                            size_t count)
+{
+    struct buffer name = {0};
+    struct buffer type = {0};
+    for (size_t index = 0; index < count; index++) {
+        const struct parameter *parameter = &table[index];
+        const char *fallback = parameter->fallback ? parameter->fallback : "-";
+        buffer_clear(&name);
+        buffer_clear(&type);
+        buffer_append_format(&name, "%s%s", prefix, parameter->name);
+        parameter_describe_type(parameter, &type);
+        if (page->output) {
+            const char *const cells[] = {buffer_string(&name), buffer_string(&type), fallback, parameter->text};
+            text_append_row(page->output, cells, page->widths, COLUMNS, 2);
+        } else {
+            widen(&page->widths[0], name.length);
+            widen(&page->widths[2], longest_word(fallback));
+        }
+        buffer_append_string(&name, "[].");
+        take_parameters(page, buffer_string(&name), parameter->fields, parameter->field_count);
+    }
+    buffer_free(&name);
+    buffer_free(&type);
 }
 
 static void append_parameters(struct buffer *output, const struct module_definition *module)
 {
-    size_t widths[COLUMNS] = {strlen("PARAMETER"), 24, 16, 0};
-    for (size_t index = 0; index < module->parameter_count; index++)
-        if (strlen(module->parameters[index].name) > widths[0])
-            widths[0] = strlen(module->parameters[index].name);
+    struct parameter_page page = {.widths = {strlen("PARAMETER"), 24, 16, 0}};
+    take_parameters(&page, "", module->parameters, module->parameter_count);
+    size_t *widths = page.widths;
     widths[3] = PAGE_WIDTH - 2 - widths[0] - widths[1] - widths[2] - 2 * (COLUMNS - 1);
     text_append_row(output, (const char *const[]){"PARAMETER", "TYPE", "DEFAULT", "MEANING"}, widths, COLUMNS, 2);
-    struct buffer type = {0};
-    for (size_t index = 0; index < module->parameter_count; index++) {
-        const struct parameter *parameter = &module->parameters[index];
-        buffer_clear(&type);
-        parameter_describe_type(parameter, &type);
-        const char *const cells[] = {parameter->name, buffer_string(&type),
-                                     parameter->fallback ? parameter->fallback : "-", parameter->text};
-        text_append_row(output, cells, widths, COLUMNS, 2);
-    }
-    buffer_free(&type);
+    page.output = output;
+    take_parameters(&page, "", module->parameters, module->parameter_count);
 }
 
 static void append_module(struct buffer *output, const struct module_definition *module)
@@ -67,14 +110,15 @@ static void append_module(struct buffer *output, const struct module_definition 
     buffer_append_format(output, "%s\n", module->name);
     text_append_wrapped(output, module->summary, 2, PAGE_WIDTH);
     buffer_append_string(output, "  callbacks: ");
-    if (module->callback_count)
-        append_callbacks(output, module);
-    else
-        buffer_append_string(output, "as its configuration says");
-    buffer_append_format(output, "; reads %s\n", module_reads_text(module));
+    append_callbacks(output, module);
+    if (module_judges_events(module))
+        buffer_append_format(output, "; reads %s", module_reads_text(module));
+    buffer_append_char(output, '\n');
     if (module->parameter_count)
         append_parameters(output, module);
 }
+
+static json_t *parameters_json(const struct parameter *table, size_t count);
 
 static json_t *parameter_json(const struct parameter *parameter)
 {
@@ -92,19 +136,28 @@ static json_t *parameter_json(const struct parameter *parameter)
             json_array_append_new(choices, json_string(parameter->choices[index]));
         json_object_set_new(json, "choices", choices);
     }
+    if (parameter->type == PARAMETER_MAP_LIST)
+        json_object_set_new(json, "fields", parameters_json(parameter->fields, parameter->field_count));
     buffer_free(&type);
     return json;
 }
 
+static json_t *parameters_json(const struct parameter *table, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t index = 0; index < count; index++)
+        json_array_append_new(list, parameter_json(&table[index]));
+    return list;
+}
+
 static json_t *module_json(const struct module_definition *module)
 {
-    json_t *parameters = json_array(), *callbacks = json_array();
-    for (size_t index = 0; index < module->parameter_count; index++)
-        json_array_append_new(parameters, parameter_json(&module->parameters[index]));
+    json_t *callbacks = json_array();
     for (size_t index = 0; index < module->callback_count; index++)
         json_array_append_new(callbacks, json_string(callback_definitions[module->callbacks[index].callback].name));
     return json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", module->name, "summary", module->summary, "needs_body",
-                     module->needs_body, "callbacks", callbacks, "parameters", parameters);
+                     module->needs_body, "callbacks", callbacks, "parameters",
+                     parameters_json(module->parameters, module->parameter_count));
 }
 
 static void append_json(struct buffer *output, const struct module_definition *only)

@@ -16,6 +16,7 @@ struct replay_options {
     const char *events;
     const char *output;
     bool all;
+    bool routes;
 };
 
 static const struct option_definition options[] = {
@@ -28,6 +29,8 @@ static const struct option_definition options[] = {
      "where the verdict rows go; `-`, the default, is standard output"},
     {"all", 'a', OPTION_FLAG, offsetof(struct replay_options, all), NULL, false,
      "rows of every event that was judged, not only of those that do not pass"},
+    {"routes", 'r', OPTION_FLAG, offsetof(struct replay_options, routes), NULL, false,
+     "rows of presence routes, too: arrays of who gets it and the states"},
     {0},
 };
 
@@ -44,6 +47,9 @@ static void print_summary(const struct configuration *configuration, const struc
         const char *text;
         uint64_t count;
     } notes[] = {
+        {"updates of presence asked about", summary->presence.updates},
+        {"routes of presence", summary->presence.routes},
+        {"rows of presence that could not be read", summary->presence.bad_rows},
         {"rejected events passed over", counts->rejected},
         {"outliers passed over", counts->outliers},
         {"rows seen before passed over", counts->duplicates},
@@ -84,6 +90,7 @@ static int replay(const struct configuration *configuration, const struct replay
                                        .bodies = bodies,
                                        .output = output,
                                        .all = chosen->all,
+                                       .routes = chosen->routes,
                                        .judge_rejected = configuration->observe_rejected,
                                        .judge_outliers = configuration->observe_outliers};
     struct replay_summary summary;
@@ -133,7 +140,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_replay = {
     .name = "replay",
     .summary = "judge a recording and print the verdicts, without Redis",
-    .synopsis = "weir replay -c FILE RECORDING [--events BODIES] [--output FILE|-] [--all]",
+    .synopsis = "weir replay -c FILE RECORDING [--events BODIES] [--output FILE|-] [--all] [--routes]",
     .description =
         "Reads a recorded replication stream (JSON lines, plain or zstd) and takes every line through the same path "
         "as the running engine: command, position, row, body, chain. For each event that does not pass, one row goes "

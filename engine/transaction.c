@@ -19,6 +19,7 @@ void transaction_begin(struct transaction *transaction)
     transaction->command_count = 0;
     transaction->event_count = 0;
     transaction->rows = 0;
+    transaction->raises_tokens = false;
     COMMAND(transaction, SLICE("MULTI"));
 }
 
@@ -45,6 +46,13 @@ void transaction_store_row(struct transaction *transaction, struct slice key, in
     transaction->rows++;
 }
 
+void transaction_settle_entry(struct transaction *transaction, struct slice key, struct slice group, struct slice entry)
+{
+    COMMAND(transaction, SLICE("XACK"), key, group, entry);
+    COMMAND(transaction, SLICE("XDEL"), key, entry);
+    transaction->command_count += 2;
+}
+
 void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number)
 {
     char digits[24];
@@ -62,10 +70,21 @@ void transaction_add_event(struct transaction *transaction, uint64_t received_ns
     transaction->received_ns[transaction->event_count++] = received_ns;
 }
 
-void transaction_end(struct transaction *transaction, uint64_t token)
+void transaction_end(struct transaction *transaction, const uint64_t *tokens)
 {
     COMMAND(transaction, SLICE("EXEC"));
-    transaction->token = token;
+    memcpy(transaction->tokens, tokens, sizeof transaction->tokens);
+}
+
+bool transaction_was_carried_out(const struct transaction *transaction, const uint64_t *stored_tokens)
+{
+    bool passed = transaction->raises_tokens;
+    for (size_t stream = 0; stream < OWN_STREAM_COUNT; stream++) {
+        if (transaction->tokens[stream] > stored_tokens[stream])
+            return false;
+        passed = passed || transaction->tokens[stream] < stored_tokens[stream];
+    }
+    return passed;
 }
 
 uint32_t transaction_replies(const struct transaction *transaction)

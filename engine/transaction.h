@@ -7,12 +7,16 @@
 
 #include "base/buffer.h"
 
+/* The streams that the engine publishes itself (engine/own_stream.h). */
+enum own_stream { OWN_STREAM_VERDICTS, OWN_STREAM_PRESENCE_ROUTES, OWN_STREAM_COUNT };
+
 struct transaction {
     struct transaction *next;
     struct buffer commands;
-    uint32_t command_count; /* between MULTI and EXEC */
-    uint64_t token;         /* of our own stream after this transaction; set by transaction_end */
-    uint64_t *received_ns;  /* of each event that it is about */
+    uint32_t command_count;            /* between MULTI and EXEC */
+    uint64_t tokens[OWN_STREAM_COUNT]; /* of our own streams after this transaction; set by transaction_end */
+    bool raises_tokens;                /* some of them by this very transaction */
+    uint64_t *received_ns;             /* of each event that it is about */
     size_t event_count;
     size_t event_capacity;
     uint64_t rows; /* verdicts in it */
@@ -24,11 +28,18 @@ void transaction_publish(struct transaction *transaction, struct slice channel, 
 /* XADD of a row with its token, trimming the stream to about `keep` entries. */
 void transaction_store_row(struct transaction *transaction, struct slice key, int64_t keep, uint64_t token,
                            struct slice row);
+/* XACK and XDEL of an entry of a stream: a request that is settled. */
+void transaction_settle_entry(struct transaction *transaction, struct slice key, struct slice group,
+                              struct slice entry);
 /* HSET of a number. */
 void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number);
 /* An event that came in at `received_ns` (monotonic) is settled with this transaction. */
 void transaction_add_event(struct transaction *transaction, uint64_t received_ns);
-void transaction_end(struct transaction *transaction, uint64_t token);
+/* `tokens` has one for each of our own streams. */
+void transaction_end(struct transaction *transaction, const uint64_t *tokens);
+/* Whether the tokens that Redis has stored prove that the transaction was carried out. One that raised no token and
+ * ends at those very ones may or may not have been; what it does can be done twice. */
+bool transaction_was_carried_out(const struct transaction *transaction, const uint64_t *stored_tokens);
 /* How many answers Redis gives to it: one for MULTI, for each command, and for EXEC. */
 uint32_t transaction_replies(const struct transaction *transaction);
 /* Frees what the transaction holds and itself, and all that follow it. */

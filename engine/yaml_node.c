@@ -45,8 +45,13 @@ static const struct yaml_node *step(const struct yaml_node *node, const char **p
     }
     if (*cursor == '.')
         cursor++;
-    size_t length = strcspn(cursor, ".[");
-    const struct yaml_pair *pair = length ? find_pair(node, slice_of(cursor, length)) : NULL;
+    /* The last name of a path may hold points and brackets: it can be any key of the administrator's. */
+    size_t length = strlen(cursor);
+    const struct yaml_pair *pair = find_pair(node, slice_of(cursor, length));
+    if (!pair) {
+        length = strcspn(cursor, ".[");
+        pair = length ? find_pair(node, slice_of(cursor, length)) : NULL;
+    }
     *path = cursor + length;
     return pair ? pair->value : NULL;
 }

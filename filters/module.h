@@ -36,9 +36,12 @@ struct web_response {
     const char *content_type; /* "application/json" unless the function says otherwise */
     struct buffer *body;      /* empty before */
 };
+/* An error as Matrix's APIs shape it, for a page that cannot answer. `sentence` is for people. */
+void web_response_refuse(struct web_response *response, int status, const char *errcode, const char *sentence);
+
 struct web_resource {
     const char *path;    /* "/_synapse/client/…" */
-    const char *methods; /* "GET" or "GET POST" */
+    const char *methods; /* separated by a space: "GET" (then HEAD works too) or "GET POST" */
     void (*serve)(void *state, const struct web_request *request, struct web_response *response);
 };
 
@@ -90,5 +93,9 @@ const char *body_use_text(bool needs_body, bool uses_body);
 
 /* The module called `name`, or NULL. */
 const struct module_definition *module_find(const char *name);
+
+/* Whether any of its callbacks is about an event, as far as its definition says; true if only its configuration does.
+ */
+bool module_judges_events(const struct module_definition *module);
 
 #endif

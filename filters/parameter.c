@@ -22,6 +22,18 @@ void module_host_report(const struct module_host *host, const char *path, const 
     host->report(host->context, path, message);
 }
 
+void module_host_warn(const struct module_host *host, const char *path, const char *format, ...)
+{
+    if (!host->warn)
+        return;
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    host->warn(host->context, path, message);
+}
+
 static void text_list_add(struct text_list *list, const char *text, size_t length)
 {
     if ((list->count & (list->count - 1)) == 0)
@@ -163,6 +175,8 @@ static bool decode_text_list(const struct decoding *decoding, const json_t *valu
 {
     struct text_list *list = decoding->target;
     text_list_free(list);
+    if (json_is_null(value))
+        return true;
     if (json_is_string(value)) {
         text_list_add(list, json_string_value(value), json_string_length(value));
         return true;
@@ -219,30 +233,129 @@ static bool decode_map(const struct decoding *decoding, const json_t *value)
     return true;
 }
 
-static const struct parameter_kind {
-    const char *description;
-    bool (*decode)(const struct decoding *decoding, const json_t *value);
-} kinds[] = {
-    [PARAMETER_BOOLEAN] = {"true or false", decode_boolean},
-    [PARAMETER_INTEGER] = {"whole number", decode_integer},
-    [PARAMETER_TEXT] = {"text", decode_text},
-    [PARAMETER_CHOICE] = {"one of", decode_choice},
-    [PARAMETER_CODE] = {"Matrix error code", decode_code},
-    [PARAMETER_TEXT_LIST] = {"list of texts", decode_text_list},
-    [PARAMETER_LINES_FILE] = {"path of a file, one entry a line", decode_lines_file},
-    [PARAMETER_MAP] = {"map", decode_map},
+static bool decode_text_map(const struct decoding *decoding, const json_t *value)
+{
+    struct text_map *map = decoding->target;
+    if (!json_is_object(value) && !json_is_null(value)) {
+        module_host_report(decoding->host, decoding->parameter->name, "must be a map of texts");
+        return false;
+    }
+    bool good = true;
+    const char *name;
+    json_t *text;
+    map->names = memory_allocate_zeroed(json_object_size(value), sizeof *map->names);
+    map->values = memory_allocate_zeroed(json_object_size(value), sizeof *map->values);
+    json_object_foreach((json_t *)(uintptr_t)value, name, text)
+    {
+        if (json_is_string(text) && strlen(json_string_value(text)) == json_string_length(text)) {
+            map->names[map->count] = memory_copy_text(name, strlen(name));
+            map->values[map->count++] = memory_copy_text(json_string_value(text), json_string_length(text));
+            continue;
+        }
+        char path[256];
+        snprintf(path, sizeof path, "%s.%s", decoding->parameter->name, name);
+        module_host_report(decoding->host, path, "must be a text (in quotes, if YAML reads it as something else)");
+        good = false;
+    }
+    return good;
+}
+
+/* A map of a list is decoded as a module's whole configuration is; only what is reported needs a longer path. */
+struct map_place {
+    const struct module_host *host;
+    const char *name;
+    size_t index;
 };
 
-/* The default as a JSON value: the words of `fallback` for a list, the text itself otherwise. */
-static json_t *fallback_value(const struct parameter *parameter)
+static void report_in_map(void *context, const char *path, const char *message)
 {
-    const char *text = parameter->fallback;
-    if (parameter->type == PARAMETER_BOOLEAN)
-        return json_boolean(strcmp(text, "true") == 0);
-    if (parameter->type == PARAMETER_INTEGER)
-        return json_integer(strtoll(text, NULL, 10));
-    if (parameter->type != PARAMETER_TEXT_LIST)
-        return json_string(text);
+    const struct map_place *place = context;
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s[%zu]%s%s", place->name, place->index, *path ? "." : "", path);
+    place->host->report(place->host->context, whole, message);
+}
+
+static bool decode_map_list(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    struct map_list *list = decoding->target;
+    if (!json_is_array(value) && !json_is_null(value)) {
+        module_host_report(decoding->host, parameter->name, "must be a list of maps");
+        return false;
+    }
+    bool good = true;
+    struct map_place place = {.host = decoding->host, .name = parameter->name};
+    struct module_host host = {.context = &place, .report = report_in_map};
+    list->count = json_array_size(value);
+    list->items = memory_allocate_zeroed(list->count, parameter->map_size);
+    for (; place.index < list->count; place.index++) {
+        const json_t *map = json_array_get(value, place.index);
+        void *item = (char *)list->items + place.index * parameter->map_size;
+        if (!json_is_object(map)) {
+            report_in_map(&place, "", "must be a map");
+            good = false;
+            continue;
+        }
+        good = parameters_check_names(parameter->fields, parameter->field_count, map, &host) && good;
+        good = parameters_decode(parameter->fields, parameter->field_count, map, item, &host) && good;
+    }
+    return good;
+}
+
+static void free_text(const struct parameter *parameter, void *target)
+{
+    (void)parameter;
+    free(*(char **)target);
+    *(char **)target = NULL;
+}
+
+static void free_text_list(const struct parameter *parameter, void *target)
+{
+    (void)parameter;
+    text_list_free(target);
+}
+
+static void free_text_map(const struct parameter *parameter, void *target)
+{
+    (void)parameter;
+    struct text_map *map = target;
+    for (size_t index = 0; index < map->count; index++) {
+        free(map->names[index]);
+        free(map->values[index]);
+    }
+    free(map->names);
+    free(map->values);
+    *map = (struct text_map){0};
+}
+
+static void free_map_list(const struct parameter *parameter, void *target)
+{
+    struct map_list *list = target;
+    for (size_t index = 0; index < list->count; index++)
+        parameters_free(parameter->fields, parameter->field_count, (char *)list->items + index * parameter->map_size);
+    free(list->items);
+    *list = (struct map_list){0};
+}
+
+static void free_map(const struct parameter *parameter, void *target)
+{
+    (void)parameter;
+    json_decref(*(json_t **)target);
+    *(json_t **)target = NULL;
+}
+
+static json_t *boolean_fallback(const char *text)
+{
+    return json_boolean(strcmp(text, "true") == 0);
+}
+
+static json_t *integer_fallback(const char *text)
+{
+    return json_integer(strtoll(text, NULL, 10));
+}
+
+static json_t *words_fallback(const char *text)
+{
     json_t *list = json_array();
     if (strcmp(text, "[]") == 0)
         return list;
@@ -253,6 +366,38 @@ static json_t *fallback_value(const struct parameter *parameter)
     }
     return list;
 }
+
+static json_t *pairs_fallback(const char *text)
+{
+    json_t *map = json_object(), *words = words_fallback(text), *word;
+    size_t index;
+    json_array_foreach(words, index, word)
+    {
+        const char *name = json_string_value(word);
+        size_t length = strcspn(name, "=");
+        json_object_setn_new(map, name, length, json_string(name + length + (name[length] != '\0')));
+    }
+    json_decref(words);
+    return map;
+}
+
+static const struct parameter_kind {
+    const char *description;
+    bool (*decode)(const struct decoding *decoding, const json_t *value);
+    void (*release)(const struct parameter *parameter, void *target); /* NULL: it owns nothing */
+    json_t *(*fallback)(const char *text);                            /* the default as a JSON value */
+} kinds[] = {
+    [PARAMETER_BOOLEAN] = {"true or false", decode_boolean, NULL, boolean_fallback},
+    [PARAMETER_INTEGER] = {"whole number", decode_integer, NULL, integer_fallback},
+    [PARAMETER_TEXT] = {"text", decode_text, free_text, json_string},
+    [PARAMETER_CHOICE] = {"one of", decode_choice, NULL, json_string},
+    [PARAMETER_CODE] = {"Matrix error code", decode_code, free_text, json_string},
+    [PARAMETER_TEXT_LIST] = {"list of texts", decode_text_list, free_text_list, words_fallback},
+    [PARAMETER_LINES_FILE] = {"path of a file, one entry a line", decode_lines_file, free_text_list, json_string},
+    [PARAMETER_TEXT_MAP] = {"map of texts", decode_text_map, free_text_map, pairs_fallback},
+    [PARAMETER_MAP_LIST] = {"list of maps", decode_map_list, free_map_list, words_fallback},
+    [PARAMETER_MAP] = {"map", decode_map, free_map, json_string},
+};
 
 static bool decode_one(const struct parameter *parameter, const json_t *value, void *configuration,
                        const struct module_host *host)
@@ -303,7 +448,7 @@ bool parameters_decode(const struct parameter *table, size_t count, const json_t
         if (value) {
             good = decode_one(parameter, value, configuration, host) && good;
         } else if (parameter->fallback) {
-            json_t *fallback = fallback_value(parameter);
+            json_t *fallback = kinds[parameter->type].fallback(parameter->fallback);
             good = decode_one(parameter, fallback, configuration, host) && good;
             json_decref(fallback);
         }
@@ -318,17 +463,9 @@ bool parameters_decode(const struct parameter *table, size_t count, const json_t
 void parameters_free(const struct parameter *table, size_t count, void *configuration)
 {
     for (size_t index = 0; index < count; index++) {
-        void *target = (char *)configuration + table[index].offset;
-        enum parameter_type type = table[index].type;
-        if (type == PARAMETER_TEXT || type == PARAMETER_CODE) {
-            free(*(char **)target);
-            *(char **)target = NULL;
-        } else if (type == PARAMETER_TEXT_LIST || type == PARAMETER_LINES_FILE) {
-            text_list_free(target);
-        } else if (type == PARAMETER_MAP) {
-            json_decref(*(json_t **)target);
-            *(json_t **)target = NULL;
-        }
+        const struct parameter_kind *kind = &kinds[table[index].type];
+        if (kind->release)
+            kind->release(&table[index], (char *)configuration + table[index].offset);
     }
 }
 
@@ -339,52 +476,6 @@ void parameter_describe_type(const struct parameter *parameter, struct buffer *o
         buffer_append_format(output, " from %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
     for (int index = 0; parameter->type == PARAMETER_CHOICE && parameter->choices[index]; index++)
         buffer_append_format(output, "%s %s", index ? "," : "", parameter->choices[index]);
-}
-
-/* Edits (insert, delete, replace, swap of neighbours) between two words of at most 63 letters. */
-static unsigned edit_distance(const char *left, const char *right)
-{
-    size_t width = strlen(right);
-    unsigned rows[3][64];
-    for (size_t column = 0; column <= width; column++)
-        rows[1][column] = (unsigned)column;
-    for (size_t line = 1; left[line - 1]; line++) {
-        unsigned *row = rows[(line + 1) % 3];
-        const unsigned *above = rows[line % 3];
-        const unsigned *two_above = rows[(line + 2) % 3];
-        row[0] = (unsigned)line;
-        for (size_t column = 1; column <= width; column++) {
-            unsigned best = above[column - 1] + (left[line - 1] != right[column - 1]);
-            if (above[column] + 1 < best)
-                best = above[column] + 1;
-            if (row[column - 1] + 1 < best)
-                best = row[column - 1] + 1;
-            bool swapped =
-                line > 1 && column > 1 && left[line - 1] == right[column - 2] && left[line - 2] == right[column - 1];
-            if (swapped && two_above[column - 2] + 1 < best)
-                best = two_above[column - 2] + 1;
-            row[column] = best;
-        }
-    }
-    return rows[(strlen(left) + 1) % 3][width];
-}
-
-const char *nearest_word(const char *word, const char *const *candidates)
-{
-    const char *nearest = NULL;
-    if (strlen(word) > 63)
-        return NULL;
-    unsigned allowed = strlen(word) / 3 > 2 ? (unsigned)strlen(word) / 3 : 2;
-    for (; *candidates; candidates++) {
-        if (strlen(*candidates) > 63)
-            continue;
-        unsigned distance = edit_distance(word, *candidates);
-        if (distance <= allowed && distance < strlen(word)) {
-            nearest = *candidates;
-            allowed = distance ? distance - 1 : 0;
-            if (distance == 0)
-                break;
-        }
-    }
-    return nearest;
+    for (size_t index = 0; index < parameter->field_count; index++)
+        buffer_append_format(output, "%s %s", index ? "," : " with", parameter->fields[index].name);
 }

@@ -15,8 +15,10 @@ enum parameter_type {
     PARAMETER_TEXT,       /* char * or NULL */
     PARAMETER_CHOICE,     /* int: the index in `choices` */
     PARAMETER_CODE,       /* char *: one of Synapse's error codes */
-    PARAMETER_TEXT_LIST,  /* struct text_list; a single text is taken as a list of one */
+    PARAMETER_TEXT_LIST,  /* struct text_list; a single text is taken as a list of one, null as an empty one */
     PARAMETER_LINES_FILE, /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
+    PARAMETER_TEXT_MAP,   /* struct text_map; null is taken as an empty one */
+    PARAMETER_MAP_LIST,   /* struct map_list: each map decoded by a table of its own; null is taken as an empty list */
     PARAMETER_MAP,        /* json_t * or NULL: a map of anything, which the module reads itself */
 };
 
@@ -29,6 +31,19 @@ struct text_list {
     char *block; /* of a file: its content, which holds the items; NULL if each is allocated by itself */
 };
 
+/* Texts by name, in the order of the configuration. */
+struct text_map {
+    char **names;
+    char **values;
+    size_t count;
+};
+
+/* What a list of maps was decoded into: `count` structs of the parameter's `map_size`. */
+struct map_list {
+    void *items;
+    size_t count;
+};
+
 /* Frees the items and leaves an empty list: for a module that has copied what it needs of a long one. */
 void text_list_free(struct text_list *list);
 
@@ -36,12 +51,15 @@ struct parameter {
     const char *name;
     enum parameter_type type;
     size_t offset;        /* of the member in the configuration struct */
-    const char *fallback; /* the default as people write it: "false", "M_FORBIDDEN", "[]", "body formatted_body"; NULL
-                             = none (texts: NULL, lists: empty) */
+    const char *fallback; /* the default as people write it: "false", "M_FORBIDDEN", "[]", "body formatted_body",
+                             "name=text other=text"; NULL = none (texts: NULL, lists: empty) */
     int64_t minimum;      /* PARAMETER_INTEGER */
     int64_t maximum;
-    const char *const *choices; /* PARAMETER_CHOICE, NULL-terminated */
-    const char *text;           /* one sentence for people */
+    const char *const *choices;     /* PARAMETER_CHOICE, NULL-terminated */
+    const struct parameter *fields; /* PARAMETER_MAP_LIST: the keys of each map, none of them of a file's type */
+    size_t field_count;
+    size_t map_size;  /* of the struct that `fields` fills */
+    const char *text; /* one sentence for people */
 };
 
 struct module_services;
@@ -52,6 +70,8 @@ struct module_host {
     /* An error of the configuration. `path` says where in the module's `config`: "users[3]", "syntax", or "" for the
      * whole. `message` is a sentence for people. All errors are reported, not only the first. */
     void (*report)(void *context, const char *path, const char *message);
+    /* The same for what is legal but probably not meant; NULL: nobody listens. */
+    void (*warn)(void *context, const char *path, const char *message);
     /* Puts the content of the file `name` (relative to the configuration file) into `content`; false with a reason in
      * `error` if it cannot be read. */
     bool (*read_file)(void *context, const char *name, struct buffer *content, struct buffer *error);
@@ -66,6 +86,8 @@ struct module_host {
 };
 
 void module_host_report(const struct module_host *host, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void module_host_warn(const struct module_host *host, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Reports every name in `values` (an object or NULL) that the table does not know, with the nearest one it does; false

@@ -43,6 +43,19 @@ struct position_tracker *position_tracker_create(const struct position_callbacks
     return tracker;
 }
 
+void position_keep(struct position_tracker *tracker, enum stream stream, bool keep)
+{
+    tracker->keep = keep ? tracker->keep | 1ull << stream : tracker->keep & ~(1ull << stream);
+    for (uint32_t index = 0; index < tracker->book_count; index++) {
+        struct book *book = tracker->books[index];
+        if (book->stream != stream || book->kept == keep)
+            continue;
+        book->kept = keep;
+        if (!keep && !book->in_flight)
+            book_clear_held(book);
+    }
+}
+
 void position_tracker_destroy(struct position_tracker *tracker)
 {
     if (!tracker)

@@ -52,6 +52,9 @@ enum position_row_status {
  * of the others only the positions are kept. */
 struct position_tracker *position_tracker_create(const struct position_callbacks *callbacks, const char *own_instance,
                                                  uint64_t keep);
+/* Begins or ends to hand on the rows of a stream; of a batch that is arriving just then, those that are still to come.
+ */
+void position_keep(struct position_tracker *tracker, enum stream stream, bool keep);
 void position_tracker_destroy(struct position_tracker *tracker);
 
 /* A position known from before (stored, or the start of a test). A stream with any such position is no first start. */

@@ -62,6 +62,34 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
+static void serve_echo(void *state, const struct web_request *request, struct web_response *response)
+{
+    response->content_type = "text/plain";
+    buffer_append_format(response->body, "%s|%.*s|%.*s|%zu", (const char *)state, (int)request->method.length,
+                         request->method.data, (int)request->query.length, request->query.data, request->body.length);
+    if (request->body.length <= 16)
+        buffer_append_format(response->body, "|%.*s", (int)request->body.length, request->body.data);
+}
+
+static void serve_refusal(void *state, const struct web_request *request, struct web_response *response)
+{
+    (void)state, (void)request;
+    web_response_refuse(response, 400, "M_MISSING_PARAM", "no \"name\"");
+}
+
+static const struct web_resource *find_page(void *context, struct slice path, void **state)
+{
+    static const struct web_resource pages[] = {{"/page", "GET POST", serve_echo},
+                                                {"/post", "POST", serve_echo},
+                                                {"/bad", "GET", serve_refusal},
+                                                {"/hello", "GET POST", serve_echo}};
+    *state = context;
+    for (size_t index = 0; index < sizeof pages / sizeof *pages; index++)
+        if (slice_equal(path, slice_from_string(pages[index].path)))
+            return &pages[index];
+    return NULL;
+}
+
 /* What curl prints for `arguments` and `path`. */
 static void ask(const char *address, const char *arguments, const char *path, char *output, size_t size)
 {
@@ -89,11 +117,27 @@ Test(http_server, answers_a_real_client)
         {"-X GET", "/other", "HTTP/1.1 404 Not Found", "\"errcode\":\"M_UNRECOGNIZED\"", NULL},
         {"-d x=1", "/hello", "HTTP/1.1 405 Method Not Allowed", "Allow: GET, HEAD", NULL},
         {"-X DELETE", "/hello", "HTTP/1.1 405 Method Not Allowed", "M_UNRECOGNIZED", NULL},
+        {"-X GET", "/page", "HTTP/1.1 200 OK", "\r\n\r\nworld|GET||0|", NULL},
+        {"-X GET", "/page?a=%20&b+c", "HTTP/1.1 200 OK", "\r\n\r\nworld|GET|a=%20&b+c|0|", NULL},
+        {"-X GET", "/page?", "HTTP/1.1 200 OK", "\r\n\r\nworld|GET||0|", NULL},
+        {"-I", "/page?a", "HTTP/1.1 200 OK", "Content-Length: 14\r\n", "world"},
+        {"-d x=1", "/page?a", "HTTP/1.1 200 OK", "\r\n\r\nworld|POST|a|3|x=1", NULL},
+        {"-X PUT", "/page", "HTTP/1.1 405 Method Not Allowed", "Allow: GET, HEAD, POST\r\n", NULL},
+        {"-X GET", "/post", "HTTP/1.1 405 Method Not Allowed", "Allow: POST\r\n", NULL},
+        {"-I", "/post", "HTTP/1.1 405 Method Not Allowed", "Allow: POST\r\n", NULL},
+        {"-X GET", "/bad", "HTTP/1.1 400 Bad Request",
+         "\r\n\r\n{\"errcode\":\"M_MISSING_PARAM\",\"error\":\"no \\\"name\\\"\"}\n", NULL},
+        {"-X GET", "/bad", "HTTP/1.1 400 Bad Request", "Content-Type: application/json\r\n", NULL},
+        {"-X GET", "/page/below", "HTTP/1.1 404 Not Found", "M_UNRECOGNIZED", NULL},
+        {"-X GET", "/page/", "HTTP/1.1 404 Not Found", "M_UNRECOGNIZED", NULL},
     };
     struct event_base *base = event_base_new();
     struct buffer error = {0};
     struct http_server *server = http_server_create(base, "127.0.0.1:0", routes, (void *)"world", &error);
     cr_assert_not_null(server, "%s", buffer_string(&error));
+    http_server_find_pages(server, find_page);
+    cr_expect(http_server_has_route(server, "/hello"));
+    cr_expect_not(http_server_has_route(server, "/page"));
     pid_t process = fork();
     if (process == 0) {
         event_reinit(base);

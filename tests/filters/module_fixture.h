@@ -11,7 +11,9 @@ struct module_fixture {
     struct chain *chain;
     struct judge *judge;
     struct outcome outcome;
-    char reports[1024];       /* "path: message" a line */
+    enum semantics semantics; /* of the chain; set before fixture_open */
+    struct arena arena;       /* of the last fixture_ask */
+    char reports[1024];       /* "path: message" a line; before a warning, "warning: " */
     const char *file_content; /* what every file of the configuration holds; NULL: none can be read */
 };
 
@@ -20,6 +22,13 @@ static inline void fixture_report(void *context, const char *path, const char *m
     struct module_fixture *fixture = context;
     size_t used = strlen(fixture->reports);
     snprintf(fixture->reports + used, sizeof fixture->reports - used, "%s: %s\n", path, message);
+}
+
+static inline void fixture_warn(void *context, const char *path, const char *message)
+{
+    char whole[256];
+    snprintf(whole, sizeof whole, "warning: %s", path);
+    fixture_report(context, whole, message);
 }
 
 static inline bool fixture_read_file(void *context, const char *name, struct buffer *content, struct buffer *error)
@@ -36,10 +45,12 @@ static inline bool fixture_read_file(void *context, const char *name, struct buf
 /* Whether the module takes the configuration; if not, `reports` says why. */
 static inline bool fixture_open(struct module_fixture *fixture, const char *module, const char *configuration)
 {
-    struct module_host host = {.context = fixture, .report = fixture_report, .read_file = fixture_read_file};
+    struct module_host host = {
+        .context = fixture, .report = fixture_report, .warn = fixture_warn, .read_file = fixture_read_file};
     json_t *values = json_loads(configuration, 0, NULL);
     cr_assert_not_null(values, "configuration of the test: %s", configuration);
-    fixture->chain = chain_create(&(struct chain_settings){.server_name = "example.org"});
+    fixture->chain =
+        chain_create(&(struct chain_settings){.server_name = "example.org", .semantics = fixture->semantics});
     bool good = chain_append(fixture->chain, module_find(module), values, NULL, &host);
     json_decref(values);
     if (good) {
@@ -53,6 +64,7 @@ static inline void fixture_close(struct module_fixture *fixture)
 {
     judge_destroy(fixture->judge);
     chain_destroy(fixture->chain);
+    arena_free(&fixture->arena);
     *fixture = (struct module_fixture){.file_content = fixture->file_content};
 }
 
@@ -69,6 +81,24 @@ static inline const char *fixture_judge(struct module_fixture *fixture, const ch
     struct slice text = fixture->outcome.result.rule;
     snprintf(rule, sizeof rule, "%.*s", (int)text.length, text.data);
     return rule;
+}
+
+/* What the chain says to a callback without an event, as JSON (value_append_json). `arguments` is a JSON object. The
+ * text lives until the next question. */
+static inline const char *fixture_ask(struct module_fixture *fixture, enum callback callback, const char *arguments)
+{
+    static struct buffer answer;
+    struct callback_arguments question = {0};
+    const char *problem = NULL;
+    arena_reset(&fixture->arena);
+    json_t *object = json_loads(arguments, 0, NULL);
+    cr_assert(callback_read_arguments(callback, object, &fixture->arena, &question, &problem), "%s: %s", arguments,
+              problem);
+    chain_run(fixture->chain, callback, &question, &fixture->outcome);
+    buffer_clear(&answer);
+    value_append_json(&fixture->outcome.result.value, &answer);
+    json_decref(object);
+    return buffer_string(&answer);
 }
 
 #define EXPECT_HIT(fixture, body, expected)                                                                            \

@@ -16,9 +16,20 @@ struct sample {
     struct text_list list;
     struct text_list lines;
     struct text_list none;
+    struct text_map map;
+    struct map_list maps;
+};
+
+struct inner {
+    char *name;
+    struct text_list list;
 };
 
 static const char *const choices[] = {"one", "two", NULL};
+static const struct parameter inner_table[] = {
+    {.name = "name", .type = PARAMETER_TEXT, .offset = offsetof(struct inner, name)},
+    {.name = "list", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct inner, list), .fallback = "x"},
+};
 static const struct parameter table[] = {
     {.name = "flag", .type = PARAMETER_BOOLEAN, .offset = offsetof(struct sample, flag), .fallback = "true"},
     {.name = "number",
@@ -37,6 +48,13 @@ static const struct parameter table[] = {
     {.name = "list", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct sample, list), .fallback = "body  name"},
     {.name = "lines", .type = PARAMETER_LINES_FILE, .offset = offsetof(struct sample, lines)},
     {.name = "none", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct sample, none), .fallback = "[]"},
+    {.name = "map", .type = PARAMETER_TEXT_MAP, .offset = offsetof(struct sample, map), .fallback = "a=b=c  d="},
+    {.name = "maps",
+     .type = PARAMETER_MAP_LIST,
+     .offset = offsetof(struct sample, maps),
+     .fields = inner_table,
+     .field_count = 2,
+     .map_size = sizeof(struct inner)},
 };
 #define COUNT (sizeof table / sizeof *table)
 
@@ -93,6 +111,61 @@ Test(parameter, defaults)
     cr_expect_str_eq(sample.list.items[1], "name");
     cr_expect_eq(sample.lines.count, 0u);
     cr_expect_eq(sample.none.count, 0u);
+    cr_assert_eq(sample.map.count, 2u);
+    cr_expect_str_eq(sample.map.names[0], "a");
+    cr_expect_str_eq(sample.map.values[0], "b=c");
+    cr_expect_str_eq(sample.map.names[1], "d");
+    cr_expect_str_eq(sample.map.values[1], "");
+    cr_expect_eq(sample.maps.count, 0u);
+    release(&sample);
+}
+
+Test(parameter, null_is_an_empty_list_or_map)
+{
+    struct sample sample;
+    cr_assert(decode("{\"list\":null,\"map\":null,\"maps\":null}", &sample), "%s", buffer_string(&reports));
+    cr_expect_eq(sample.list.count, 0u);
+    cr_expect_eq(sample.map.count, 0u);
+    cr_expect_eq(sample.maps.count, 0u);
+    release(&sample);
+}
+
+Test(parameter, maps_of_texts_and_lists_of_maps)
+{
+    struct sample sample;
+    cr_assert(
+        decode("{\"map\":{\"z\":\"1\",\"a\":\"2\"},\"maps\":[{\"name\":\"n\",\"list\":[\"p\",\"q\"]},{}]}", &sample),
+        "%s", buffer_string(&reports));
+    cr_assert_eq(sample.map.count, 2u);
+    cr_expect_str_eq(sample.map.names[0], "z");
+    cr_expect_str_eq(sample.map.values[1], "2");
+    cr_assert_eq(sample.maps.count, 2u);
+    const struct inner *inner = sample.maps.items;
+    cr_expect_str_eq(inner[0].name, "n");
+    cr_assert_eq(inner[0].list.count, 2u);
+    cr_expect_str_eq(inner[0].list.items[1], "q");
+    cr_expect_null(inner[1].name);
+    cr_assert_eq(inner[1].list.count, 1u);
+    cr_expect_str_eq(inner[1].list.items[0], "x");
+    release(&sample);
+}
+
+Test(parameter, what_is_wrong_inside_is_named_by_its_path)
+{
+    struct sample sample;
+    cr_expect_not(decode("{\"map\":{\"@a:b.c\":1,\"n\":\"u\\u0000l\"},"
+                         "\"maps\":[{\"name\":1,\"list\":[\"a\",2],\"mane\":0},\"text\",{}]}",
+                         &sample));
+    cr_expect_str_eq(buffer_string(&reports),
+                     "map.@a:b.c: must be a text (in quotes, if YAML reads it as something else)\n"
+                     "map.n: must be a text (in quotes, if YAML reads it as something else)\n"
+                     "maps[0].mane: unknown parameter; did you mean `name`?\n"
+                     "maps[0].name: must be a text\n"
+                     "maps[0].list[1]: must be a text (in quotes, if YAML reads it as something else)\n"
+                     "maps[1]: must be a map\n");
+    release(&sample);
+    cr_expect_not(decode("{\"map\":[],\"maps\":{}}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "map: must be a map of texts\nmaps: must be a list of maps\n");
     release(&sample);
 }
 

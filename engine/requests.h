@@ -1,0 +1,42 @@
+/* Requests over Redis: entries of the stream `<server_name>/weir/requests`, shared out to the engines by the consumer
+ * group `weir`, answered on the channel that each of them names (design: section 5; the fields: engine/answerer.h).
+ *
+ * Each request is answered at least once. It stays pending in the group until the transaction that publishes its answer
+ * also acknowledges it; what a dead engine left is claimed by another. */
+#ifndef WEIR_ENGINE_REQUESTS_H
+#define WEIR_ENGINE_REQUESTS_H
+
+#include <event2/event.h>
+
+#include "engine/answerer.h"
+#include "engine/outbox.h"
+#include "engine/redis_link.h"
+
+struct requests;
+
+struct requests_settings {
+    const char *server_name;
+    const char *instance_name; /* the consumer's name in the group */
+    const struct redis_address *address;
+    int64_t batch;          /* requests read at once, at most */
+    int64_t claim_after_ms; /* another engine's request that was not answered for so long is taken over */
+    int64_t cache;          /* as in struct answerer_settings */
+    int64_t cache_for_ms;
+};
+
+/* Connects at once. Everything handed in must outlive it. */
+struct requests *requests_create(struct event_base *base, const struct requests_settings *settings,
+                                 const struct chain *chain, struct outbox *outbox, struct metrics *metrics);
+void requests_destroy(struct requests *requests);
+
+/* Stops and resumes reading; what has been asked of Redis before is still taken. */
+void requests_pause(struct requests *requests, bool paused);
+/* As answerer_resume. */
+bool requests_answered(struct requests *requests, uint64_t ticket, const struct service_answer *answer);
+void requests_use_chain(struct requests *requests, const struct chain *chain);
+struct answerer_counts requests_counts(const struct requests *requests);
+
+/* Reading stops while so many wait for somebody: other engines of the group take what comes. */
+#define REQUESTS_WAITING_MAXIMUM 1000u
+
+#endif
