@@ -22,12 +22,12 @@ OPTIMISE := -O3 -g -flto=auto
 endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?=
-COMMON_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Ideploy/include -I/usr/include/postgresql -I/usr/include/hs -DWEIR_VERSION='"$(VERSION)"'
+COMMON_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Ideploy/include -I/usr/include/postgresql -I/usr/include/hs -I/usr/include/lua5.4 -DWEIR_VERSION='"$(VERSION)"'
 ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CFLAGS)
 
 # What each part may link with: the linker keeps the rule that filters/ knows nothing of Redis, libevent or PostgreSQL.
 LIBS_base := -lyyjson -lxxhash -lm
-LIBS_filters := -ljansson -lhs -lpcre2-8 -lcrypto -ldl $(LIBS_base)
+LIBS_filters := -ljansson -lhs -lpcre2-8 -llua5.4 -lcrypto -ldl $(LIBS_base)
 LIBS_replication := -levent_core -lpq -lzstd $(LIBS_base)
 LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 

@@ -127,22 +127,26 @@ static struct configuration *finish(struct configuration_reader *reader, struct 
 }
 
 struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
-                                              bool read_files, struct buffer *errors, struct buffer *warnings)
+                                              const struct module_services *services, bool read_files,
+                                              struct buffer *errors, struct buffer *warnings)
 {
-    struct configuration_reader reader = {
-        .configuration = configuration_create(path), .purpose = purpose, .read_files = read_files};
+    struct configuration_reader reader = {.configuration = configuration_create(path),
+                                          .purpose = purpose,
+                                          .services = services,
+                                          .read_files = read_files};
     if (add_text(&reader, path, false, text))
         take_all(&reader);
     return finish(&reader, errors, warnings);
 }
 
-struct configuration *configuration_load(const char *path, enum configuration_purpose purpose, struct buffer *errors,
+struct configuration *configuration_load(const char *path, enum configuration_purpose purpose,
+                                         const struct module_services *services, struct buffer *errors,
                                          struct buffer *warnings)
 {
     struct buffer text = {0}, reason = {0};
     struct configuration *configuration = NULL;
     if (configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason))
-        configuration = configuration_load_text(path, buffer_slice(&text), purpose, true, errors, warnings);
+        configuration = configuration_load_text(path, buffer_slice(&text), purpose, services, true, errors, warnings);
     else
         buffer_append_format(errors, "%s: cannot be read: %s\n", path, buffer_string(&reason));
     buffer_free(&text);

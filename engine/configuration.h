@@ -55,6 +55,7 @@ struct configuration {
     int64_t presence_cache_for_ms;   /* presence.cache_for: default 60 s */
     bool observe_rejected;
     bool observe_outliers;
+    bool observe_as_synapse;              /* observe.ask: as_synapse (else `both`, the default) */
     enum log_level log_level;             /* log.level; default info */
     enum semantics semantics;             /* whose rules the chain follows; default latest */
     bool strict;                          /* refuse what Synapse documents as refused but lets through */
@@ -69,9 +70,11 @@ enum configuration_purpose {
     CONFIGURATION_FOR_CLIENT, /* play, tail: server_name and redis; modules are not built */
 };
 
-/* NULL if anything is wrong; `errors` then holds one line for each error, "file:line:column: key: sentence". `warnings`
+/* `services` is how the modules ask somebody outside, and must outlive the configuration; NULL: they can ask nobody.
+ * NULL if anything is wrong; `errors` then holds one line for each error, "file:line:column: key: sentence". `warnings`
  * (may be NULL) gets the same sort of lines for what is legal but probably not meant. */
-struct configuration *configuration_load(const char *path, enum configuration_purpose purpose, struct buffer *errors,
+struct configuration *configuration_load(const char *path, enum configuration_purpose purpose,
+                                         const struct module_services *services, struct buffer *errors,
                                          struct buffer *warnings);
 void configuration_destroy(struct configuration *configuration);
 

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "engine/configuration_reader.h"
+#include "engine/log.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 #define MODULES_MAXIMUM 1000u
@@ -206,6 +207,16 @@ static void remember_module(struct module_reading *reading)
     snprintf(module->key, sizeof module->key, "%s", reading->key);
 }
 
+/* What a module itself has to say: scripts. */
+static void log_for_module(const char *level, const char *module, struct slice message)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    static const enum log_level levels[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR};
+    for (size_t index = 0; index < sizeof levels / sizeof *levels; index++)
+        if (strcmp(level, names[index]) == 0)
+            LOG_AT(levels[index], "a module says", LOG_STRING("module", module), LOG_TEXT("text", message));
+}
+
 void configuration_append_module(struct module_reading *reading, const struct module_definition *definition)
 {
     struct configuration_reader *reader = reading->reader;
@@ -218,7 +229,9 @@ void configuration_append_module(struct module_reading *reading, const struct mo
                                .report = report_parameter,
                                .warn = warn_of_parameter,
                                .read_file = read_module_file,
-                               .resolve_path = resolve_module_path};
+                               .resolve_path = resolve_module_path,
+                               .services = reader->services,
+                               .log = log_for_module};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
     size_t errors = reader->error_count;
     struct chain *chain = reader->configuration->chain;

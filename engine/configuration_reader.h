@@ -24,6 +24,7 @@ struct configuration_problem {
 struct configuration_reader {
     struct configuration *configuration;
     enum configuration_purpose purpose;
+    const struct module_services *services; /* for the modules; or NULL */
     bool read_files; /* false: every file named in the configuration counts as unreadable (for fuzzing) */
     /* [0] is ours, Synapse's follow in their order. */
     struct configuration_file *files;
@@ -150,6 +151,7 @@ bool configuration_read_file(const char *path, size_t maximum, struct buffer *co
 
 /* As configuration_load, with the text of the file at hand. */
 struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
-                                              bool read_files, struct buffer *errors, struct buffer *warnings);
+                                              const struct module_services *services, bool read_files,
+                                              struct buffer *errors, struct buffer *warnings);
 
 #endif

@@ -10,6 +10,7 @@
 #define HOUR_MS INT64_C(3600000)
 
 static const char *const verdict_choices[] = {"denied", "all", NULL};
+static const char *const ask_choices[] = {"both", "as_synapse", NULL};
 static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
 
 static const struct setting redis_settings[] = {
@@ -65,6 +66,7 @@ static const struct setting publish_settings[] = {
 static const struct setting observe_settings[] = {
     {.name = "rejected", .type = SETTING_BOOLEAN, INTO(observe_rejected)},
     {.name = "outliers", .type = SETTING_BOOLEAN, INTO(observe_outliers)},
+    {.name = "ask", .type = SETTING_CHOICE, INTO(observe_as_synapse), .choices = ask_choices},
     {.name = NULL},
 };
 
@@ -83,6 +85,7 @@ static const struct setting requests_settings[] = {
 static const struct setting presence_settings[] = {
     {.name = "cache", .type = SETTING_INTEGER, INTO(presence_cache), .maximum = 10000000},
     {.name = "cache_for", .type = SETTING_DURATION, INTO(presence_cache_for_ms), .maximum = HOUR_MS},
+    {.name = "presence_router", .type = SETTING_KNOWN}, /* of Synapse, before v1.42 */
     {.name = NULL},
 };
 
@@ -110,7 +113,6 @@ const struct setting configuration_settings[] = {
     {.name = "modules", .type = SETTING_KNOWN},
     {.name = "spam_checker", .type = SETTING_KNOWN},
     {.name = "third_party_event_rules", .type = SETTING_KNOWN},
-    {.name = "presence", .type = SETTING_KNOWN},
     {.name = "password_providers", .type = SETTING_KNOWN},
     {.name = "instance_map", .type = SETTING_KNOWN, .check = configuration_check_unused},
     {.name = "worker_replication_secret", .type = SETTING_KNOWN, .check = configuration_check_unused},

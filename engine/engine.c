@@ -16,7 +16,9 @@
 #include "engine/option.h"
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
+#include "engine/report.h"
 #include "engine/requests.h"
+#include "engine/service.h"
 
 /* REPLICATE is sent again this often until some writer has answered, and then seldom. */
 #define REPLICATE_AGAIN_SECONDS 5
@@ -29,6 +31,7 @@ struct engine {
     struct event_base *base;
     struct configuration *configuration;
     struct metrics *metrics;
+    struct services *services;
     struct bodies *bodies;
     struct observer *observer;
     struct presence_router *presence;
@@ -71,7 +74,7 @@ static void on_observer_flow(void *context, bool stop)
 {
     struct engine *engine = context;
     engine->observer_stop = stop;
-    log_debug(stop ? "too many events wait for their bodies; reading stops" : "reading goes on");
+    log_debug(stop ? "too many events wait; reading stops" : "reading goes on");
     apply_flow(engine);
 }
 
@@ -94,6 +97,36 @@ static void on_position(void *context, enum stream stream, struct slice writer, 
 {
     struct engine *engine = context;
     outbox_position(engine->outbox, stream, writer, token);
+}
+
+static void on_ahead(void *context, enum stream stream, struct slice writer)
+{
+    struct engine *engine = context;
+    outbox_ahead(engine->outbox, stream, writer);
+}
+
+static void on_append_ahead(void *context, enum stream stream, struct slice writer, struct buffer *record)
+{
+    struct engine *engine = context;
+    observer_append_ahead(engine->observer, stream, writer, record);
+}
+
+static void on_stored_ahead(void *context, enum stream stream, struct slice writer, struct slice record)
+{
+    struct engine *engine = context;
+    observer_restore_ahead(engine->observer, stream, writer, record);
+}
+
+static void on_chain_unused(void *context, struct chain *chain)
+{
+    (void)context;
+    chain_destroy(chain);
+}
+
+static void on_service_answered(void *context, uint64_t ticket, const struct service_answer *answer)
+{
+    struct engine *engine = context;
+    observer_answered(engine->observer, ticket, answer);
 }
 
 static void on_presence_rows(void *context, const struct position_rows *rows)
@@ -298,15 +331,15 @@ static bool needs_restart(const struct configuration *old, const struct configur
            old->body_source != new->body_source;
 }
 
-/* The configuration's chain takes over from one that is about to be destroyed. */
+/* The configuration's chain takes over from one that the observer gives back when no event waits in it any more. */
 static void use_chain(struct engine *engine)
 {
-    const struct chain *chain = engine->configuration->chain;
+    struct chain *chain = engine->configuration->chain;
     presence_router_use_chain(engine->presence, chain);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
-    observer_use_chain(engine->observer, chain);
     if (engine->requests)
         requests_use_chain(engine->requests, chain);
+    observer_use_chain(engine->observer, chain);
 }
 
 static void on_reload_signal(evutil_socket_t number, short what, void *argument)
@@ -315,8 +348,8 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
     struct engine *engine = argument;
     struct buffer errors = {0};
     struct buffer warnings = {0};
-    struct configuration *loaded =
-        configuration_load(engine->configuration->path, CONFIGURATION_FOR_RUN, &errors, &warnings);
+    struct configuration *loaded = configuration_load(engine->configuration->path, CONFIGURATION_FOR_RUN,
+                                                      services_interface(engine->services), &errors, &warnings);
     log_lines(&warnings, false);
     if (!loaded) {
         log_lines(&errors, true);
@@ -326,9 +359,8 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
                   "on");
         configuration_destroy(loaded);
     } else {
-        struct chain *old_chain = engine->configuration->chain;
         engine->configuration->chain = loaded->chain;
-        loaded->chain = old_chain;
+        loaded->chain = NULL;
         use_chain(engine);
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
@@ -404,13 +436,16 @@ static void start_observer(struct engine *engine)
                                          .bodies = bodies_source(engine->bodies),
                                          .judge_rejected = configuration->observe_rejected,
                                          .judge_outliers = configuration->observe_outliers,
+                                         .ask_as_synapse = configuration->observe_as_synapse,
                                          .queue_limit = (size_t)configuration->bodies_queue,
                                          .live = true};
     struct observer_callbacks callbacks = {.context = engine,
                                            .judged = on_judged,
                                            .position = on_position,
+                                           .ahead = on_ahead,
                                            .rows = on_presence_rows,
-                                           .flow = on_observer_flow};
+                                           .flow = on_observer_flow,
+                                           .chain_unused = on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
     bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
     struct presence_router_callbacks presence_callbacks = {
@@ -429,6 +464,8 @@ static void start_outbox(struct engine *engine)
                                        .keep = configuration->publish_keep};
     struct outbox_callbacks callbacks = {.context = engine,
                                          .stored_position = on_stored_position,
+                                         .stored_ahead = on_stored_ahead,
+                                         .append_ahead = on_append_ahead,
                                          .loaded = on_loaded,
                                          .flow = on_outbox_flow,
                                          .drained = on_drained};
@@ -441,8 +478,6 @@ static bool start(struct engine *engine)
         int number;
         event_callback_fn handler;
     } signals[] = {{SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal}, {SIGHUP, on_reload_signal}};
-    engine->base = event_base_new();
-    engine->metrics = metrics_create();
     for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
         engine->signals[index] = evsignal_new(engine->base, signals[index].number, signals[index].handler, engine);
         event_add(engine->signals[index], NULL);
@@ -465,7 +500,7 @@ static void free_event(struct event *event)
         event_free(event);
 }
 
-static void destroy(struct engine *engine)
+static void stop(struct engine *engine)
 {
     http_server_destroy(engine->http);
     if (engine->subscriber)
@@ -475,28 +510,46 @@ static void destroy(struct engine *engine)
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
-    metrics_destroy(engine->metrics);
     for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
         free_event(engine->signals[index]);
     free_event(engine->replicate_timer);
     free_event(engine->shutdown_timer);
-    event_base_free(engine->base);
     buffer_free(&engine->own_channel);
-    configuration_destroy(engine->configuration);
 }
 
-int engine_run(struct configuration *configuration)
+static int run(struct engine *engine)
 {
-    struct engine engine = {.configuration = configuration, .started_ns = clock_now_ns()};
-    if (start(&engine)) {
+    const struct configuration *configuration = engine->configuration;
+    bool started = start(engine);
+    if (started) {
         log_info("started", LOG_STRING("version", WEIR_VERSION), LOG_STRING("server_name", configuration->server_name),
                  LOG_STRING("instance", configuration->instance_name),
                  LOG_INTEGER("modules", chain_module_count(configuration->chain)));
-        event_base_dispatch(engine.base);
-        log_summary(&engine);
-    } else {
-        engine.exit_code = EXIT_CODE_FAILED;
+        event_base_dispatch(engine->base);
+        log_summary(engine);
     }
-    destroy(&engine);
-    return engine.exit_code;
+    stop(engine);
+    return started ? engine->exit_code : EXIT_CODE_FAILED;
+}
+
+/* The modules' services work in the loop, so it is there before the configuration is read, and they outlive the chain.
+ */
+int engine_run(const char *path)
+{
+    struct engine engine = {.started_ns = clock_now_ns()};
+    int exit_code = EXIT_CODE_CONFIGURATION;
+    engine.base = event_base_new();
+    engine.metrics = metrics_create();
+    engine.services = services_create(engine.base, engine.metrics, on_service_answered, &engine);
+    engine.configuration =
+        report_configuration_load("run", path, CONFIGURATION_FOR_RUN, services_interface(engine.services));
+    if (engine.configuration) {
+        log_open(engine.configuration->log_level);
+        exit_code = run(&engine);
+        configuration_destroy(engine.configuration);
+    }
+    services_destroy(engine.services);
+    metrics_destroy(engine.metrics);
+    event_base_free(engine.base);
+    return exit_code;
 }

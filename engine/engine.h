@@ -3,10 +3,8 @@
 #ifndef WEIR_ENGINE_ENGINE_H
 #define WEIR_ENGINE_ENGINE_H
 
-#include "engine/configuration.h"
-
-/* Runs until SIGTERM or SIGINT and takes `configuration` over. SIGHUP loads the configuration file again. Returns an
- * exit_code; what went wrong has been logged. */
-int engine_run(struct configuration *configuration);
+/* Loads the configuration file and runs until SIGTERM or SIGINT. SIGHUP loads the file again. Returns an exit_code; what
+ * went wrong has been said on standard error. */
+int engine_run(const char *path);
 
 #endif

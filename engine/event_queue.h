@@ -1,47 +1,93 @@
-/* Events that wait for their bodies, in the order in which they must be judged.
+/* Events that cannot be judged yet: their body has not come, a service was asked about them, or an event of their room
+ * waits before them. Events of one room keep their order; rooms know nothing of each other.
  *
- * A ring of entries that keep their memory; the entry's ticket is its sequence number, so that an answer finds it by
- * arithmetic. An entry without an event marks the end of a token that had nothing to judge. */
+ * Entries and their memory are reused. A room is known by a hash of its id: two rooms that share one wait for each
+ * other, which costs time and no more. */
 #ifndef WEIR_ENGINE_EVENT_QUEUE_H
 #define WEIR_ENGINE_EVENT_QUEUE_H
+
+#include <uthash.h>
 
 #include "base/buffer.h"
 #include "replication/stream.h"
 
-enum queued_state { QUEUED_ASKED, QUEUED_READY };
+struct writer_progress;
+struct judgement;
+struct chain_use;
+
+enum queued_state {
+    QUEUED_NOWHERE, /* an entry that is not in use */
+    QUEUED_ASKED,   /* its body was asked for */
+    QUEUED_READY,   /* can be judged once it is the first of its room */
+    QUEUED_PARKED,  /* judged in part: a service was asked */
+};
+
+/* Where an event came from. */
+struct event_origin {
+    struct writer_progress *writer;
+    int64_t token;
+    uint64_t received_ns;
+};
 
 struct queued_event {
+    uint64_t ticket; /* by which its body is asked for; never 0 */
     enum queued_state state;
-    bool has_event;  /* false: only the end of a token */
-    bool ends_token; /* the last of its token: the position moves once this is judged */
+    bool alone; /* the only row of its token */
     bool has_body;
+    bool body_asked;
     struct event_row row; /* slices into `text` */
     struct buffer text;   /* copies of the row's texts */
     struct buffer body;
-    enum stream stream;
-    struct slice writer; /* interned by the owner */
-    int64_t token;
-    uint64_t received_ns;
+    struct event_origin origin;
+    size_t bytes; /* accounted for */
+
+    /* The writer's list (engine/writer_progress.h). */
+    struct queued_event *writer_previous, *writer_next;
+    bool has_upto;
+    int64_t upto; /* the last token that ended behind this entry and before the writer's next one */
+
+    /* While it is parked. */
+    struct judgement *judgement;
+    struct chain_use *use;
+    uint64_t service_ticket;
+    struct buffer dry_runs; /* rows that wait with it, a line each */
+
+    /* The queue's own: the room's list, whose first entry is in the table of rooms, and the table of what is parked. */
+    uint64_t room;
+    struct queued_event *room_next, *room_last;
+    UT_hash_handle room_handle, parked_handle;
 };
 
 struct event_queue;
 
 struct event_queue *event_queue_create(void);
+/* Judgements must have been taken out. */
 void event_queue_destroy(struct event_queue *queue);
 
-/* A new entry at the end, zeroed but for its buffers; its ticket in `*ticket`. Valid until the next append. */
-struct queued_event *event_queue_append(struct event_queue *queue, uint64_t *ticket);
-/* Copies `row` into the entry. */
-void queued_event_set_row(struct queued_event *entry, const struct event_row *row);
+/* Whether an event of that room waits. */
+bool event_queue_room_waits(const struct event_queue *queue, struct slice room_id);
+/* A new entry behind those of its room, ready, with a copy of `row`; it stays where it is until it is removed. */
+struct queued_event *event_queue_append(struct event_queue *queue, const struct event_row *row);
+/* Whether no event of its room waits before it. */
+bool event_queue_is_first(const struct queued_event *entry);
+/* Takes out an entry that is the first of its room; the next of that room, or NULL. */
+struct queued_event *event_queue_remove(struct event_queue *queue, struct queued_event *entry);
 /* The entry of a ticket, or NULL if it has left. */
-struct queued_event *event_queue_find(struct event_queue *queue, uint64_t ticket);
-/* The oldest entry, or NULL. */
-struct queued_event *event_queue_front(struct event_queue *queue);
-void event_queue_pop(struct event_queue *queue);
+struct queued_event *event_queue_find(const struct event_queue *queue, uint64_t ticket);
+
+/* Parks an entry under a service's ticket (again), and takes it back. */
+void event_queue_park(struct event_queue *queue, struct queued_event *entry, uint64_t service_ticket);
+void event_queue_unpark(struct event_queue *queue, struct queued_event *entry);
+/* The entry parked under a service's ticket, or NULL. */
+struct queued_event *event_queue_find_parked(const struct event_queue *queue, uint64_t service_ticket);
+/* The entry that has been parked longest, or NULL. */
+struct queued_event *event_queue_first_parked(const struct event_queue *queue);
+
 size_t event_queue_count(const struct event_queue *queue);
-/* Bytes of bodies and rows that wait. */
+size_t event_queue_parked_count(const struct event_queue *queue);
+/* Bytes that entries were said to take, for all of them. */
 size_t event_queue_bytes(const struct event_queue *queue);
-/* Tells the queue that the entry's body has come, for event_queue_bytes. */
-void event_queue_account_body(struct event_queue *queue, const struct queued_event *entry);
+/* Says how many bytes the entry takes. */
+void event_queue_account(struct event_queue *queue, struct queued_event *entry, size_t bytes);
 
 #endif

@@ -1,8 +1,9 @@
 /* The path from a line of the replication channel to a verdict, whether the line comes from Redis or from a recording:
  * command, position, row, body, chain, verdict.
  *
- * Events are judged in the order in which their rows were handed on, also when their bodies come later and out of
- * order: they wait in a queue and leave it from the front. The observer does no I/O of its own. */
+ * Events of one room are judged in the order in which their rows were handed on, also when their bodies, or the answers
+ * of a service that a module asks, come later and out of order. What one room waits for delays no other room. The
+ * observer does no I/O of its own. */
 #ifndef WEIR_ENGINE_OBSERVER_H
 #define WEIR_ENGINE_OBSERVER_H
 
@@ -15,13 +16,14 @@
 struct observer;
 
 struct observer_settings {
-    const struct chain *chain;
+    struct chain *chain;
     const char *instance_name; /* ours on the wire: its lines are echoes */
     struct body_source bodies; /* both functions NULL: no bodies; only modules that need none are asked */
     bool judge_rejected;
     bool judge_outliers;
-    size_t queue_limit; /* events that may wait for a body before `flow` says stop */
-    bool live;          /* lines come as they are published: say when a range of rows was missed */
+    bool ask_as_synapse; /* of an event only those callbacks are asked that Synapse asks; false: both */
+    size_t queue_limit;  /* events that may wait before `flow` says stop */
+    bool live;           /* lines come as they are published: say when a range of rows was missed */
 };
 
 /* What the observer tells its owner. */
@@ -31,11 +33,16 @@ struct observer_callbacks {
     void (*judged)(void *context, const struct verdict *verdict);
     /* All rows of `writer` up to `token` are done with. */
     void (*position)(void *context, enum stream stream, struct slice writer, int64_t token);
+    /* Events of `writer` were judged beyond its position, since others before them wait: what observer_append_ahead
+     * says has changed. May be NULL. */
+    void (*ahead)(void *context, enum stream stream, struct slice writer);
     /* Rows of one token of another stream that observer_keep asked for; without rows: a position that moved on. Slices
      * live until the call returns. May be NULL if nothing was asked for. */
     void (*rows)(void *context, const struct position_rows *rows);
     /* True: too much is waiting, stop the lines; false: go on. May be NULL. */
     void (*flow)(void *context, bool stop);
+    /* No walk goes on any more in a chain that another took over from: it may be destroyed. May be NULL. */
+    void (*chain_unused)(void *context, struct chain *chain);
 };
 
 /* Counts that a summary prints; they are the same integers as the metrics. */
@@ -43,17 +50,21 @@ struct observer_counts {
     uint64_t lines;
     uint64_t judged;
     uint64_t denied;
-    uint64_t rejected;   /* rows of rejected events, not judged */
-    uint64_t outliers;   /* rows of outliers, not judged */
-    uint64_t state_rows; /* rows that repeat what an `ev` row said */
-    uint64_t duplicates; /* rows at or below our position */
+    uint64_t changed;       /* allowed, with a replacement */
+    uint64_t failed;        /* the walk ended in an exception */
+    uint64_t judged_before; /* by an earlier run, ahead of the position that it stored; not judged again */
+    uint64_t rejected;      /* rows of rejected events, not judged */
+    uint64_t outliers;      /* rows of outliers, not judged */
+    uint64_t state_rows;    /* rows that repeat what an `ev` row said */
+    uint64_t duplicates;    /* rows at or below our position */
     uint64_t bodies_missing;
     uint64_t bodies_unreadable;
     uint64_t bad_lines;     /* commands and rows that could not be read */
     uint64_t newer_rows;    /* rows of `events` with more elements than this version knows; the known ones are read */
     uint64_t missed_ranges; /* ranges of `events` published while nobody listened, which could not be fetched */
     uint64_t unexplained; /* positions of `events` that moved on without rows on an open connection: mostly harmless */
-    uint64_t waiting;     /* events that wait for their body now */
+    uint64_t waiting;     /* events that wait now: for a body, a service, or an event of their room */
+    uint64_t parked;      /* those of them that wait for a service */
 };
 
 /* `metrics` gets the observer's families and must outlive it. */
@@ -69,12 +80,26 @@ void observer_line(struct observer *observer, struct slice line, uint64_t receiv
 void observer_disconnected(struct observer *observer);
 /* A position from an earlier run. */
 void observer_restore(struct observer *observer, enum stream stream, struct slice writer, int64_t token);
+/* What observer_append_ahead wrote in an earlier run: events that are not to be judged again. A record that cannot be
+ * read is reported and passed over. */
+void observer_restore_ahead(struct observer *observer, enum stream stream, struct slice writer, struct slice record);
+/* Appends which events of `writer` were judged beyond its position (engine/judged_ahead.h), to be stored with it;
+ * nothing if there are none. */
+void observer_append_ahead(struct observer *observer, enum stream stream, struct slice writer, struct buffer *record);
 /* body_arrived_function with the observer as its context. */
 void observer_body_arrived(void *observer, uint64_t ticket, struct slice body);
-/* Another chain takes over between two events; events that wait are judged by it. The old one may then be destroyed. */
-void observer_use_chain(struct observer *observer, const struct chain *chain);
+/* A service's answer to the question that a module of the chain asked under `ticket`, with the observer as the context.
+ * A ticket that nobody waits for is none of its business. Not to be called from within a module. */
+void observer_answered(void *observer, uint64_t ticket, const struct service_answer *answer);
+/* Every event that waits for a service goes on as if the service had failed, for the reason given. */
+void observer_give_up(struct observer *observer, const char *reason);
+/* Another chain takes over between two events; events that wait are judged by it. Those that were asked of a service
+ * are finished by the old chain, which must live until `chain_unused` is called (perhaps at once). */
+void observer_use_chain(struct observer *observer, struct chain *chain);
 
 struct observer_counts observer_counts(const struct observer *observer);
+/* How many events wait for a service. */
+size_t observer_parked(const struct observer *observer);
 /* How many events module `index` of the chain denied. */
 uint64_t observer_module_denials(const struct observer *observer, uint32_t index);
 /* Last position handed on of every (stream, writer), for the status and the metrics. */

@@ -17,7 +17,11 @@ static const struct count_metric {
     }
     COUNT(lines, "weir_replication_lines_total", METRIC_COUNTER, "Messages of the replication channel."),
     COUNT(judged, "weir_events_judged_total", METRIC_COUNTER, "Events that the chain was asked about."),
-    COUNT(denied, "weir_events_denied_total", METRIC_COUNTER, "Events that did not pass the chain."),
+    COUNT(denied, "weir_events_denied_total", METRIC_COUNTER, "Events that the chain refused."),
+    COUNT(changed, "weir_events_changed_total", METRIC_COUNTER, "Events that the chain let pass with a replacement."),
+    COUNT(failed, "weir_events_failed_total", METRIC_COUNTER, "Events whose judgement ended in a module's failure."),
+    COUNT(judged_before, "weir_events_judged_before_total", METRIC_COUNTER,
+          "Events that an earlier run had judged ahead of its stored position, and that were not judged again."),
     COUNT(rejected, "weir_events_rejected_total", METRIC_COUNTER,
           "Events that Synapse had rejected itself and that were not judged."),
     COUNT(outliers, "weir_events_outliers_total", METRIC_COUNTER, "Outliers, which were not judged."),
@@ -36,11 +40,27 @@ static const struct count_metric {
           "Ranges of the events stream that may hold events that were not judged."),
     COUNT(unexplained, "weir_positions_unexplained_total", METRIC_COUNTER,
           "Positions of the events stream that moved on without rows while subscribed; mostly harmless."),
-    COUNT(waiting, "weir_events_waiting", METRIC_GAUGE, "Events that wait for their body now."),
+    COUNT(waiting, "weir_events_waiting", METRIC_GAUGE,
+          "Events that wait now: for their body, for a service, or for an earlier event of their room."),
+    COUNT(parked, "weir_events_parked", METRIC_GAUGE, "Events that wait for a service's answer now."),
 #undef COUNT
 };
 #define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
 _Static_assert(COUNT_METRICS <= OBSERVER_COUNT_METRICS, "raise OBSERVER_COUNT_METRICS");
+
+/* What the chain counts for each module. */
+static const struct module_metric {
+    struct metric_definition definition;
+    size_t offset;
+} module_metrics[OBSERVER_MODULE_COUNTS] = {
+    {{"weir_module_raised_total", METRIC_COUNTER, "Answers of a module that were failures.", "module"},
+     offsetof(struct module_counts, raised)},
+    {{"weir_module_illegal_total", METRIC_COUNTER, "Answers of a module of a type outside the contract.", "module"},
+     offsetof(struct module_counts, illegal)},
+    {{"weir_module_dry_run_total", METRIC_COUNTER,
+      "Answers of a module in dry_run that would have ended the walk over the chain.", "module"},
+     offsetof(struct module_counts, dry_runs)},
+};
 
 static const char *command_label(const void *context, size_t index)
 {
@@ -63,6 +83,7 @@ static const char *module_label(const void *context, size_t index)
 /* "keywords", and "keywords.2" for the second of that name. */
 void observer_metrics_use_chain(struct observer_metrics *metrics, const struct chain *chain)
 {
+    metrics->chain = chain;
     memset(metrics->module_labels, 0, sizeof metrics->module_labels);
     memset(metrics->module_denials, 0, OBSERVER_MODULE_LABELS * sizeof *metrics->module_denials);
     for (uint32_t index = 0; index < chain_module_count(chain) && index < OBSERVER_MODULE_LABELS; index++) {
@@ -77,9 +98,23 @@ void observer_metrics_use_chain(struct observer_metrics *metrics, const struct c
     }
 }
 
+/* Modules behind the last label share it. */
+static void collect_module_counts(struct observer_metrics *metrics)
+{
+    for (size_t number = 0; number < OBSERVER_MODULE_COUNTS; number++)
+        memset(metrics->module_counts[number], 0, OBSERVER_MODULE_LABELS * sizeof **metrics->module_counts);
+    for (uint32_t index = 0; index < chain_module_count(metrics->chain); index++) {
+        struct module_counts counts = chain_module_counts(metrics->chain, index);
+        uint32_t label = index < OBSERVER_MODULE_LABELS - 1 ? index : OBSERVER_MODULE_LABELS - 1;
+        for (size_t number = 0; number < OBSERVER_MODULE_COUNTS; number++)
+            metrics->module_counts[number][label] += *(uint64_t *)((char *)&counts + module_metrics[number].offset);
+    }
+}
+
 static void collect(void *context)
 {
     struct observer_metrics *metrics = context;
+    collect_module_counts(metrics);
     struct observer_counts counts = observer_counts(metrics->observer);
     for (size_t index = 0; index < COUNT_METRICS; index++)
         *metrics->counts[index] = *(uint64_t *)((char *)&counts + count_metrics[index].offset);
@@ -94,10 +129,13 @@ void observer_metrics_register(struct observer_metrics *metrics, struct metrics 
     static const struct metric_definition rows = {"weir_replication_rows_total", METRIC_COUNTER,
                                                   "Rows of the replication channel by stream.", "stream"};
     static const struct metric_definition denials = {"weir_module_denials_total", METRIC_COUNTER,
-                                                     "Events that did not pass, by the module that said so.", "module"};
+                                                     "Events that were refused, by the module that said so.", "module"};
     metrics->commands = metrics_register(registry, &commands, COMMAND_COUNT + 1, command_label, NULL);
     metrics->rows = metrics_register(registry, &rows, STREAM_COUNT + 1, stream_label, NULL);
     metrics->module_denials = metrics_register(registry, &denials, OBSERVER_MODULE_LABELS, module_label, metrics);
+    for (size_t number = 0; number < OBSERVER_MODULE_COUNTS; number++)
+        metrics->module_counts[number] = metrics_register(registry, &module_metrics[number].definition,
+                                                          OBSERVER_MODULE_LABELS, module_label, metrics);
     for (size_t index = 0; index < COUNT_METRICS; index++)
         metrics->counts[index] = metrics_register(registry, &count_metrics[index].definition, 1, NULL, NULL);
     metrics_on_collect(registry, collect, metrics);

@@ -7,13 +7,16 @@
 
 /* Modules that have a label of their own; those behind share the last one. */
 #define OBSERVER_MODULE_LABELS 256
-#define OBSERVER_COUNT_METRICS 16
+#define OBSERVER_COUNT_METRICS 20
+#define OBSERVER_MODULE_COUNTS 3
 
 struct observer_metrics {
     const struct observer *observer;
     uint64_t *commands; /* by command_name, and one more for unknown ones */
     uint64_t *rows;     /* by stream, and one more for unknown ones */
     uint64_t *module_denials;
+    const struct chain *chain;                       /* whose modules the labels name */
+    uint64_t *module_counts[OBSERVER_MODULE_COUNTS]; /* of struct module_counts, by module */
     uint64_t *counts[OBSERVER_COUNT_METRICS];
     char module_labels[OBSERVER_MODULE_LABELS][64];
 };

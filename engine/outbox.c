@@ -9,6 +9,7 @@
 #include "engine/clock.h"
 #include "engine/log.h"
 #include "engine/own_stream.h"
+#include "engine/stored_positions.h"
 #include "replication/command.h"
 
 /* More than this without an answer stops the lines. */
@@ -16,13 +17,6 @@
 #define TRANSACTIONS_LIMIT 4096
 /* How long a Redis that refuses writes (out of memory, read-only) is left alone before they are sent again. */
 #define REFUSED_SECONDS 1
-
-struct dirty_position {
-    enum stream stream;
-    char *writer;
-    int64_t token;
-    bool dirty;
-};
 
 enum load_state { LOAD_NOTHING, LOAD_ASKED, LOAD_DONE };
 
@@ -54,8 +48,7 @@ struct outbox {
     struct event *flush_event;
     struct event *resume_event; /* ends the pause after a refused write */
     struct own_streams streams;
-    struct dirty_position *positions;
-    size_t position_count;
+    struct stored_positions positions;
 
     struct transaction *open; /* being filled; NULL until there is something */
     struct transaction *sent; /* without an answer, oldest first */
@@ -70,7 +63,6 @@ struct outbox {
     bool stopped;
     bool draining;
 
-    struct buffer line;
     struct outbox_counts counts;
     struct latency *latency;
     uint64_t *count_metrics[COUNT_METRICS];
@@ -107,9 +99,16 @@ void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
     struct transaction *transaction = open_transaction(outbox);
     own_streams_raise(&outbox->streams, OWN_STREAM_VERDICTS, transaction);
     transaction_add_event(transaction, verdict->received_ns);
-    if (verdict->outcome->kind == OUTCOME_PASSED && !outbox->settings.publish_all)
+    bool published = verdict->outcome->kind != OUTCOME_PASSED || outbox->settings.publish_all;
+    struct slice dry_runs = verdict->dry_runs, row;
+    while (verdict_next_row(&dry_runs, &row)) {
+        bool more = published || dry_runs.length > 0;
+        buffer_append_slice(own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS, more), row);
+        own_streams_end_row(&outbox->streams, OWN_STREAM_VERDICTS, transaction, outbox->settings.keep);
+    }
+    if (!published)
         return;
-    verdict_append_row(verdict, own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS));
+    verdict_append_row(verdict, own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS, false));
     own_streams_end_row(&outbox->streams, OWN_STREAM_VERDICTS, transaction, outbox->settings.keep);
 }
 
@@ -117,7 +116,7 @@ void outbox_route(struct outbox *outbox, struct slice row)
 {
     struct transaction *transaction = open_transaction(outbox);
     own_streams_raise(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, transaction);
-    buffer_append_slice(own_streams_begin_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES), row);
+    buffer_append_slice(own_streams_begin_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, false), row);
     own_streams_end_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, transaction, outbox->settings.keep);
 }
 
@@ -133,36 +132,21 @@ void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token)
 {
     open_transaction(outbox);
-    struct dirty_position *position = outbox->positions;
-    struct dirty_position *end = position + outbox->position_count;
-    while (position < end && !(position->stream == stream && slice_equal(slice_from_string(position->writer), writer)))
-        position++;
-    if (position == end) {
-        outbox->positions =
-            memory_reallocate(outbox->positions, (outbox->position_count + 1) * sizeof *outbox->positions);
-        position = &outbox->positions[outbox->position_count++];
-        position->stream = stream;
-        position->writer = memory_copy_text(writer.data, writer.length);
-    }
-    position->token = token;
-    position->dirty = true;
+    stored_positions_set(&outbox->positions, stream, writer, token);
+}
+
+void outbox_ahead(struct outbox *outbox, enum stream stream, struct slice writer)
+{
+    open_transaction(outbox);
+    stored_positions_set_ahead(&outbox->positions, stream, writer);
 }
 
 /* Adds what belongs to the end of a transaction: our own streams' tokens, and the positions that moved. */
 static void seal_transaction(struct outbox *outbox, struct transaction *transaction)
 {
-    struct slice key = buffer_slice(&outbox->streams.positions_key);
     own_streams_seal(&outbox->streams, transaction);
-    for (size_t index = 0; index < outbox->position_count; index++) {
-        struct dirty_position *position = &outbox->positions[index];
-        if (!position->dirty)
-            continue;
-        position->dirty = false;
-        buffer_clear(&outbox->line);
-        buffer_append_format(&outbox->line, "%s %s %s", outbox->settings.instance_name,
-                             stream_definitions[position->stream].name, position->writer);
-        transaction_set_number(transaction, key, buffer_slice(&outbox->line), position->token);
-    }
+    stored_positions_seal(&outbox->positions, outbox->settings.instance_name,
+                          buffer_slice(&outbox->streams.positions_key), transaction, &outbox->callbacks);
     transaction_end(transaction, outbox->streams.tokens);
 }
 
@@ -263,16 +247,14 @@ static void take_stored_position(struct outbox *outbox, const redisReply *field,
         return;
     struct slice rest = slice_of(text.data + instance.length + 1, text.length - instance.length - 1);
     const char *space = memchr(rest.data, ' ', rest.length);
-    int64_t token;
-    if (!space || !command_parse_integer(slice_of(value->str, value->len), &token))
+    if (!space)
         return;
     struct slice name = slice_of(rest.data, (size_t)(space - rest.data));
     struct slice writer = slice_of(space + 1, rest.length - name.length - 1);
-    if (own_streams_restore(&outbox->streams, name, token))
-        return;
-    enum stream stream = stream_find(name);
-    if (stream != STREAM_UNKNOWN)
-        outbox->callbacks.stored_position(outbox->callbacks.context, stream, writer, token);
+    struct slice stored = slice_of(value->str, value->len);
+    int64_t token;
+    if (!command_parse_integer(stored, &token) || !own_streams_restore(&outbox->streams, name, token))
+        stored_positions_restore(&outbox->positions, name, writer, stored, &outbox->callbacks);
 }
 
 static void take_first_load(struct outbox *outbox, const redisReply *reply)
@@ -472,10 +454,7 @@ void outbox_destroy(struct outbox *outbox)
     transaction_free_all(outbox->open);
     transaction_free_all(outbox->sent);
     transaction_free_all(outbox->spare);
-    for (size_t index = 0; index < outbox->position_count; index++)
-        free(outbox->positions[index].writer);
-    free(outbox->positions);
+    stored_positions_free(&outbox->positions);
     own_streams_close(&outbox->streams);
-    buffer_free(&outbox->line);
     free(outbox);
 }

@@ -29,6 +29,10 @@ struct outbox_callbacks {
     void *context;
     /* A position stored by an earlier run of this instance; comes before `loaded`. */
     void (*stored_position)(void *context, enum stream stream, struct slice writer, int64_t token);
+    /* Which events beyond that writer's position were judged, stored likewise: what append_ahead wrote. */
+    void (*stored_ahead)(void *context, enum stream stream, struct slice writer, struct slice record);
+    /* Appends that record as it is now, for the transaction that is being closed; nothing if there is none. */
+    void (*append_ahead)(void *context, enum stream stream, struct slice writer, struct buffer *record);
     /* The stored positions are known (the first time that Redis answered): the engine may begin. */
     void (*loaded)(void *context);
     /* True: more is waiting for Redis's answers than may; stop. False: go on. */
@@ -41,7 +45,9 @@ struct outbox *outbox_create(struct event_base *base, const struct outbox_settin
                              const struct outbox_callbacks *callbacks, struct metrics *metrics);
 void outbox_destroy(struct outbox *outbox);
 
-/* A judged event: takes the next token and, where it is to be published, a row. */
+/* A judged event: takes the next token and, where it is to be published, a row. Rows of modules in dry_run go before
+ * it. Rows of one event share its token: on the channel, as in Synapse's grammar, all but the last say `batch` instead,
+ * and in the durable stream each of them carries it. */
 void outbox_verdict(struct outbox *outbox, const struct verdict *verdict);
 /* A row of `presence_routes`, which gets the next token. */
 void outbox_route(struct outbox *outbox, struct slice row);
@@ -51,6 +57,8 @@ void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice
                            struct slice reply_to, struct slice message);
 /* All rows of `writer` up to `token` were judged. */
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token);
+/* Events of `writer` were judged beyond its position: append_ahead has something new to say. */
+void outbox_ahead(struct outbox *outbox, enum stream stream, struct slice writer);
 /* Publishes POSITION for each of our streams: somebody sent REPLICATE on our channel. */
 void outbox_announce(struct outbox *outbox);
 /* Whether the command connection is up and the stored positions are known. */

@@ -37,7 +37,7 @@ void own_streams_raise(struct own_streams *streams, enum own_stream stream, stru
     transaction->raises_tokens = true;
 }
 
-struct buffer *own_streams_begin_row(struct own_streams *streams, enum own_stream stream)
+struct buffer *own_streams_begin_row(struct own_streams *streams, enum own_stream stream, bool more)
 {
     struct buffer *line = &streams->line;
     buffer_clear(line);
@@ -46,7 +46,10 @@ struct buffer *own_streams_begin_row(struct own_streams *streams, enum own_strea
     buffer_append_char(line, ' ');
     buffer_append_string(line, streams->instance_name);
     buffer_append_char(line, ' ');
-    buffer_append_integer(line, (int64_t)streams->tokens[stream]);
+    if (more)
+        buffer_append_string(line, "batch");
+    else
+        buffer_append_integer(line, (int64_t)streams->tokens[stream]);
     buffer_append_char(line, ' ');
     streams->row_begins = line->length;
     return line;

@@ -31,8 +31,9 @@ void own_streams_close(struct own_streams *streams);
 
 /* Takes the stream's next token. */
 void own_streams_raise(struct own_streams *streams, enum own_stream stream, struct transaction *transaction);
-/* Begins the row of the stream's current token; the caller appends its JSON to what is returned. */
-struct buffer *own_streams_begin_row(struct own_streams *streams, enum own_stream stream);
+/* Begins the row of the stream's current token; the caller appends its JSON to what is returned. `more`: the next row
+ * shares the token. */
+struct buffer *own_streams_begin_row(struct own_streams *streams, enum own_stream stream, bool more);
 /* Publishes the row that was begun, and stores it if the stream is durable, which then keeps about `keep` rows. */
 void own_streams_end_row(struct own_streams *streams, enum own_stream stream, struct transaction *transaction,
                          int64_t keep);

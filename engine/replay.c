@@ -44,7 +44,14 @@ static void end_output_row(struct replay *replay)
 static void on_judged(void *context, const struct verdict *verdict)
 {
     struct replay *replay = context;
-    if (replay->settings->output < 0 || (verdict->outcome->kind == OUTCOME_PASSED && !replay->settings->all))
+    if (replay->settings->output < 0)
+        return;
+    struct slice dry_runs = verdict->dry_runs, row;
+    while (verdict_next_row(&dry_runs, &row)) {
+        buffer_append_slice(&replay->output, row);
+        end_output_row(replay);
+    }
+    if (verdict->outcome->kind == OUTCOME_PASSED && !replay->settings->all)
         return;
     verdict_append_row(verdict, &replay->output);
     end_output_row(replay);
@@ -77,6 +84,14 @@ static struct slice find_body(void *context, struct slice event_id)
     return body_file_find(context, event_id);
 }
 
+/* Lets the services work until nothing waits for them. */
+static void wait_for_services(struct replay *replay)
+{
+    while (observer_parked(replay->observer))
+        if (!replay->settings->base || event_base_loop(replay->settings->base, EVLOOP_ONCE) != 0)
+            observer_give_up(replay->observer, "there is no service that could answer");
+}
+
 static void take_line(struct replay *replay, struct recording_reader *recording, struct slice line, uint64_t number,
                       struct replay_summary *summary)
 {
@@ -96,6 +111,7 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
         observer_line(replay->observer, message.data, 0);
     else
         summary->other_channels++;
+    wait_for_services(replay);
 }
 
 static void read_recording(struct replay *replay, struct line_reader *lines, struct replay_summary *summary)
@@ -126,6 +142,7 @@ bool replay_run(const struct replay_settings *settings, struct replay_summary *s
                                                   .instance_name = settings->instance_name,
                                                   .judge_rejected = settings->judge_rejected,
                                                   .judge_outliers = settings->judge_outliers,
+                                                  .ask_as_synapse = settings->ask_as_synapse,
                                                   .queue_limit = SIZE_MAX};
     if (settings->bodies)
         observer_settings.bodies = (struct body_source){.context = settings->bodies, .find = find_body};
@@ -137,7 +154,11 @@ bool replay_run(const struct replay_settings *settings, struct replay_summary *s
     replay.observer = observer_create(&observer_settings, &callbacks, metrics);
     replay.presence = presence_router_create(settings->chain, &presence_callbacks, metrics);
     observer_keep(replay.observer, STREAM_presence, presence_router_wanted(settings->chain));
+    if (settings->answers_to)
+        *settings->answers_to = replay.observer;
     read_recording(&replay, lines, summary);
+    if (settings->answers_to)
+        *settings->answers_to = NULL;
     write_out(&replay);
     summary->counts = observer_counts(replay.observer);
     summary->presence = presence_router_counts(replay.presence);

@@ -2,12 +2,14 @@
 #ifndef WEIR_ENGINE_REPLAY_H
 #define WEIR_ENGINE_REPLAY_H
 
+#include <event2/event.h>
+
 #include "engine/observer.h"
 #include "engine/presence_router.h"
 #include "replication/body_file.h"
 
 struct replay_settings {
-    const struct chain *chain;
+    struct chain *chain;
     const char *server_name;   /* messages of other channels are passed over */
     const char *instance_name; /* ours, whose echoes are passed over */
     const char *recording;     /* a path, or "-" */
@@ -17,6 +19,12 @@ struct replay_settings {
     bool routes;               /* rows of presence routes, too */
     bool judge_rejected;
     bool judge_outliers;
+    bool ask_as_synapse;
+    /* The loop in which the chain's services work, and where it is told who gets their answers (observer_answered)
+     * while the replay runs. A line is not read before the last one's events are judged, so that the rows keep the
+     * order of the stream. NULL: there are no services, and a question to one fails. */
+    struct event_base *base;
+    struct observer **answers_to;
 };
 
 #define REPLAY_MODULES_MAXIMUM 256

@@ -4,11 +4,12 @@
 #include <stdio.h>
 
 struct configuration *report_configuration_load(const char *subcommand, const char *path,
-                                                enum configuration_purpose purpose)
+                                                enum configuration_purpose purpose,
+                                                const struct module_services *services)
 {
     struct buffer errors = {0};
     struct buffer warnings = {0};
-    struct configuration *configuration = configuration_load(path, purpose, &errors, &warnings);
+    struct configuration *configuration = configuration_load(path, purpose, services, &errors, &warnings);
     fputs(buffer_string(&warnings), stderr);
     if (!configuration) {
         fputs(buffer_string(&errors), stderr);

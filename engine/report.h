@@ -6,6 +6,7 @@
 
 /* NULL if the file is wrong; every reason has been printed. `subcommand` begins the closing line. */
 struct configuration *report_configuration_load(const char *subcommand, const char *path,
-                                                enum configuration_purpose purpose);
+                                                enum configuration_purpose purpose,
+                                                const struct module_services *services);
 
 #endif

@@ -310,9 +310,10 @@ void services_destroy(struct services *services)
 {
     if (!services)
         return;
-    struct service *service;
-    while ((service = TAILQ_FIRST(&services->open)))
+    for (struct service *service = TAILQ_FIRST(&services->open), *next; service; service = next) {
+        next = TAILQ_NEXT(service, link);
         close_service(service);
+    }
     if (services->resolver)
         evdns_base_free(services->resolver, 1);
     event_free(services->turn);

@@ -55,7 +55,7 @@ static int check_run(const void *options_, char **operands, size_t operand_count
         return EXIT_CODE_USAGE;
     }
     struct buffer errors = {0}, warnings = {0}, output = {0};
-    struct configuration *configuration = configuration_load(options->configuration, purpose, &errors, &warnings);
+    struct configuration *configuration = configuration_load(options->configuration, purpose, NULL, &errors, &warnings);
     fputs(buffer_string(&errors), stderr);
     for (const char *line = buffer_string(&warnings); *line;) {
         size_t length = strcspn(line, "\n");

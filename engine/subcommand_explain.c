@@ -6,6 +6,7 @@
 
 #include "engine/explain.h"
 #include "engine/explain_body.h"
+#include "engine/explain_services.h"
 #include "engine/option.h"
 #include "engine/report.h"
 
@@ -112,14 +113,18 @@ static bool get_body(struct explain_body *body, const struct configuration *conf
     return true;
 }
 
-static int explain(const struct configuration *configuration, const struct explain_options *chosen,
-                   const struct question *question, char **operands, size_t operand_count)
+static int explain(const struct configuration *configuration, struct explain_services *services,
+                   const struct explain_options *chosen, const struct question *question, char **operands,
+                   size_t operand_count)
 {
     struct buffer output = {0}, error = {0};
     struct explain_body body = {0};
     const struct explain_settings settings = {.chain = configuration->chain,
                                               .instance_name = configuration->instance_name,
-                                              .repetitions = (uint32_t)question->repetitions};
+                                              .repetitions = (uint32_t)question->repetitions,
+                                              .as_synapse = configuration->observe_as_synapse,
+                                              .wait = explain_services_wait,
+                                              .wait_context = services};
     bool good = get_body(&body, configuration, chosen, question, operands, operand_count, &error);
     if (good && question->callback == CALLBACK_UNKNOWN)
         good = explain_event(&settings, body.text, body.event_id, &output, &error);
@@ -141,14 +146,16 @@ static int run(const void *filled, char **operands, size_t operand_count)
     struct question question = {.repetitions = REPETITIONS_DEFAULT, .timeout_ms = TIMEOUT_DEFAULT_MS};
     int code = EXIT_CODE_USAGE;
     if (take_options(chosen, operand_count, &question)) {
-        struct configuration *configuration =
-            report_configuration_load("explain", chosen->configuration, CONFIGURATION_FOR_REPLAY);
+        struct explain_services *services = explain_services_create();
+        struct configuration *configuration = report_configuration_load(
+            "explain", chosen->configuration, CONFIGURATION_FOR_REPLAY, explain_services_interface(services));
         code = EXIT_CODE_CONFIGURATION;
         if (configuration) {
             log_open(configuration->log_level);
-            code = explain(configuration, chosen, &question, operands, operand_count);
+            code = explain(configuration, services, chosen, &question, operands, operand_count);
         }
         configuration_destroy(configuration);
+        explain_services_destroy(services);
     }
     json_decref(question.arguments);
     return code;

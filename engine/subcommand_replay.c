@@ -10,6 +10,7 @@
 #include "engine/option.h"
 #include "engine/replay.h"
 #include "engine/report.h"
+#include "engine/service.h"
 
 struct replay_options {
     const char *configuration;
@@ -38,7 +39,8 @@ static void print_summary(const struct configuration *configuration, const struc
 {
     const struct observer_counts *counts = &summary->counts;
     fprintf(stderr, "%" PRIu64 " messages, %" PRIu64 " events judged, %" PRIu64 " denied, %" PRIu64 " passed\n",
-            summary->messages, counts->judged, counts->denied, counts->judged - counts->denied);
+            summary->messages, counts->judged, counts->denied,
+            counts->judged - counts->denied - counts->changed - counts->failed);
     for (uint32_t index = 0; index < chain_module_count(configuration->chain) && index < REPLAY_MODULES_MAXIMUM;
          index++)
         fprintf(stderr, "  %2" PRIu32 ". %-20s %8" PRIu64 " denied\n", index + 1,
@@ -50,6 +52,8 @@ static void print_summary(const struct configuration *configuration, const struc
         {"updates of presence asked about", summary->presence.updates},
         {"routes of presence", summary->presence.routes},
         {"rows of presence that could not be read", summary->presence.bad_rows},
+        {"events changed", counts->changed},
+        {"events whose judgement failed", counts->failed},
         {"rejected events passed over", counts->rejected},
         {"outliers passed over", counts->outliers},
         {"rows seen before passed over", counts->duplicates},
@@ -77,8 +81,23 @@ static int open_output(const char *path)
     return output;
 }
 
+/* The loop in which the modules' services work while a recording is judged. */
+struct services_loop {
+    struct event_base *base;
+    struct metrics *metrics;
+    struct services *services;
+    struct observer *observer; /* who gets the answers; NULL before and after the replay */
+};
+
+static void on_service_answered(void *context, uint64_t ticket, const struct service_answer *answer)
+{
+    struct services_loop *loop = context;
+    if (loop->observer)
+        observer_answered(loop->observer, ticket, answer);
+}
+
 static int replay(const struct configuration *configuration, const struct replay_options *chosen, const char *recording,
-                  struct body_file *bodies)
+                  struct body_file *bodies, struct services_loop *loop)
 {
     int output = open_output(chosen->output);
     if (output < 0)
@@ -92,7 +111,10 @@ static int replay(const struct configuration *configuration, const struct replay
                                        .all = chosen->all,
                                        .routes = chosen->routes,
                                        .judge_rejected = configuration->observe_rejected,
-                                       .judge_outliers = configuration->observe_outliers};
+                                       .judge_outliers = configuration->observe_outliers,
+                                       .ask_as_synapse = configuration->observe_as_synapse,
+                                       .base = loop->base,
+                                       .answers_to = &loop->observer};
     struct replay_summary summary;
     struct buffer error = {0};
     bool good = replay_run(&settings, &summary, &error);
@@ -110,15 +132,9 @@ static int replay(const struct configuration *configuration, const struct replay
     return good ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 
-static int run(const void *filled, char **operands, size_t operand_count)
+static int run_configuration(const struct configuration *configuration, const struct replay_options *chosen,
+                             const char *recording, struct services_loop *loop)
 {
-    (void)operand_count;
-    const struct replay_options *chosen = filled;
-    struct configuration *configuration =
-        report_configuration_load("replay", chosen->configuration, CONFIGURATION_FOR_REPLAY);
-    if (!configuration)
-        return EXIT_CODE_CONFIGURATION;
-    log_open(configuration->log_level);
     const char *path = chosen->events ? chosen->events : configuration->bodies_file;
     struct body_file *bodies = NULL;
     int code = EXIT_CODE_FAILED;
@@ -128,12 +144,31 @@ static int run(const void *filled, char **operands, size_t operand_count)
     } else {
         if (!path && chain_needs_body(configuration->chain))
             fprintf(stderr, "weir replay: without --events BODIES the modules that need bodies are not asked\n");
-        code = replay(configuration, chosen, operands[0], bodies);
+        code = replay(configuration, chosen, recording, bodies, loop);
     }
     if (bodies)
         body_file_close(bodies);
     buffer_free(&error);
-    configuration_destroy(configuration);
+    return code;
+}
+
+static int run(const void *filled, char **operands, size_t operand_count)
+{
+    (void)operand_count;
+    const struct replay_options *chosen = filled;
+    struct services_loop loop = {.base = event_base_new(), .metrics = metrics_create()};
+    int code = EXIT_CODE_CONFIGURATION;
+    loop.services = services_create(loop.base, loop.metrics, on_service_answered, &loop);
+    struct configuration *configuration = report_configuration_load(
+        "replay", chosen->configuration, CONFIGURATION_FOR_REPLAY, services_interface(loop.services));
+    if (configuration) {
+        log_open(configuration->log_level);
+        code = run_configuration(configuration, chosen, operands[0], &loop);
+        configuration_destroy(configuration);
+    }
+    services_destroy(loop.services);
+    metrics_destroy(loop.metrics);
+    event_base_free(loop.base);
     return code;
 }
 

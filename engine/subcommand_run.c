@@ -3,7 +3,6 @@
 
 #include "engine/engine.h"
 #include "engine/option.h"
-#include "engine/report.h"
 
 struct run_options {
     const char *configuration;
@@ -18,12 +17,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 {
     (void)operands, (void)operand_count;
     const struct run_options *chosen = filled;
-    struct configuration *configuration =
-        report_configuration_load("run", chosen->configuration, CONFIGURATION_FOR_RUN);
-    if (!configuration)
-        return EXIT_CODE_CONFIGURATION;
-    log_open(configuration->log_level);
-    return engine_run(configuration);
+    return engine_run(chosen->configuration);
 }
 
 const struct subcommand subcommand_run = {

@@ -263,7 +263,7 @@ static int tail_configured(const struct tail_options *options, uint64_t count)
     struct buffer errors = {0};
     int code = EXIT_CODE_CONFIGURATION;
     struct configuration *configuration =
-        configuration_load(options->configuration, CONFIGURATION_FOR_CLIENT, &errors, NULL);
+        configuration_load(options->configuration, CONFIGURATION_FOR_CLIENT, NULL, &errors, NULL);
     if (configuration)
         code = tail_from(options, count, options->server_name ? options->server_name : configuration->server_name,
                          &configuration->redis);

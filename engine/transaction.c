@@ -60,6 +60,18 @@ void transaction_set_number(struct transaction *transaction, struct slice key, s
     transaction->command_count++;
 }
 
+void transaction_set_text(struct transaction *transaction, struct slice key, struct slice field, struct slice text)
+{
+    COMMAND(transaction, SLICE("HSET"), key, field, text);
+    transaction->command_count++;
+}
+
+void transaction_remove_field(struct transaction *transaction, struct slice key, struct slice field)
+{
+    COMMAND(transaction, SLICE("HDEL"), key, field);
+    transaction->command_count++;
+}
+
 void transaction_add_event(struct transaction *transaction, uint64_t received_ns)
 {
     if (transaction->event_count == transaction->event_capacity) {

@@ -31,8 +31,10 @@ void transaction_store_row(struct transaction *transaction, struct slice key, in
 /* XACK and XDEL of an entry of a stream: a request that is settled. */
 void transaction_settle_entry(struct transaction *transaction, struct slice key, struct slice group,
                               struct slice entry);
-/* HSET of a number. */
+/* HSET of a number, or of a text, and HDEL. */
 void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number);
+void transaction_set_text(struct transaction *transaction, struct slice key, struct slice field, struct slice text);
+void transaction_remove_field(struct transaction *transaction, struct slice key, struct slice field);
 /* An event that came in at `received_ns` (monotonic) is settled with this transaction. */
 void transaction_add_event(struct transaction *transaction, uint64_t received_ns);
 /* `tokens` has one for each of our own streams. */

@@ -25,5 +25,16 @@ void verdict_append_row(const struct verdict *verdict, struct buffer *output)
     append_member(output, ",\"instance\":", verdict->instance);
     buffer_append_string(output, ",\"token\":");
     buffer_append_integer(output, verdict->token);
-    buffer_append_string(output, ",\"origin\":\"observe\",\"dry_run\":false}");
+    buffer_append_string(output, ",\"origin\":\"observe\",\"dry_run\":");
+    buffer_append_string(output, verdict->dry_run ? "true}" : "false}");
+}
+
+bool verdict_next_row(struct slice *rows, struct slice *row)
+{
+    const char *end = rows->length ? memchr(rows->data, '\n', rows->length) : NULL;
+    if (!end)
+        return false;
+    *row = slice_of(rows->data, (size_t)(end - rows->data));
+    *rows = slice_of(end + 1, rows->length - row->length - 1);
+    return true;
 }

@@ -224,6 +224,8 @@ static bool decode_lines_file(const struct decoding *decoding, const json_t *val
 static bool decode_map(const struct decoding *decoding, const json_t *value)
 {
     json_t **target = decoding->target;
+    if (json_is_null(value))
+        return true;
     if (!json_is_object(value)) {
         module_host_report(decoding->host, decoding->parameter->name, "must be a map");
         return false;
@@ -395,8 +397,8 @@ static const struct parameter_kind {
     [PARAMETER_TEXT_LIST] = {"list of texts", decode_text_list, free_text_list, words_fallback},
     [PARAMETER_LINES_FILE] = {"path of a file, one entry a line", decode_lines_file, free_text_list, json_string},
     [PARAMETER_TEXT_MAP] = {"map of texts", decode_text_map, free_text_map, pairs_fallback},
+    [PARAMETER_MAP] = {"map", decode_map, free_map, pairs_fallback},
     [PARAMETER_MAP_LIST] = {"list of maps", decode_map_list, free_map_list, words_fallback},
-    [PARAMETER_MAP] = {"map", decode_map, free_map, json_string},
 };
 
 static bool decode_one(const struct parameter *parameter, const json_t *value, void *configuration,

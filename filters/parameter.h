@@ -18,8 +18,8 @@ enum parameter_type {
     PARAMETER_TEXT_LIST,  /* struct text_list; a single text is taken as a list of one, null as an empty one */
     PARAMETER_LINES_FILE, /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
     PARAMETER_TEXT_MAP,   /* struct text_map; null is taken as an empty one */
-    PARAMETER_MAP_LIST,   /* struct map_list: each map decoded by a table of its own; null is taken as an empty list */
     PARAMETER_MAP,        /* json_t * or NULL: a map of anything, which the module reads itself */
+    PARAMETER_MAP_LIST,   /* struct map_list: each map decoded by a table of its own; null is taken as an empty list */
 };
 
 /* Texts with where they come from, so that an error in the 700th line of a file can say so. */

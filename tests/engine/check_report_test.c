@@ -11,7 +11,7 @@ static struct configuration *load(const char *text)
 {
     buffer_clear(&errors);
     buffer_clear(&warnings);
-    return configuration_load_text("weir.yaml", slice_from_string(text), CONFIGURATION_FOR_REPLAY, true, &errors,
+    return configuration_load_text("weir.yaml", slice_from_string(text), CONFIGURATION_FOR_REPLAY, NULL, true, &errors,
                                    &warnings);
 }
 

@@ -15,7 +15,7 @@
 static struct configuration *load_text(const char *text, enum configuration_purpose purpose, struct buffer *errors,
                                        struct buffer *warnings)
 {
-    return configuration_load_text("weir.yaml", slice_from_string(text), purpose, true, errors, warnings);
+    return configuration_load_text("weir.yaml", slice_from_string(text), purpose, NULL, true, errors, warnings);
 }
 
 static void expect_errors(const char *text, enum configuration_purpose purpose, const char *expected)
@@ -293,7 +293,7 @@ static void write_file(const char *name, const char *text)
 
 static struct configuration *load_files(struct buffer *errors, struct buffer *warnings)
 {
-    return configuration_load(in_folder("weir.yaml"), CONFIGURATION_FOR_RUN, errors, warnings);
+    return configuration_load(in_folder("weir.yaml"), CONFIGURATION_FOR_RUN, NULL, errors, warnings);
 }
 
 static void make_folder(void)
@@ -382,7 +382,7 @@ Test(configuration, the_sample_is_good)
 {
     struct buffer errors = {0}, warnings = {0};
     struct configuration *configuration =
-        configuration_load("deploy/sample/weir.yaml", CONFIGURATION_FOR_REPLAY, &errors, &warnings);
+        configuration_load("deploy/sample/weir.yaml", CONFIGURATION_FOR_REPLAY, NULL, &errors, &warnings);
     cr_assert_not_null(configuration, "%s", buffer_string(&errors));
     cr_expect_str_eq(buffer_string(&warnings), "");
     cr_expect_eq(chain_module_count(configuration->chain), 4);
@@ -411,10 +411,10 @@ Test(configuration, a_flood_of_problems_is_cut, .timeout = 10)
 Test(configuration, unreadable_files_are_errors, .init = make_folder, .fini = remove_folder)
 {
     struct buffer errors = {0};
-    cr_assert_null(configuration_load("/nowhere/weir.yaml", CONFIGURATION_FOR_RUN, &errors, NULL));
-    cr_assert_null(configuration_load(folder, CONFIGURATION_FOR_RUN, &errors, NULL));
+    cr_assert_null(configuration_load("/nowhere/weir.yaml", CONFIGURATION_FOR_RUN, NULL, &errors, NULL));
+    cr_assert_null(configuration_load(folder, CONFIGURATION_FOR_RUN, NULL, &errors, NULL));
     cr_assert_eq(mkfifo(in_folder("secret"), 0600), 0);
-    cr_assert_null(configuration_load(in_folder("secret"), CONFIGURATION_FOR_RUN, &errors, NULL));
+    cr_assert_null(configuration_load(in_folder("secret"), CONFIGURATION_FOR_RUN, NULL, &errors, NULL));
     struct buffer expected = {0};
     buffer_append_format(&expected,
                          "/nowhere/weir.yaml: cannot be read: No such file or directory\n"

@@ -123,7 +123,7 @@ Test(observer, a_position_waits_for_the_events_before_it)
     line("RDATA events w 10 [\"state\",[\"!r\",\"m.room.topic\",\"\",\"$1\"]]");
     expect_log("");
     answer(0, true);
-    expect_log("$1+;w=1;w=9;w=10;");
+    expect_log("$1+;w=10;");
     line("POSITION events w 10 12");
     expect_log("w=12;");
 }

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer errors = {0}, warnings = {0};
     struct configuration *configuration =
         configuration_load_text("fuzz.yaml", slice_of((const char *)data + 1, size - 1),
-                                (enum configuration_purpose)(data[0] % 3), false, &errors, &warnings);
+                                (enum configuration_purpose)(data[0] % 3), NULL, false, &errors, &warnings);
     if ((configuration == NULL) != (errors.length > 0))
         abort();
     configuration_destroy(configuration);

@@ -1,0 +1,93 @@
+/* One entry for each (stream, writer); writers are few. */
+#include "engine/stored_positions.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "replication/command.h"
+
+#define AHEAD_SUFFIX ".ahead"
+
+void stored_positions_free(struct stored_positions *positions)
+{
+    for (size_t index = 0; index < positions->count; index++)
+        free(positions->positions[index].writer);
+    free(positions->positions);
+    buffer_free(&positions->field);
+    buffer_free(&positions->record);
+}
+
+static struct stored_position *find(struct stored_positions *positions, enum stream stream, struct slice writer)
+{
+    for (size_t index = 0; index < positions->count; index++) {
+        struct stored_position *position = &positions->positions[index];
+        if (position->stream == stream && slice_equal(slice_from_string(position->writer), writer))
+            return position;
+    }
+    positions->positions =
+        memory_reallocate(positions->positions, (positions->count + 1) * sizeof *positions->positions);
+    struct stored_position *position = &positions->positions[positions->count++];
+    *position = (struct stored_position){.stream = stream, .writer = memory_copy_text(writer.data, writer.length)};
+    return position;
+}
+
+void stored_positions_set(struct stored_positions *positions, enum stream stream, struct slice writer, int64_t token)
+{
+    struct stored_position *position = find(positions, stream, writer);
+    position->token = token;
+    position->dirty = true;
+    position->ahead_dirty = position->ahead_dirty || position->ahead_stored;
+}
+
+void stored_positions_set_ahead(struct stored_positions *positions, enum stream stream, struct slice writer)
+{
+    find(positions, stream, writer)->ahead_dirty = true;
+}
+
+static struct slice field_of(struct stored_positions *positions, const char *instance_name,
+                             const struct stored_position *position, const char *suffix)
+{
+    buffer_clear(&positions->field);
+    buffer_append_format(&positions->field, "%s %s%s %s", instance_name, stream_definitions[position->stream].name,
+                         suffix, position->writer);
+    return buffer_slice(&positions->field);
+}
+
+void stored_positions_seal(struct stored_positions *positions, const char *instance_name, struct slice key,
+                           struct transaction *transaction, const struct outbox_callbacks *callbacks)
+{
+    for (size_t index = 0; index < positions->count; index++) {
+        struct stored_position *position = &positions->positions[index];
+        if (position->dirty)
+            transaction_set_number(transaction, key, field_of(positions, instance_name, position, ""), position->token);
+        if (position->ahead_dirty) {
+            struct slice writer = slice_from_string(position->writer);
+            struct slice field = field_of(positions, instance_name, position, AHEAD_SUFFIX);
+            buffer_clear(&positions->record);
+            callbacks->append_ahead(callbacks->context, position->stream, writer, &positions->record);
+            if (positions->record.length)
+                transaction_set_text(transaction, key, field, buffer_slice(&positions->record));
+            else if (position->ahead_stored)
+                transaction_remove_field(transaction, key, field);
+            position->ahead_stored = positions->record.length > 0;
+        }
+        position->dirty = position->ahead_dirty = false;
+    }
+}
+
+void stored_positions_restore(struct stored_positions *positions, struct slice name, struct slice writer,
+                              struct slice value, const struct outbox_callbacks *callbacks)
+{
+    int64_t token;
+    size_t suffix = sizeof AHEAD_SUFFIX - 1;
+    bool ahead = name.length > suffix && memcmp(name.data + name.length - suffix, AHEAD_SUFFIX, suffix) == 0;
+    enum stream stream = stream_find(ahead ? slice_of(name.data, name.length - suffix) : name);
+    if (stream == STREAM_UNKNOWN)
+        return;
+    if (ahead) {
+        find(positions, stream, writer)->ahead_stored = true;
+        callbacks->stored_ahead(callbacks->context, stream, writer, value);
+    } else if (command_parse_integer(value, &token)) {
+        callbacks->stored_position(callbacks->context, stream, writer, token);
+    }
+}
