@@ -16,7 +16,7 @@ static void append_module(struct buffer *output, const struct configuration *con
     const struct module_options *options = chain_module_options(configuration->chain, index);
     const struct configuration_module *written = &configuration->modules[index];
     buffer_append_format(output, "  %3u. %-16s %s, line %u; needs %s%s\n", place + 1, module->name, written->key,
-                         written->line, module_reads_text(module),
+                         written->line, chain_module_reads_text(configuration->chain, index),
                          options->dry_run ? "; dry_run: recorded, never counted" : "");
     if (!options->selector)
         return;
