@@ -23,6 +23,9 @@ static void append_module(struct buffer *output, const struct configuration *con
     struct buffer selector = {0};
     selector_describe(options->selector, &selector);
     buffer_append_format(output, "       %s\n", buffer_string(&selector));
+    if (!module->needs_body && selector_asks_for_sender(options->selector) && module_judges_events(module))
+        buffer_append_string(output, "       an event without its body has no sender: `only` does not match it, "
+                                     "`except` does not exclude it\n");
     buffer_free(&selector);
 }
 
@@ -60,12 +63,17 @@ static void append_callbacks(struct buffer *output, const struct configuration *
 
 static void append_pages(struct buffer *output, const struct configuration *configuration)
 {
+    const struct chain *chain = configuration->chain;
     uint32_t module_index;
     const struct web_resource *resource;
-    for (uint32_t index = 0; (resource = chain_resource_at(configuration->chain, index, &module_index)); index++)
-        buffer_append_format(output, "%s  %-5s %s  %s, line %u\n", index ? "" : "\npages of modules\n",
+    for (uint32_t index = 0; (resource = chain_resource_at(chain, index, &module_index)); index++) {
+        void *state;
+        bool shown = chain_resource(chain, slice_from_string(resource->path), &state) == resource;
+        buffer_append_format(output, "%s  %-5s %s  %s, line %u%s\n", index ? "" : "\npages of modules\n",
                              resource->methods, resource->path, configuration->modules[module_index].key,
-                             configuration->modules[module_index].line);
+                             configuration->modules[module_index].line,
+                             shown ? "" : "; never shown: an earlier module serves this path");
+    }
 }
 
 static void append_login_types(struct buffer *output, const struct configuration *configuration)

@@ -9,7 +9,6 @@
 #include "engine/log.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
-#define MODULES_MAXIMUM 1000u
 
 /* Tells of an error, or a warning, at `path` of the item, which is `node`. */
 static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path, bool error,
@@ -111,7 +110,9 @@ static const struct module_definition *find_module(struct module_reading *readin
         configuration_wrong_kind(reader, &place, "a text", pair->value);
     } else {
         definition = module_find(pair->value->text);
-        if (!definition)
+        if (!definition && strchr(pair->value->text, '.'))
+            configuration_refuse_class(reader, &place, pair->value->text);
+        else if (!definition)
             report_unknown_module(reading, &place, pair->value->text);
     }
     buffer_free(&key);
@@ -179,6 +180,13 @@ static bool find_config(struct module_reading *reading)
     configuration_wrong_kind(reading->reader, &place, "a map of parameters", pair->value);
     buffer_free(&key);
     return false;
+}
+
+bool configuration_open_item(struct module_reading *reading)
+{
+    if (!reading->reader->files[reading->file].lenient)
+        check_item_keys(reading);
+    return find_config(reading);
 }
 
 /* An engine without bodies would pass every event by such a module without a word. */
@@ -255,9 +263,8 @@ static void take_module(struct configuration_reader *reader, const struct yaml_n
         configuration_wrong_kind(reader, &place, "a map with `module` and `config`", item);
         return;
     }
-    check_item_keys(&reading);
     const struct module_definition *definition = find_module(&reading);
-    if (find_config(&reading) && definition)
+    if (configuration_open_item(&reading) && definition)
         configuration_append_module(&reading, definition);
 }
 
@@ -268,7 +275,10 @@ static void report_conflict(void *context, const struct chain_conflict *conflict
     const struct configuration_module *other = &reader->configuration->modules[conflict->other_index];
     struct buffer sentence = {0};
     buffer_append_string(&sentence, conflict->text);
-    if (other != module)
+    if (other != module && other->file != module->file)
+        buffer_append_format(&sentence, " (the other is %s, %s:%u:%u)", other->key, reader->files[other->file].path,
+                             other->line, other->column);
+    else if (other != module)
         buffer_append_format(&sentence, " (the other is %s, line %u)", other->key, other->line);
     struct configuration_place place = {module->file, {module->line, module->column}, module->key};
     if (conflict->fatal)
@@ -288,7 +298,7 @@ static bool take_list(struct configuration_reader *reader, const struct yaml_nod
     struct configuration_place place = {0, list->kind == YAML_KIND_NULL ? pair->mark : list->mark, "modules"};
     if (list->kind != YAML_KIND_LIST && list->kind != YAML_KIND_NULL)
         configuration_wrong_kind(reader, &place, "a list of modules", list);
-    else if (list->count > MODULES_MAXIMUM)
+    else if (list->count > CONFIGURATION_MODULES_MAXIMUM)
         configuration_error(reader, &place, "has more than 1000 modules");
     else if (list->count == 0)
         configuration_warning(reader, &place, "there are no modules: every event passes");
