@@ -34,14 +34,14 @@ static void append_module(struct buffer *output, const struct configuration *con
     buffer_append_format(output, "  %3u. %-16s ", place + 1, module->name);
     append_place(output, configuration, index);
     if (event)
-        buffer_append_format(output, "; needs %s", module_reads_text(module));
+        buffer_append_format(output, "; needs %s", chain_module_reads_text(configuration->chain, index));
     buffer_append_format(output, "%s\n", options->dry_run ? "; dry_run: recorded, never counted" : "");
     if (!options->selector)
         return;
     struct buffer selector = {0};
     selector_describe(options->selector, &selector);
     buffer_append_format(output, "       %s\n", buffer_string(&selector));
-    if (event && !module->needs_body && selector_asks_for_sender(options->selector))
+    if (event && !chain_module_needs_body(configuration->chain, index) && selector_asks_for_sender(options->selector))
         buffer_append_string(output, "       an event without its body has no sender: `only` does not match it, "
                                      "`except` does not exclude it\n");
     buffer_free(&selector);
@@ -130,6 +130,18 @@ static void append_bodies(struct buffer *output, const struct configuration *con
     }
 }
 
+/* What comes in beside the events that are observed. */
+static void append_ways_in(struct buffer *output, const struct configuration *configuration)
+{
+    bool routes = chain_callback_modules(configuration->chain, CALLBACK_get_users_for_states, NULL, 0) > 0;
+    if (configuration->requests_redis)
+        buffer_append_format(output, "  requests  from the stream %s/weir/requests, any callback\n",
+                             configuration->server_name);
+    else
+        buffer_append_string(output, "  requests  none (requests.redis is false)\n");
+    buffer_append_string(output, routes ? "  presence  is routed\n" : "  presence  is not read: no module routes it\n");
+}
+
 void check_report_append(const struct configuration *configuration, struct buffer *output)
 {
     buffer_append_format(output, "%s is good.\n\n  server    %s\n  instance  %s\n", configuration->path,
@@ -148,6 +160,7 @@ void check_report_append(const struct configuration *configuration, struct buffe
         return;
     buffer_append_format(output, "  semantics %s%s\n", semantics_texts[configuration->semantics],
                          configuration->strict ? ", strict" : "");
+    append_ways_in(output, configuration);
     append_callbacks(output, configuration);
     append_pages(output, configuration);
     append_login_types(output, configuration);

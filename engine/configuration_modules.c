@@ -64,6 +64,21 @@ static bool read_module_file(void *context, const char *name, struct buffer *con
     return read;
 }
 
+static bool resolve_module_path(void *context, const char *name, struct buffer *path, struct buffer *error)
+{
+    const struct module_reading *reading = context;
+    if (!reading->reader->read_files) {
+        buffer_append_string(error, "files are left out");
+        return false;
+    }
+    char *resolved = configuration_resolve_path(reading->reader->files[reading->file].path, name);
+    if (!strchr(resolved, '/'))
+        buffer_append_string(path, "./");
+    buffer_append_string(path, resolved);
+    free(resolved);
+    return true;
+}
+
 static void report_unknown_module(struct module_reading *reading, const struct configuration_place *place,
                                   const char *name)
 {
@@ -175,10 +190,10 @@ bool configuration_open_item(struct module_reading *reading)
 }
 
 /* An engine without bodies would pass every event by such a module without a word. */
-static void check_bodies(struct module_reading *reading, const struct module_definition *definition)
+static void check_bodies(struct module_reading *reading, const struct module_definition *definition, bool needs_body)
 {
     const struct configuration_reader *reader = reading->reader;
-    if (reader->purpose != CONFIGURATION_FOR_RUN || !definition->needs_body ||
+    if (reader->purpose != CONFIGURATION_FOR_RUN || !needs_body ||
         reader->configuration->body_source != BODY_SOURCE_NONE)
         return;
     struct configuration_place place = {reading->file, reading->item->mark, reading->key};
@@ -218,19 +233,24 @@ void configuration_append_module(struct module_reading *reading, const struct mo
         selector_destroy(options.selector);
         return;
     }
-    check_bodies(reading, definition);
     struct module_host host = {.context = reading,
                                .report = report_parameter,
                                .warn = warn_of_parameter,
                                .read_file = read_module_file,
-                               .services = reader->services};
+                               .resolve_path = resolve_module_path,
+                               .services = reader->services,
+                               .log = log_for_module};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
     size_t errors = reader->error_count;
-    host.log = log_for_module;
-    if (chain_append(reader->configuration->chain, definition, config, &options, &host))
+    struct chain *chain = reader->configuration->chain;
+    bool needs_body = definition->needs_body;
+    if (chain_append(chain, definition, config, &options, &host)) {
         remember_module(reading);
-    else if (reader->error_count == errors)
+        needs_body = chain_module_needs_body(chain, chain_module_count(chain) - 1);
+    } else if (reader->error_count == errors) {
         report_parameter(reading, "", "the module cannot be made from this");
+    }
+    check_bodies(reading, definition, needs_body);
     json_decref(config);
 }
 
