@@ -104,6 +104,18 @@ static void append_bodies(struct buffer *output, const struct configuration *con
     }
 }
 
+/* What comes in beside the events that are observed. */
+static void append_ways_in(struct buffer *output, const struct configuration *configuration)
+{
+    bool routes = chain_callback_modules(configuration->chain, CALLBACK_get_users_for_states, NULL, 0) > 0;
+    if (configuration->requests_redis)
+        buffer_append_format(output, "  requests  from the stream %s/weir/requests, any callback\n",
+                             configuration->server_name);
+    else
+        buffer_append_string(output, "  requests  none (requests.redis is false)\n");
+    buffer_append_string(output, routes ? "  presence  is routed\n" : "  presence  is not read: no module routes it\n");
+}
+
 void check_report_append(const struct configuration *configuration, struct buffer *output)
 {
     buffer_append_format(output, "%s is good.\n\n  server    %s\n  instance  %s\n", configuration->path,
@@ -122,6 +134,7 @@ void check_report_append(const struct configuration *configuration, struct buffe
         return;
     buffer_append_format(output, "  semantics %s%s\n", semantics_texts[configuration->semantics],
                          configuration->strict ? ", strict" : "");
+    append_ways_in(output, configuration);
     append_callbacks(output, configuration);
     append_pages(output, configuration);
     append_login_types(output, configuration);

@@ -82,10 +82,13 @@ static const struct setting requests_settings[] = {
     {.name = NULL},
 };
 
+/* Beside our own keys those of Synapse's section, of which `presence_router` is taken with the other old sections. */
 static const struct setting presence_settings[] = {
     {.name = "cache", .type = SETTING_INTEGER, INTO(presence_cache), .maximum = 10000000},
     {.name = "cache_for", .type = SETTING_DURATION, INTO(presence_cache_for_ms), .maximum = HOUR_MS},
-    {.name = "presence_router", .type = SETTING_KNOWN}, /* of Synapse, before v1.42 */
+    {.name = "presence_router", .type = SETTING_KNOWN},
+    {.name = "enabled", .type = SETTING_KNOWN},
+    {.name = "include_offline_users_on_sync", .type = SETTING_KNOWN},
     {.name = NULL},
 };
 

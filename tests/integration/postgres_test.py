@@ -75,7 +75,9 @@ class Postgres(PostgresServer):
                 self.play(recording)
                 self.settle(engine)
                 expected = self.replay(configuration, recording, bodies)
-                self.assertEqual([row for _, row in self.durable()], expected)
+                # A body that never comes holds up its own room only: the order is that of each room.
+                room = lambda row: json.loads(row)["room_id"]
+                self.assertEqual(sorted((row for _, row in self.durable()), key=room), sorted(expected, key=room))
                 judged = self.metric(engine, "weir_events_judged_total")
                 self.assertLess(self.metric(engine, "weir_bodies_queries_total"), judged / 2 + 200, "batches")
                 self.stop_engine(engine)
