@@ -157,6 +157,12 @@ static void append_row(const struct event_question *question, struct buffer *out
                                     .outcome = &question->outcome,
                                     .stream = SLICE("events"),
                                     .instance = slice_from_string(question->settings->instance_name)};
+    struct slice dry_runs = explain_trace_dry_run_rows(question->trace), row;
+    while (verdict_next_row(&dry_runs, &row)) {
+        buffer_append_string(output, "dry_run   ");
+        buffer_append_slice(output, row);
+        buffer_append_char(output, '\n');
+    }
     buffer_append_string(output, "verdict   ");
     verdict_append_row(&verdict, output);
     buffer_append_char(output, '\n');
@@ -195,7 +201,7 @@ bool explain_event(const struct explain_settings *settings, struct slice body, s
         question.membership = read_membership(&question.event);
         question.synapse_asks = judge_as_synapse(question.judge, &question.event, &question.reason);
         question.ask = settings->as_synapse ? question.synapse_asks : JUDGE_BOTH;
-        question.trace = explain_trace_create(settings->chain, body);
+        question.trace = explain_trace_create(settings->chain, body, settings->instance_name);
         tell_event(&question, output);
         explain_trace_destroy(question.trace);
     } else {
@@ -355,7 +361,7 @@ bool explain_callback(const struct explain_settings *settings, enum callback cal
     struct callback_question question = {.settings = settings, .definition = &callback_definitions[callback]};
     bool good = read_question(&question, callback, object, body, error);
     if (good) {
-        question.trace = explain_trace_create(settings->chain, question.event.body);
+        question.trace = explain_trace_create(settings->chain, question.event.body, settings->instance_name);
         tell_callback(&question, output);
         explain_trace_destroy(question.trace);
     }

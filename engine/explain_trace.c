@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "engine/explain_evidence.h"
 #include "engine/tail_format.h"
+#include "engine/verdict.h"
 
 /* One answer. */
 struct explained {
@@ -26,6 +27,8 @@ struct explained {
 struct explain_trace {
     struct chain *chain;
     struct slice body;
+    const char *instance_name;
+    struct buffer dry_run_rows;
     struct explained *answers;
     uint32_t count;
     bool measuring;
@@ -121,20 +124,40 @@ static void on_answer(void *context, uint32_t module_index, const struct callbac
     append_reasons(trace, arguments, result, &answer->because);
 }
 
+static void append_dry_run_row(struct explain_trace *trace, const struct event *event, const struct outcome *outcome)
+{
+    const struct verdict verdict = {.event = event,
+                                    .outcome = outcome,
+                                    .stream = SLICE("events"),
+                                    .instance = slice_from_string(trace->instance_name),
+                                    .dry_run = true};
+    verdict_append_row(&verdict, &trace->dry_run_rows);
+    buffer_append_char(&trace->dry_run_rows, '\n');
+}
+
 static void on_dry_run(void *context, const struct callback_arguments *arguments, const struct outcome *outcome)
 {
     struct explain_trace *trace = context;
     struct explained *last = trace->count ? &trace->answers[trace->count - 1] : NULL;
-    if (!trace->measuring && last && last->module_index == outcome->module_index &&
-        last->callback == arguments->callback)
-        last->dry_run_counts = true;
+    if (trace->measuring || !last || last->module_index != outcome->module_index ||
+        last->callback != arguments->callback)
+        return;
+    last->dry_run_counts = true;
+    if (arguments->event)
+        append_dry_run_row(trace, arguments->event, outcome);
 }
 
-struct explain_trace *explain_trace_create(struct chain *chain, struct slice body)
+struct slice explain_trace_dry_run_rows(const struct explain_trace *trace)
+{
+    return buffer_slice(&trace->dry_run_rows);
+}
+
+struct explain_trace *explain_trace_create(struct chain *chain, struct slice body, const char *instance_name)
 {
     struct explain_trace *trace = memory_allocate_zeroed(1, sizeof *trace);
     trace->chain = chain;
     trace->body = body;
+    trace->instance_name = instance_name;
     chain_trace(chain, on_answer, trace);
     chain_on_dry_run(chain, on_dry_run, trace);
     return trace;
@@ -152,6 +175,7 @@ void explain_trace_destroy(struct explain_trace *trace)
         buffer_free(&trace->answers[index].because);
     }
     free(trace->answers);
+    buffer_free(&trace->dry_run_rows);
     free(trace);
 }
 

@@ -8,9 +8,13 @@
 struct explain_trace;
 
 /* Writes down every answer from now on; the chain must not be traced by anybody else. `body` is the text of the event
- * that is asked about (absent: none): places in another one are said to be in the replaced event. */
-struct explain_trace *explain_trace_create(struct chain *chain, struct slice body);
+ * that is asked about (absent: none): places in another one are said to be in the replaced event. `instance_name` is
+ * ours, for the rows of modules in dry_run. */
+struct explain_trace *explain_trace_create(struct chain *chain, struct slice body, const char *instance_name);
 void explain_trace_destroy(struct explain_trace *trace);
+
+/* The verdict rows of modules in dry_run, each followed by a line break; lives as long as the trace. */
+struct slice explain_trace_dry_run_rows(const struct explain_trace *trace);
 
 /* From now on the same question is put again, `repetitions` times, each announced by explain_trace_repeat: only times
  * are kept. */

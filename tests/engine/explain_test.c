@@ -195,6 +195,8 @@ Test(explain, a_module_in_dry_run)
     EXPECT_SAID(&fixture, "        dry_run: this would have ended the walk, which goes on\n");
     EXPECT_SAID(&fixture, "modules[1]  passes");
     EXPECT_SAID(&fixture, "outcome   passed\n");
+    EXPECT_SAID(&fixture, "dry_run   {\"event_id\":\"$e\",");
+    EXPECT_SAID(&fixture, "\"token\":0,\"origin\":\"observe\",\"dry_run\":true}\nverdict   {\"event_id\":\"$e\",");
     explain(&fixture, MESSAGE("@a:x", "dear"));
     EXPECT_SAID(&fixture, "modules[0]  passes  N ns, median N ns of 5\n        dry_run\n");
     close_chain(&fixture);

@@ -13,6 +13,7 @@ import unittest
 import harness
 import oracle
 import postgres_test
+import service_test
 from harness import DATA, MODULES, ROOT, SERVER_NAME, run_weir
 
 KEYWORD = "modules: [{module: keywords, config: {patterns: [spam], fields: [body, name]}}]"
@@ -119,6 +120,17 @@ class Explain(Folder):
         bodies = DATA / "synapse-1.140-small.events.jsonl.zst"
         self.assertIn("has no event $nowhere",
                       self.refused(1, "--event-id", "$nowhere", body=f"bodies: {{file: {bodies}}}\n{KEYWORD}"))
+
+
+class FromService(service_test.ServiceServer):
+    def test_an_answer_is_waited_for(self):
+        service = self.serve(lambda question: {"code": "M_LIMIT_EXCEEDED"})
+        configuration = self.configuration(modules=f"modules: [{{module: http_service, config: {{url: '{service.url}', "
+                                                   f"callbacks: [check_event_for_spam]}}}}]")
+        said = run_weir("explain", "-c", configuration, "-", input=json.dumps(event("x")).encode()).stdout.decode()
+        self.assertRegex(said, r"modules\[0\]  answers .*M_LIMIT_EXCEEDED.* ns, then waited [\d.]+ ms\n")
+        self.assertIn("outcome   denied by http_service (modules[0]) in check_event_for_spam\n", said)
+        self.assertEqual(len(service.questions), 1, "it is asked once, and not for the sake of its time")
 
 
 class FromPostgres(postgres_test.PostgresServer):

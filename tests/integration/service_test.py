@@ -58,7 +58,9 @@ def body_line(event_id, room=QUICK, **content):
     return json.dumps({"event_id": event_id, "json": event})
 
 
-class Service(harness.Server):
+class ServiceServer(harness.Server):
+    """A web service beside the Redis."""
+
     def serve(self, reply):
         service = WebService(reply)
         self.addCleanup(service.server_close)
@@ -66,6 +68,8 @@ class Service(harness.Server):
         self.addCleanup(service.gate.set)
         return service
 
+
+class Service(ServiceServer):
     def begin(self, service, config, bodies=(), module="http_service"):
         self.write("bodies.jsonl", "".join(line + "\n" for line in bodies))
         source = "bodies: {file: bodies.jsonl}" if bodies else ""
