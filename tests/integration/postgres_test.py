@@ -21,7 +21,9 @@ def postgres_program(name):
     return str(sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))[-1])
 
 
-class Postgres(harness.Server):
+class PostgresServer(harness.Server):
+    """A PostgreSQL of its own beside the Redis, with Synapse's table of bodies."""
+
     def setUp(self):
         super().setUp()
         self.folder.chmod(0o755)
@@ -59,6 +61,8 @@ class Postgres(harness.Server):
     def copy_text(text):
         return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
+
+class Postgres(PostgresServer):
     def test_a_recording_gives_the_rows_of_its_replay(self):
         for name in ("synapse-1.140-small", "synapse-1.140-big"):
             with self.subTest(name):
