@@ -73,7 +73,7 @@ class Pending(harness.Server):
         # The new chain refuses this room's events by their type, without asking anybody.
         old = self.config.read_text()
         self.config.write_text(old[:old.index("modules:")] +
-                               "modules: [{module: event_types, config: {types: [m.room.message]}}]")
+                               "modules: [{module: event_types, config: {deny: [m.room.message]}}]")
         engine.send_signal(signal.SIGHUP)
         wait_until(lambda: self.logged(engine, "the configuration was loaded again"))
         self.publish(rdata(4, ev_row("$4")))
@@ -88,7 +88,7 @@ class Pending(harness.Server):
         self.stop_engine(engine)
 
     def test_rows_of_dry_runs_share_the_event_s_token(self):
-        dry = "{module: event_types, config: {types: [m.room.message]}, dry_run: true}, "
+        dry = "{module: event_types, config: {deny: [m.room.message]}, dry_run: true}, "
         engine = self.begin(before=dry * 2)
         subscriber = self.subscribe()
         self.service.gate.set()
