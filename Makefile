@@ -22,12 +22,12 @@ OPTIMISE := -O3 -g -flto=auto
 endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?=
-COMMON_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/postgresql -I/usr/include/hs -I/usr/include/lua5.4 -DWEIR_VERSION='"$(VERSION)"'
+COMMON_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Ideploy/include -I/usr/include/postgresql -I/usr/include/hs -I/usr/include/lua5.4 -DWEIR_VERSION='"$(VERSION)"'
 ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CFLAGS)
 
 # What each part may link with: the linker keeps the rule that filters/ knows nothing of Redis, libevent or PostgreSQL.
 LIBS_base := -lyyjson -lxxhash -lm
-LIBS_filters := -ljansson -lhs -lpcre2-8 -llua5.4 -lcrypto $(LIBS_base)
+LIBS_filters := -ljansson -lhs -lpcre2-8 -llua5.4 -lcrypto -ldl $(LIBS_base)
 LIBS_replication := -levent_core -lpq -lzstd $(LIBS_base)
 LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 
@@ -84,6 +84,23 @@ $(TEST_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/programs/%.o $(call archi
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
+
+# Plug-ins are built as an administrator builds them, against the installed header alone; the tests load them.
+TEST_PLUGINS := $(patsubst %,$(BUILD)/tests/plugins/%.so,$(basename $(notdir $(wildcard tests/plugins/*.c tests/plugins/*.cc deploy/examples/plugin/*.c))))
+PLUGIN_CFLAGS = -pedantic $(filter-out -flto%,$(OPTIMISE)) $(WARN) $(CFLAGS) -Ideploy/include -fPIC -fvisibility=hidden -shared
+$(BUILD)/tests/plugins/%.so: tests/plugins/%.c deploy/include/weir/plugin.h tests/plugins/wrong.h
+	@mkdir -p $(@D)
+	@echo "  SO    $@"
+	@$(CC) -std=c99 $(PLUGIN_CFLAGS) -o $@ $<
+$(BUILD)/tests/plugins/%.so: deploy/examples/plugin/%.c deploy/include/weir/plugin.h
+	@mkdir -p $(@D)
+	@echo "  SO    $@"
+	@$(CC) -std=c99 $(PLUGIN_CFLAGS) -o $@ $<
+$(BUILD)/tests/plugins/%.so: tests/plugins/%.cc deploy/include/weir/plugin.h
+	@mkdir -p $(@D)
+	@echo "  SO    $@"
+	@$(CLANG)++ -std=c++11 -O2 -Wall -Wextra -Werror -Wshadow -pedantic -Ideploy/include -fPIC -fvisibility=hidden -shared -o $@ $<
+$(BUILD)/tests/filters_tests: | $(TEST_PLUGINS)
 
 .PHONY: test
 test: deps-test ## everything: unit, vectors, integration, in release and with sanitizers, and seconds of fuzzing
@@ -183,10 +200,13 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@$(BUILD)/weir modules --markdown >deploy/reference/modules.md
 
 .PHONY: install
-install: all ## install the program and the samples under DESTDIR/PREFIX
+install: all ## install the program, the plug-in header, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -d $(DESTDIR)$(PREFIX)/share/weir/sample
 	install -m 644 deploy/sample/* $(DESTDIR)$(PREFIX)/share/weir/sample/
+	install -D -m 644 deploy/include/weir/plugin.h $(DESTDIR)$(PREFIX)/include/weir/plugin.h
+	install -d $(DESTDIR)$(PREFIX)/share/weir/examples/plugin
+	install -m 644 deploy/examples/plugin/* $(DESTDIR)$(PREFIX)/share/weir/examples/plugin/
 
 .PHONY: clean help
 clean: ## remove everything that was built

@@ -16,13 +16,16 @@ static void append_module(struct buffer *output, const struct configuration *con
     const struct module_options *options = chain_module_options(configuration->chain, index);
     const struct configuration_module *written = &configuration->modules[index];
     buffer_append_format(output, "  %3u. %-16s %s, line %u; needs %s%s\n", place + 1, module->name, written->key,
-                         written->line, module_reads_text(module),
+                         written->line, chain_module_reads_text(configuration->chain, index),
                          options->dry_run ? "; dry_run: recorded, never counted" : "");
     if (!options->selector)
         return;
     struct buffer selector = {0};
     selector_describe(options->selector, &selector);
     buffer_append_format(output, "       %s\n", buffer_string(&selector));
+    if (!module->needs_body && selector_asks_for_sender(options->selector) && module_judges_events(module))
+        buffer_append_string(output, "       an event without its body has no sender: `only` does not match it, "
+                                     "`except` does not exclude it\n");
     buffer_free(&selector);
 }
 
@@ -60,12 +63,17 @@ static void append_callbacks(struct buffer *output, const struct configuration *
 
 static void append_pages(struct buffer *output, const struct configuration *configuration)
 {
+    const struct chain *chain = configuration->chain;
     uint32_t module_index;
     const struct web_resource *resource;
-    for (uint32_t index = 0; (resource = chain_resource_at(configuration->chain, index, &module_index)); index++)
-        buffer_append_format(output, "%s  %-5s %s  %s, line %u\n", index ? "" : "\npages of modules\n",
+    for (uint32_t index = 0; (resource = chain_resource_at(chain, index, &module_index)); index++) {
+        void *state;
+        bool shown = chain_resource(chain, slice_from_string(resource->path), &state) == resource;
+        buffer_append_format(output, "%s  %-5s %s  %s, line %u%s\n", index ? "" : "\npages of modules\n",
                              resource->methods, resource->path, configuration->modules[module_index].key,
-                             configuration->modules[module_index].line);
+                             configuration->modules[module_index].line,
+                             shown ? "" : "; never shown: an earlier module serves this path");
+    }
 }
 
 static void append_login_types(struct buffer *output, const struct configuration *configuration)
@@ -104,6 +112,18 @@ static void append_bodies(struct buffer *output, const struct configuration *con
     }
 }
 
+/* What comes in beside the events that are observed. */
+static void append_ways_in(struct buffer *output, const struct configuration *configuration)
+{
+    bool routes = chain_callback_modules(configuration->chain, CALLBACK_get_users_for_states, NULL, 0) > 0;
+    if (configuration->requests_redis)
+        buffer_append_format(output, "  requests  from the stream %s/weir/requests, any callback\n",
+                             configuration->server_name);
+    else
+        buffer_append_string(output, "  requests  none (requests.redis is false)\n");
+    buffer_append_string(output, routes ? "  presence  is routed\n" : "  presence  is not read: no module routes it\n");
+}
+
 void check_report_append(const struct configuration *configuration, struct buffer *output)
 {
     buffer_append_format(output, "%s is good.\n\n  server    %s\n  instance  %s\n", configuration->path,
@@ -122,6 +142,7 @@ void check_report_append(const struct configuration *configuration, struct buffe
         return;
     buffer_append_format(output, "  semantics %s%s\n", semantics_texts[configuration->semantics],
                          configuration->strict ? ", strict" : "");
+    append_ways_in(output, configuration);
     append_callbacks(output, configuration);
     append_pages(output, configuration);
     append_login_types(output, configuration);

@@ -30,6 +30,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->presence_cache = 10000;
     configuration->presence_cache_for_ms = 60000;
     configuration->log_level = LOG_INFO;
+    configuration->take_modules = true;
     return configuration;
 }
 

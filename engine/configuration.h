@@ -59,6 +59,7 @@ struct configuration {
     enum log_level log_level;             /* log.level; default info */
     enum semantics semantics;             /* whose rules the chain follows; default latest */
     bool strict;                          /* refuse what Synapse documents as refused but lets through */
+    bool take_modules;                    /* map the modules of Synapse's own files; default true */
     struct chain *chain;                  /* sealed */
     struct configuration_module *modules; /* where each module of the chain stands, by its index */
 };

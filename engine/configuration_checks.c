@@ -71,6 +71,14 @@ void configuration_check_redis_enabled(struct configuration_reader *reader, cons
         configuration_warning(reader, place, "Synapse publishes nothing on Redis while this is false");
 }
 
+/* As in Synapse, true, false or "untracked". */
+void configuration_check_presence_enabled(struct configuration_reader *reader, const struct configuration_place *place,
+                                          const struct yaml_node *node)
+{
+    if (node->kind == YAML_KIND_BOOLEAN && !node->boolean)
+        configuration_warning(reader, place, "Synapse has no presence to route while this is false");
+}
+
 /* Refused rather than ignored: a connection in clear would carry the password over the network. */
 void configuration_check_redis_tls(struct configuration_reader *reader, const struct configuration_place *place,
                                    const struct yaml_node *node)

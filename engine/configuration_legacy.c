@@ -1,12 +1,15 @@
 /* Synapse names a module by its Python class. A class that Weir has a module for, with the same configuration, is a row
- * of a table; for a few others the table knows what to write instead. Answers of old-style classes were converted by
- * Synapse's wrappers; the modules that stand for them answer in the new style, so nothing is converted here. */
+ * of a table; for others the table knows what to write instead. Synapse's wrappers convert the answers of modules from
+ * its old sections; those that stand for them here answer in the new style, so nothing is converted and the chain does
+ * not count them as old. */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/configuration_reader.h"
 
-/* A class by the last part of its dotted name. */
+#define LDAP_ADVICE "leave it in Synapse: Weir does not speak LDAP"
+
+/* A class by its dotted name, or by the last part of it. */
 static const struct known_class {
     const char *name;
     const char *module; /* that stands for it; NULL: none */
@@ -19,28 +22,45 @@ static const struct known_class {
     {"CustomPresenceRouter", NULL,
      "its users stand in its code: write `module: presence_router` with them under `routes`"},
     {"HTTPAntispam", NULL, "write `module: http_service` with its `base_url` as `url` and the callbacks it asks"},
-    {"AntiSpam", NULL, "write `module: sender_list` with the blocked servers under `servers`, or watch a policy list"},
-    {"LdapAuthProvider", NULL, "leave it in Synapse: Weir does not speak LDAP"},
+    {"mjolnir.Module", NULL, "write `module: sender_list` with the banned users and servers, or leave it in Synapse"},
+    {"mjolnir.AntiSpam", NULL, "write `module: sender_list` with the banned users and servers, or leave it in Synapse"},
+    {"synapse_simple_antispam.AntiSpam", NULL,
+     "write `module: sender_list` with its `blocked_homeservers` under `servers`"},
+    {"LdapAuthProvider", NULL, LDAP_ADVICE},
+    {"LdapAuthProviderModule", NULL, LDAP_ADVICE},
 };
 
 #define GENERAL_ADVICE                                                                                                 \
     "write `module: lua` with a script, `module: http_service` for a service of your own, or leave it in Synapse"
 
-static const char *class_of(const char *dotted)
+static const struct known_class *find_class(const char *dotted)
 {
     const char *dot = strrchr(dotted, '.');
-    return dot ? dot + 1 : dotted;
-}
-
-static const struct known_class *find_class(const char *name)
-{
+    const char *last = dot ? dot + 1 : dotted;
     for (size_t index = 0; index < sizeof known_classes / sizeof *known_classes; index++)
-        if (strcmp(known_classes[index].name, name) == 0)
+        if (strcmp(known_classes[index].name, dotted) == 0 || strcmp(known_classes[index].name, last) == 0)
             return &known_classes[index];
     return NULL;
 }
 
-/* Ours is an error: nobody else runs it. */
+static const char *advice_for(const struct known_class *known)
+{
+    return known && known->advice ? known->advice : GENERAL_ADVICE;
+}
+
+void configuration_refuse_class(struct configuration_reader *reader, const struct configuration_place *place,
+                                const char *class)
+{
+    const struct known_class *known = find_class(class);
+    if (known && known->module)
+        configuration_error(reader, place,
+                            "the Python class %s cannot run in Weir: write `module: %s`, which takes the same `config`",
+                            class, known->module);
+    else
+        configuration_error(reader, place, "the Python class %s cannot run in Weir: %s", class, advice_for(known));
+}
+
+/* Nobody else runs what stands in our file, so that it is an error there. */
 static void cannot_map(struct configuration_reader *reader, const struct configuration_place *place, const char *class,
                        const char *advice)
 {
@@ -51,7 +71,19 @@ static void cannot_map(struct configuration_reader *reader, const struct configu
                               class, advice);
 }
 
-/* `item` is a map with `module` and, perhaps, `config`. */
+/* Synapse goes on running what is taken from its file: the administrator must know that both do. */
+static void tell_of_both(struct configuration_reader *reader, const struct configuration_place *place,
+                         const char *class, const char *module)
+{
+    if (place->file != 0)
+        configuration_warning(
+            reader, place,
+            "the Python class %s is taken as `module: %s`, and Synapse runs it too: take it out there "
+            "once Weir answers in its place, or write `take_modules: false` in Weir's configuration",
+            class, module);
+}
+
+/* `item` should be a map with `module` and, perhaps, `config`. */
 static void take_class(struct configuration_reader *reader, uint32_t file, const struct yaml_node *item,
                        const char *key)
 {
@@ -63,80 +95,95 @@ static void take_class(struct configuration_reader *reader, uint32_t file, const
         configuration_error(reader, &place, "must be a map with `module: package.Class`, as in Synapse");
         return;
     }
-    const struct known_class *known = find_class(class_of(module->value->text));
+    const struct known_class *known = find_class(module->value->text);
     const struct module_definition *definition = known && known->module ? module_find(known->module) : NULL;
     if (!definition) {
-        cannot_map(reader, &place, module->value->text, known && known->advice ? known->advice : GENERAL_ADVICE);
+        cannot_map(reader, &place, module->value->text, advice_for(known));
         return;
     }
-    const struct yaml_pair *config = yaml_map_find(item, "config");
-    if (config && config->value->kind == YAML_KIND_MAP)
-        reading.config = config->value;
+    if (!configuration_open_item(&reading))
+        return;
+    tell_of_both(reader, &place, module->value->text, definition->name);
     configuration_append_module(&reading, definition);
 }
 
-/* A section that is one module or a list of them. */
-static void take_section(struct configuration_reader *reader, uint32_t file, const struct yaml_node *node,
-                         const char *name)
+/* Synapse's short form of a password provider: no class is named. */
+static void take_ldap(struct configuration_reader *reader, uint32_t file, const struct yaml_node *item, const char *key)
 {
-    if (node->kind == YAML_KIND_MAP) {
-        if (node->count)
-            take_class(reader, file, node, name);
-        return;
-    }
-    if (node->kind != YAML_KIND_LIST && node->kind != YAML_KIND_NULL) {
-        struct configuration_place place = {file, node->mark, name};
-        configuration_wrong_kind(reader, &place, "a map with `module` and `config`, or a list of them", node);
-        return;
-    }
-    for (size_t index = 0; index < node->count; index++) {
-        char key[CONFIGURATION_MODULE_KEY];
-        snprintf(key, sizeof key, "%s[%zu]", name, index);
-        take_class(reader, file, node->items[index], key);
-    }
+    const struct yaml_pair *enabled = yaml_map_find(item, "enabled");
+    struct configuration_place place = {file, item->mark, key};
+    if (enabled && enabled->value->kind == YAML_KIND_BOOLEAN && enabled->value->boolean)
+        cannot_map(reader, &place, "ldap_auth_provider.LdapAuthProvider", LDAP_ADVICE);
 }
 
-/* The value of a top-level key: of our file, else of the last of Synapse's that has it. */
-static const struct yaml_node *find_key(const struct configuration_reader *reader, const char *key, uint32_t *file)
+/* Where Synapse's modules stand, in the order in which Synapse loads them (synapse/app/_base.py, start). */
+static const struct section {
+    const char *key;    /* at the top of the file */
+    const char *member; /* of its map; NULL: the key's own value */
+    const char *name;   /* both, for people */
+    /* Takes a section that is one map; NULL: it may not be one. */
+    void (*take)(struct configuration_reader *reader, uint32_t file, const struct yaml_node *item, const char *key);
+    bool many; /* may be a list of maps, each a class */
+} list_section = {"modules", NULL, "modules", NULL, true},
+  old_sections[] = {
+      {"spam_checker", NULL, "spam_checker", take_class, true},
+      {"third_party_event_rules", NULL, "third_party_event_rules", take_class, false},
+      {"presence", "presence_router", "presence.presence_router", take_class, false},
+      {"ldap_config", NULL, "ldap_config", take_ldap, false},
+      {"password_providers", NULL, "password_providers", NULL, true},
+};
+
+/* A section's value: of our file, else of the last of Synapse's that has the key, which stands as a whole. NULL if
+ * there is none. */
+static const struct yaml_node *find_section(const struct configuration_reader *reader, const struct section *section,
+                                            uint32_t *file)
 {
-    const struct yaml_pair *pair = yaml_map_find(yaml_document_root(reader->files[0].document), key);
-    *file = 0;
-    for (uint32_t number = reader->file_count - 1; !pair && number > 0; number--) {
-        pair = yaml_map_find(yaml_document_root(reader->files[number].document), key);
-        *file = number;
+    uint32_t files = reader->configuration->take_modules ? reader->file_count : 1;
+    for (uint32_t step = 0; step < files; step++) {
+        *file = step == 0 ? 0 : reader->file_count - step;
+        const struct yaml_pair *pair = yaml_map_find(yaml_document_root(reader->files[*file].document), section->key);
+        const struct yaml_pair *inner = pair && section->member ? yaml_map_find(pair->value, section->member) : pair;
+        if (inner)
+            return inner->value;
+        /* `presence` of our file has keys of our own, beside which Synapse's may stand. */
+        if (pair && *file != 0)
+            return NULL;
     }
-    return pair ? pair->value : NULL;
+    return NULL;
+}
+
+static void take_section(struct configuration_reader *reader, const struct section *section)
+{
+    uint32_t file;
+    const struct yaml_node *node = find_section(reader, section, &file);
+    if (!node || node->kind == YAML_KIND_NULL)
+        return;
+    if (section->take && node->kind == YAML_KIND_MAP) {
+        if (node->count)
+            section->take(reader, file, node, section->name);
+    } else if (section->many && node->kind == YAML_KIND_LIST) {
+        for (size_t index = 0; index < node->count && index < CONFIGURATION_MODULES_MAXIMUM; index++) {
+            char key[CONFIGURATION_MODULE_KEY];
+            snprintf(key, sizeof key, "%s[%zu]", section->name, index);
+            take_class(reader, file, node->items[index], key);
+        }
+    } else {
+        struct configuration_place place = {file, node->mark, section->name};
+        configuration_wrong_kind(reader, &place,
+                                 !section->many  ? "a map with `module` and `config`"
+                                 : section->take ? "a map with `module` and `config`, or a list of them"
+                                                 : "a list of maps with `module` and `config`",
+                                 node);
+    }
 }
 
 void configuration_take_synapse_modules(struct configuration_reader *reader)
 {
-    uint32_t file;
-    const struct yaml_node *list = find_key(reader, "modules", &file);
-    if (list)
-        take_section(reader, file, list, "modules");
-}
-
-static void take_presence(struct configuration_reader *reader)
-{
-    uint32_t file;
-    const struct yaml_node *presence = find_key(reader, "presence", &file);
-    if (!presence)
-        return;
-    const struct yaml_pair *router = yaml_map_find(presence, "presence_router");
-    if (router)
-        take_section(reader, file, router->value, "presence.presence_router");
+    take_section(reader, &list_section);
 }
 
 void configuration_take_legacy_modules(struct configuration_reader *reader)
 {
-    /* In the order in which Synapse loads them (synapse/app/_base.py, start). */
-    static const char *const sections[] = {"spam_checker", "third_party_event_rules", "presence", "password_providers"};
-    for (size_t index = 0; index < sizeof sections / sizeof *sections; index++) {
-        uint32_t file;
-        const struct yaml_node *node = find_key(reader, sections[index], &file);
-        if (strcmp(sections[index], "presence") == 0)
-            take_presence(reader);
-        else if (node)
-            take_section(reader, file, node, sections[index]);
-    }
+    for (size_t index = 0; index < sizeof old_sections / sizeof *old_sections; index++)
+        take_section(reader, &old_sections[index]);
 }

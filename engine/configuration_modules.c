@@ -9,7 +9,6 @@
 #include "engine/log.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
-#define MODULES_MAXIMUM 1000u
 
 /* Tells of an error, or a warning, at `path` of the item, which is `node`. */
 static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path, bool error,
@@ -65,6 +64,21 @@ static bool read_module_file(void *context, const char *name, struct buffer *con
     return read;
 }
 
+static bool resolve_module_path(void *context, const char *name, struct buffer *path, struct buffer *error)
+{
+    const struct module_reading *reading = context;
+    if (!reading->reader->read_files) {
+        buffer_append_string(error, "files are left out");
+        return false;
+    }
+    char *resolved = configuration_resolve_path(reading->reader->files[reading->file].path, name);
+    if (!strchr(resolved, '/'))
+        buffer_append_string(path, "./");
+    buffer_append_string(path, resolved);
+    free(resolved);
+    return true;
+}
+
 static void report_unknown_module(struct module_reading *reading, const struct configuration_place *place,
                                   const char *name)
 {
@@ -96,7 +110,9 @@ static const struct module_definition *find_module(struct module_reading *readin
         configuration_wrong_kind(reader, &place, "a text", pair->value);
     } else {
         definition = module_find(pair->value->text);
-        if (!definition)
+        if (!definition && strchr(pair->value->text, '.'))
+            configuration_refuse_class(reader, &place, pair->value->text);
+        else if (!definition)
             report_unknown_module(reading, &place, pair->value->text);
     }
     buffer_free(&key);
@@ -166,11 +182,18 @@ static bool find_config(struct module_reading *reading)
     return false;
 }
 
+bool configuration_open_item(struct module_reading *reading)
+{
+    if (!reading->reader->files[reading->file].lenient)
+        check_item_keys(reading);
+    return find_config(reading);
+}
+
 /* An engine without bodies would pass every event by such a module without a word. */
-static void check_bodies(struct module_reading *reading, const struct module_definition *definition)
+static void check_bodies(struct module_reading *reading, const struct module_definition *definition, bool needs_body)
 {
     const struct configuration_reader *reader = reading->reader;
-    if (reader->purpose != CONFIGURATION_FOR_RUN || !definition->needs_body ||
+    if (reader->purpose != CONFIGURATION_FOR_RUN || !needs_body ||
         reader->configuration->body_source != BODY_SOURCE_NONE)
         return;
     struct configuration_place place = {reading->file, reading->item->mark, reading->key};
@@ -210,19 +233,24 @@ void configuration_append_module(struct module_reading *reading, const struct mo
         selector_destroy(options.selector);
         return;
     }
-    check_bodies(reading, definition);
     struct module_host host = {.context = reading,
                                .report = report_parameter,
                                .warn = warn_of_parameter,
                                .read_file = read_module_file,
-                               .services = reader->services};
+                               .resolve_path = resolve_module_path,
+                               .services = reader->services,
+                               .log = log_for_module};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
     size_t errors = reader->error_count;
-    host.log = log_for_module;
-    if (chain_append(reader->configuration->chain, definition, config, &options, &host))
+    struct chain *chain = reader->configuration->chain;
+    bool needs_body = definition->needs_body;
+    if (chain_append(chain, definition, config, &options, &host)) {
         remember_module(reading);
-    else if (reader->error_count == errors)
+        needs_body = chain_module_needs_body(chain, chain_module_count(chain) - 1);
+    } else if (reader->error_count == errors) {
         report_parameter(reading, "", "the module cannot be made from this");
+    }
+    check_bodies(reading, definition, needs_body);
     json_decref(config);
 }
 
@@ -235,9 +263,8 @@ static void take_module(struct configuration_reader *reader, const struct yaml_n
         configuration_wrong_kind(reader, &place, "a map with `module` and `config`", item);
         return;
     }
-    check_item_keys(&reading);
     const struct module_definition *definition = find_module(&reading);
-    if (find_config(&reading) && definition)
+    if (configuration_open_item(&reading) && definition)
         configuration_append_module(&reading, definition);
 }
 
@@ -248,7 +275,10 @@ static void report_conflict(void *context, const struct chain_conflict *conflict
     const struct configuration_module *other = &reader->configuration->modules[conflict->other_index];
     struct buffer sentence = {0};
     buffer_append_string(&sentence, conflict->text);
-    if (other != module)
+    if (other != module && other->file != module->file)
+        buffer_append_format(&sentence, " (the other is %s, %s:%u:%u)", other->key, reader->files[other->file].path,
+                             other->line, other->column);
+    else if (other != module)
         buffer_append_format(&sentence, " (the other is %s, line %u)", other->key, other->line);
     struct configuration_place place = {module->file, {module->line, module->column}, module->key};
     if (conflict->fatal)
@@ -268,7 +298,7 @@ static bool take_list(struct configuration_reader *reader, const struct yaml_nod
     struct configuration_place place = {0, list->kind == YAML_KIND_NULL ? pair->mark : list->mark, "modules"};
     if (list->kind != YAML_KIND_LIST && list->kind != YAML_KIND_NULL)
         configuration_wrong_kind(reader, &place, "a list of modules", list);
-    else if (list->count > MODULES_MAXIMUM)
+    else if (list->count > CONFIGURATION_MODULES_MAXIMUM)
         configuration_error(reader, &place, "has more than 1000 modules");
     else if (list->count == 0)
         configuration_warning(reader, &place, "there are no modules: every event passes");

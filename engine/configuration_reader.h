@@ -42,6 +42,7 @@ struct configuration_place {
 };
 
 #define CONFIGURATION_PROBLEMS_MAXIMUM 1000u
+#define CONFIGURATION_MODULES_MAXIMUM 1000u /* in one list */
 
 /* Adds an error or a warning, "file:line:column: key: sentence"; a mark of line 0 leaves out line and column. At most
  * CONFIGURATION_PROBLEMS_MAXIMUM are kept. */
@@ -121,21 +122,28 @@ struct module_reading {
     const struct yaml_node *config;     /* NULL without one */
     char key[CONFIGURATION_MODULE_KEY]; /* "modules[2]" */
 };
+/* Finds `config`, and reports keys of the item that a module has not, in our file; false, reported, if `config` is no
+ * map. */
+bool configuration_open_item(struct module_reading *reading);
 /* Appends it to the chain, with the options that stand beside its `config`. What is wrong is reported. */
 void configuration_append_module(struct module_reading *reading, const struct module_definition *definition);
 
 /* Modules of Synapse's own configuration (configuration_legacy.c): its list `modules:`, where ours has none; and the
- * sections from before v1.37, of our file or of Synapse's, behind all others. What Weir has a module for is mapped; for
- * the rest the administrator is told what to write, as an error in our file and as a warning in Synapse's, which runs
- * it itself. */
+ * sections from before v1.37, of our file or of Synapse's, behind all others. What Weir has a module for is mapped,
+ * with a warning if it stands in Synapse's file, since Synapse runs it too; for the rest the administrator is told what
+ * to write, as an error in our file and as a warning in Synapse's. With `take_modules: false` Synapse's files are left
+ * out. */
 void configuration_take_synapse_modules(struct configuration_reader *reader);
 void configuration_take_legacy_modules(struct configuration_reader *reader);
+/* Reports that `module:` of our own list names a Python class, with what to write instead. */
+void configuration_refuse_class(struct configuration_reader *reader, const struct configuration_place *place,
+                                const char *class);
 
 /* Checks of single keys that need more than the table says (configuration_checks.c). */
 setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_redis,
     configuration_check_redis_enabled, configuration_check_redis_tls, configuration_check_unused,
-    configuration_check_bodies, configuration_check_semantics, configuration_check_postgres, configuration_check_http,
-    configuration_check_listen;
+    configuration_check_bodies, configuration_check_semantics, configuration_check_presence_enabled,
+    configuration_check_postgres, configuration_check_http, configuration_check_listen;
 /* What can be judged only when all keys are known: required ones, and what the modules need. */
 void configuration_check_whole(struct configuration_reader *reader, const struct yaml_node *root);
 

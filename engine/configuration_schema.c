@@ -82,10 +82,13 @@ static const struct setting requests_settings[] = {
     {.name = NULL},
 };
 
+/* Beside our own keys those of Synapse's section, of which `presence_router` is taken with the other old sections. */
 static const struct setting presence_settings[] = {
+    {.name = "enabled", .type = SETTING_KNOWN, .check = configuration_check_presence_enabled},
+    {.name = "presence_router", .type = SETTING_KNOWN},
     {.name = "cache", .type = SETTING_INTEGER, INTO(presence_cache), .maximum = 10000000},
     {.name = "cache_for", .type = SETTING_DURATION, INTO(presence_cache_for_ms), .maximum = HOUR_MS},
-    {.name = "presence_router", .type = SETTING_KNOWN}, /* of Synapse, before v1.42 */
+    {.name = "include_offline_users_on_sync", .type = SETTING_KNOWN},
     {.name = NULL},
 };
 
@@ -110,9 +113,11 @@ const struct setting configuration_settings[] = {
     {.name = "log", .type = SETTING_MAP, .children = log_settings},
     {.name = "semantics", .type = SETTING_KNOWN, .check = configuration_check_semantics},
     {.name = "strict", .type = SETTING_BOOLEAN, INTO(strict)},
+    {.name = "take_modules", .type = SETTING_BOOLEAN, INTO(take_modules)},
     {.name = "modules", .type = SETTING_KNOWN},
     {.name = "spam_checker", .type = SETTING_KNOWN},
     {.name = "third_party_event_rules", .type = SETTING_KNOWN},
+    {.name = "ldap_config", .type = SETTING_KNOWN},
     {.name = "password_providers", .type = SETTING_KNOWN},
     {.name = "instance_map", .type = SETTING_KNOWN, .check = configuration_check_unused},
     {.name = "worker_replication_secret", .type = SETTING_KNOWN, .check = configuration_check_unused},

@@ -126,7 +126,8 @@ static void on_chain_unused(void *context, struct chain *chain)
 static void on_service_answered(void *context, uint64_t ticket, const struct service_answer *answer)
 {
     struct engine *engine = context;
-    observer_answered(engine->observer, ticket, answer);
+    if (!engine->requests || !requests_answered(engine->requests, ticket, answer))
+        observer_answered(engine->observer, ticket, answer);
 }
 
 static void on_presence_rows(void *context, const struct position_rows *rows)

@@ -39,8 +39,9 @@ struct requests {
     struct buffer key;
     struct buffer cursor; /* of REQUEST_STEP_OWN and REQUEST_STEP_CLAIM, between two pages */
     enum request_step step;
-    bool asked;  /* the step's command was sent and is not answered */
-    bool paused; /* by the owner */
+    bool asked;          /* the step's command was sent and is not answered */
+    bool paused;         /* by the owner */
+    bool claims_nothing; /* it was said that this Redis cannot */
     uint64_t claim_at_ns;
     uint64_t *claimed;
     struct log_gate refusal_gate, entry_gate;
@@ -282,13 +283,26 @@ static void take_refusal(struct requests *requests, struct slice error)
     event_add(requests->retry, &pause);
 }
 
+/* The group is there already; or this Redis is older than 6.2, and what a dead engine left waits for that engine. */
+static bool may_go_on(struct requests *requests, struct slice error)
+{
+    if (requests->step == REQUEST_STEP_GROUP)
+        return slice_starts_with(error, SLICE("BUSYGROUP"));
+    if (requests->step != REQUEST_STEP_CLAIM || !slice_starts_with(error, SLICE("ERR unknown command")))
+        return false;
+    if (!requests->claims_nothing)
+        log_warning("this Redis knows no XAUTOCLAIM (it is older than 6.2): requests that a dead engine left are not "
+                    "taken over");
+    requests->claims_nothing = true;
+    return true;
+}
+
 static void on_reply(void *context, const redisReply *reply)
 {
     struct requests *requests = context;
     struct slice error = reply->type == REDIS_REPLY_ERROR ? slice_of(reply->str, reply->len) : SLICE_ABSENT;
-    bool exists = requests->step == REQUEST_STEP_GROUP && slice_starts_with(error, SLICE("BUSYGROUP"));
     requests->asked = false;
-    if (slice_present(error) && !exists)
+    if (slice_present(error) && !may_go_on(requests, error))
         take_refusal(requests, error);
     else
         requests->step = steps[requests->step].take(requests, reply);

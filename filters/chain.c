@@ -81,7 +81,8 @@ static void keep_resources(struct chain *chain, struct registrar *registrar, uin
 bool chain_append(struct chain *chain, const struct module_definition *definition, const json_t *config,
                   const struct module_options *options, const struct module_host *host)
 {
-    struct chain_module module = {.definition = definition};
+    struct chain_module module = {
+        .definition = definition, .needs_body = definition->needs_body, .uses_body = definition->uses_body};
     if (options)
         module.options = *options;
     module.configuration = memory_allocate_zeroed(1, definition->configuration_size);
@@ -95,6 +96,8 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .configuration = module.configuration,
                                      .server_name = chain->server_name,
                                      .semantics = chain->settings.semantics,
+                                     .needs_body = &module.needs_body,
+                                     .uses_body = &module.uses_body,
                                      .registrar = &registrar};
         for (size_t index = 0; index < definition->callback_count; index++)
             module_register(&setup, &definition->callbacks[index]);
@@ -110,8 +113,8 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
-    chain->needs_body = chain->needs_body || definition->needs_body;
-    chain->uses_body = chain->uses_body || definition->needs_body || definition->uses_body;
+    chain->needs_body = chain->needs_body || module.needs_body;
+    chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
 }
 
@@ -156,7 +159,7 @@ static void add_link(struct chain *chain, uint32_t module_index, const struct mo
     *link = (struct link){.function = registered->function,
                           .state = module->state,
                           .module_index = module_index,
-                          .needs_body = module->definition->needs_body,
+                          .needs_body = module->needs_body,
                           .registered = *registered};
     if (module->options.legacy)
         link->registered.legacy = true;
@@ -202,6 +205,16 @@ const struct module_definition *chain_module(const struct chain *chain, uint32_t
 const struct module_options *chain_module_options(const struct chain *chain, uint32_t index)
 {
     return &chain->modules[index].options;
+}
+
+bool chain_module_needs_body(const struct chain *chain, uint32_t index)
+{
+    return chain->modules[index].needs_body;
+}
+
+const char *chain_module_reads_text(const struct chain *chain, uint32_t index)
+{
+    return body_use_text(chain->modules[index].needs_body, chain->modules[index].uses_body);
 }
 
 bool chain_needs_body(const struct chain *chain)

@@ -66,7 +66,10 @@ const char *chain_server_name(const struct chain *chain);
 uint32_t chain_module_count(const struct chain *chain);
 const struct module_definition *chain_module(const struct chain *chain, uint32_t index);
 const struct module_options *chain_module_options(const struct chain *chain, uint32_t index);
-/* Whether any module needs the event's body. */
+/* Whether a module needs the event's body, and whether any does. */
+bool chain_module_needs_body(const struct chain *chain, uint32_t index);
+/* What a module judges by, in words, as module_reads_text. */
+const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);
 /* Whether any module needs it, or reads it where one can be had. */
 bool chain_uses_body(const struct chain *chain);

@@ -21,6 +21,8 @@ struct chain_module {
     void *configuration;
     void *state;
     struct module_options options;
+    bool needs_body; /* as its create had the last word */
+    bool uses_body;
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
     struct module_counts counts;

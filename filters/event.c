@@ -123,6 +123,11 @@ uint32_t field_table_count(const struct field_table *table)
     return table->count;
 }
 
+struct slice field_table_key(const struct field_table *table, uint32_t slot)
+{
+    return slice_of(table->keys[slot], table->lengths[slot]);
+}
+
 const char *event_read_status_text(enum event_read_status status)
 {
     static const char *const texts[] = {
@@ -171,7 +176,7 @@ static const struct header_field {
     {"redacts", 7, offsetof(struct event, redacts)},
     {"event_id", 8, offsetof(struct event, event_id)},
     {"state_key", 9, offsetof(struct event, state_key)},
-    {"", 0, 0},
+    {"", SIZE_MAX, 0}, /* ends the table: no key is that long, and the empty one is no field */
 };
 static const unsigned char first_of_length[10] = {6, 6, 6, 6, 0, 6, 1, 2, 4, 5};
 

@@ -22,6 +22,8 @@ void field_table_destroy(struct field_table *table);
 /* The slot of `content.<key>`, declared if it is new. Slots count up from 0 in the order of declaration. */
 uint32_t field_table_declare(struct field_table *table, struct slice key);
 uint32_t field_table_count(const struct field_table *table);
+/* The key that was declared for a slot; lives as long as the table. */
+struct slice field_table_key(const struct field_table *table, uint32_t slot);
 
 struct event {
     /* From the stream row; absent where the row has null. In a request everything comes from the body. */

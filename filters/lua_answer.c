@@ -12,7 +12,7 @@
 #include "filters/lua_value.h"
 #include "filters/parameter.h"
 
-#define MARK_METATABLE "answer"
+static const char mark_key; /* its address is the place of the metatable in the registry */
 
 struct mark {
     enum value_kind kind;
@@ -24,8 +24,20 @@ static struct mark *push_mark(lua_State *L, enum value_kind kind, int user_value
 {
     struct mark *mark = lua_newuserdatauv(L, sizeof *mark, user_values);
     *mark = (struct mark){.kind = kind};
-    luaL_setmetatable(L, MARK_METATABLE);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &mark_key);
+    lua_setmetatable(L, -2);
     return mark;
+}
+
+/* The mark at `index`, or NULL. */
+static const struct mark *test_mark(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &mark_key);
+    bool is_mark = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return is_mark ? lua_touserdata(L, index) : NULL;
 }
 
 /* Gives the mark on top the value at `index` as its user value `place`. */
@@ -352,7 +364,7 @@ static struct value read_mark(lua_State *L, int index, const struct mark *mark, 
 // NOLINTNEXTLINE(misc-no-recursion)
 static struct value read_userdata(lua_State *L, int index, struct arena *arena, unsigned depth)
 {
-    const struct mark *mark = luaL_testudata(L, index, MARK_METATABLE);
+    const struct mark *mark = test_mark(L, index);
     yyjson_val *json;
     if (mark)
         return read_mark(L, index, mark, arena, depth);
@@ -437,7 +449,7 @@ struct error_reading {
 static int read_error(lua_State *L)
 {
     struct error_reading *reading = lua_touserdata(L, 2);
-    const struct mark *mark = luaL_testudata(L, 1, MARK_METATABLE);
+    const struct mark *mark = test_mark(L, 1);
     if (mark && mark->kind == VALUE_RAISED) {
         reading->value = read_raised(L, 1, mark, reading->arena);
         return 0;
@@ -475,7 +487,7 @@ static int mark_text(lua_State *L)
         [VALUE_LIMIT] = "limit",       [VALUE_PASS] = "pass",      [VALUE_OVERRIDE] = "override",
         [VALUE_RAISED] = "error",      [VALUE_REFUSE] = "refusal",
     };
-    const struct mark *mark = luaL_checkudata(L, 1, MARK_METATABLE);
+    const struct mark *mark = lua_touserdata(L, 1); /* nobody else can call this */
     if (mark->kind == VALUE_RAISED)
         lua_getiuservalue(L, 1, 2);
     else
@@ -492,12 +504,14 @@ static const luaL_Reg constructors[] = {
 
 void lua_answer_open(lua_State *L)
 {
-    luaL_newmetatable(L, MARK_METATABLE);
+    lua_newtable(L);
     lua_pushcfunction(L, mark_text);
     lua_setfield(L, -2, "__tostring");
+    lua_pushliteral(L, "answer");
+    lua_setfield(L, -2, "__name");
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &mark_key);
 
     lua_pushglobaltable(L);
     luaL_setfuncs(L, constructors, 0);

@@ -10,6 +10,9 @@
 #define EVENT_METATABLE "event"
 #define JSON_METATABLE "JSON value"
 
+/* Their addresses are the places of the same metatables in the registry, which are found faster than by a name. */
+static const char event_key, json_key, slots_key;
+
 /* What the pool may keep from question to question; bodies that need more than this are rare. */
 #define POOL_KEPT (4u << 20)
 
@@ -99,7 +102,8 @@ static void push_json_proxy(lua_State *L, struct lua_events *events, yyjson_val 
     struct json_proxy *proxy = lua_newuserdatauv(L, sizeof *proxy, 0);
     *proxy = (struct json_proxy){
         .events = events, .generation = events->generation, .value = value, .is_content = is_content};
-    luaL_setmetatable(L, JSON_METATABLE);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &json_key);
+    lua_setmetatable(L, -2);
 }
 
 static void push_json(lua_State *L, struct lua_events *events, yyjson_val *value)
@@ -287,17 +291,15 @@ static int refuse_change(lua_State *L)
     return luaL_error(L, "an event cannot be changed; weir.copy(event.content) makes a table that can");
 }
 
-/* Fills the metatable on the stack's top and takes it away. */
-static void finish_metatable(lua_State *L)
+/* Fills the metatable on the stack's top, puts it under `key` and takes it away. */
+static void finish_metatable(lua_State *L, const char *key)
 {
     lua_pushcfunction(L, refuse_change);
     lua_setfield(L, -2, "__newindex");
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
-
-static const char slots_key; /* its address */
 
 void lua_events_open(struct lua_events *events, lua_State *L)
 {
@@ -312,7 +314,7 @@ void lua_events_open(struct lua_events *events, lua_State *L)
     lua_setfield(L, -2, "content");
     lua_pushcclosure(L, event_index, 1);
     lua_setfield(L, -2, "__index");
-    finish_metatable(L);
+    finish_metatable(L, &event_key);
 
     luaL_newmetatable(L, JSON_METATABLE);
     lua_newtable(L);
@@ -324,7 +326,7 @@ void lua_events_open(struct lua_events *events, lua_State *L)
     lua_setfield(L, -2, "__len");
     lua_pushcfunction(L, json_pairs);
     lua_setfield(L, -2, "__pairs");
-    finish_metatable(L);
+    finish_metatable(L, &json_key);
 }
 
 void lua_events_free(struct lua_events *events)
@@ -348,7 +350,8 @@ void lua_events_push(struct lua_events *events, lua_State *L, const struct event
     events->root = NULL;
     struct event_proxy *proxy = lua_newuserdatauv(L, sizeof *proxy, 1);
     *proxy = (struct event_proxy){events, events->generation};
-    luaL_setmetatable(L, EVENT_METATABLE);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &event_key);
+    lua_setmetatable(L, -2);
 }
 
 void lua_events_end(struct lua_events *events)

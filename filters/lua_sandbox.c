@@ -30,6 +30,7 @@ struct lua_sandbox {
     lua_State *state;
     struct lua_sandbox_limits limits;
     size_t memory;    /* held */
+    size_t kept;      /* of it, by C on behalf of the script */
     int64_t factor;   /* of this run */
     int64_t left;     /* instructions of this run's budget */
     int interval;     /* of the hook */
@@ -150,13 +151,26 @@ static void *allocate(void *context, void *pointer, size_t old_size, size_t new_
 
 void *lua_sandbox_allocate(lua_State *L, size_t size)
 {
-    return allocate(sandbox_of(L), NULL, 0, size);
+    struct lua_sandbox *sandbox = sandbox_of(L);
+    if (size > (size_t)sandbox->limits.memory / 2 - sandbox->kept)
+        return NULL;
+    void *memory = allocate(sandbox, NULL, 0, size);
+    if (!memory) { /* garbage is in the way */
+        lua_sandbox_charge(L, sandbox->memory / LUA_SANDBOX_BYTES_PER_INSTRUCTION);
+        lua_gc(L, LUA_GCCOLLECT);
+        memory = allocate(sandbox, NULL, 0, size);
+    }
+    sandbox->kept += memory ? size : 0;
+    return memory;
 }
 
 void lua_sandbox_free(lua_State *L, void *pointer, size_t size)
 {
-    if (pointer)
-        allocate(sandbox_of(L), pointer, size, 0);
+    struct lua_sandbox *sandbox = sandbox_of(L);
+    if (!pointer)
+        return;
+    allocate(sandbox, pointer, size, 0);
+    sandbox->kept -= size;
 }
 
 struct lua_sandbox *lua_sandbox_create(const struct lua_sandbox_limits *limits)

@@ -39,8 +39,8 @@ void lua_sandbox_charge(lua_State *L, size_t instructions);
 /* Bytes that a C function goes through while the machine would execute one instruction, roughly. */
 #define LUA_SANDBOX_BYTES_PER_INSTRUCTION 64u
 
-/* Memory under the state's limit for what C keeps on behalf of the script; NULL if the limit is reached.
- * `lua_sandbox_free` wants the size that was asked for. */
+/* Memory under the state's limit for what C keeps on behalf of the script; at most half of it, so that the script
+ * itself still has room. NULL if that is reached. `lua_sandbox_free` wants the size that was asked for. */
 void *lua_sandbox_allocate(lua_State *L, size_t size);
 void lua_sandbox_free(lua_State *L, void *pointer, size_t size);
 

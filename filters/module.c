@@ -12,11 +12,16 @@ const struct module_definition *const module_registry[] = {
     NULL,
 };
 
+const char *body_use_text(bool needs_body, bool uses_body)
+{
+    return needs_body  ? "the event's body"
+           : uses_body ? "the event's body, or the stream row without one"
+                       : "the stream row only";
+}
+
 const char *module_reads_text(const struct module_definition *module)
 {
-    return module->needs_body  ? "the event's body"
-           : module->uses_body ? "the event's body, or the stream row without one"
-                               : "the stream row only";
+    return body_use_text(module->needs_body, module->uses_body);
 }
 
 const struct module_definition *module_find(const char *name)

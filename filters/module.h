@@ -53,6 +53,8 @@ struct module_setup {
                                    state may point into it */
     const char *server_name;    /* of the homeserver; never NULL */
     enum semantics semantics;
+    bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
+    bool *uses_body;
     struct registrar *registrar;
 };
 
@@ -87,6 +89,7 @@ extern const struct module_definition *const module_registry[];
 
 /* What it judges by, in words: "the event's body", … */
 const char *module_reads_text(const struct module_definition *module);
+const char *body_use_text(bool needs_body, bool uses_body);
 
 /* The module called `name`, or NULL. */
 const struct module_definition *module_find(const char *name);

@@ -75,6 +75,9 @@ struct module_host {
     /* Puts the content of the file `name` (relative to the configuration file) into `content`; false with a reason in
      * `error` if it cannot be read. */
     bool (*read_file)(void *context, const char *name, struct buffer *content, struct buffer *error);
+    /* Puts the path of the file `name` (relative to the configuration file), with a `/` in it, into `path`; false with
+     * a reason in `error` where files are left out. For what no text can be read from: a plug-in. */
+    bool (*resolve_path)(void *context, const char *name, struct buffer *path, struct buffer *error);
     /* How modules ask somebody outside; NULL where nobody can be asked. Outlives the module. */
     const struct module_services *services;
     /* Where a module's own words go, for scripts that log; NULL: nowhere. `level` is debug, info, warning or error. The

@@ -107,3 +107,14 @@ enum confirm_status confirm_pattern_match(struct confirm_context *context, const
         return CONFIRM_MATCH;
     return status == PCRE2_ERROR_NOMATCH ? CONFIRM_NO_MATCH : CONFIRM_LIMIT;
 }
+
+enum confirm_status confirm_pattern_find(struct confirm_context *context, const struct confirm_pattern *pattern,
+                                         struct slice text, struct slice *found)
+{
+    enum confirm_status status = confirm_pattern_match(context, pattern, text);
+    const PCRE2_SIZE *places = pcre2_get_ovector_pointer(context->data);
+    /* `\K` in a lookahead may put the start behind the end. */
+    if (status == CONFIRM_MATCH)
+        *found = places[0] <= places[1] ? slice_of(text.data + places[0], places[1] - places[0]) : text;
+    return status;
+}

@@ -36,4 +36,8 @@ enum confirm_status {
 enum confirm_status confirm_pattern_match(struct confirm_context *context, const struct confirm_pattern *pattern,
                                           struct slice text);
 
+/* The same, with the part of `text` that matched first in `*found`. */
+enum confirm_status confirm_pattern_find(struct confirm_context *context, const struct confirm_pattern *pattern,
+                                         struct slice text, struct slice *found);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "filters/pattern_list.h"
@@ -34,14 +35,15 @@ static const struct parameter fields[FIELD_COUNT] = {
     FIELD_ROW("types", FIELD_TYPES, "Globs over the event type."),
 };
 
-/* The arguments that stand for a field where there is no event; the first that is there counts. */
+/* The arguments that stand for a field where there is no event; the first that is there counts. A `username` may be a
+ * localpart, which has no server. */
 static const struct {
     enum field field;
     const char *argument;
 } argument_fields[] = {
-    {FIELD_ROOMS, "room_id"},           {FIELD_SENDERS, "user_id"},  {FIELD_SENDERS, "inviter"},
-    {FIELD_SENDERS, "requester_id"},    {FIELD_SENDERS, "username"}, {FIELD_TYPES, "event_type"},
-    {FIELD_TYPES, "account_data_type"},
+    {FIELD_ROOMS, "room_id"},     {FIELD_SENDERS, "user_id"},         {FIELD_SENDERS, "inviter"},
+    {FIELD_SENDERS, "requester"}, {FIELD_SENDERS, "requester_id"},    {FIELD_SENDERS, "username"},
+    {FIELD_TYPES, "event_type"},  {FIELD_TYPES, "account_data_type"},
 };
 
 /* Reports with the name of the side before the path: "only.rooms[1]". */
@@ -111,12 +113,36 @@ static struct slice server_of(struct slice user)
     return colon ? slice_of(colon + 1, user.length - (size_t)(colon + 1 - user.data)) : SLICE_ABSENT;
 }
 
+/* A JSON text, or the member `user_id` of an object: a requester is told in both ways. */
+static struct slice json_user(const json_t *json)
+{
+    const json_t *user = json_is_object(json) ? json_object_get(json, "user_id") : json;
+    return json_is_string(user) ? slice_of(json_string_value(user), json_string_length(user)) : SLICE_ABSENT;
+}
+
+/* The argument called `name`, if the callback has it and it is a text or tells of a user. */
+static struct slice named_argument(const struct callback_arguments *arguments, const char *name)
+{
+    const struct callback_definition *definition = &callback_definitions[arguments->callback];
+    for (uint32_t index = 0; arguments->values && index < definition->argument_count; index++) {
+        const struct value *value = &arguments->values[index];
+        if (strcmp(definition->arguments[index].name, name) != 0)
+            continue;
+        if (value->kind == VALUE_DICT)
+            value = value_dict_find(value, SLICE("user_id"));
+        if (value && value->kind == VALUE_TEXT)
+            return value->text;
+        return value && value->kind == VALUE_JSON ? json_user(value->object) : SLICE_ABSENT;
+    }
+    return SLICE_ABSENT;
+}
+
 static struct slice argument_of(const struct callback_arguments *arguments, enum field field)
 {
     for (size_t index = 0; index < sizeof argument_fields / sizeof *argument_fields; index++) {
         if (argument_fields[index].field != field)
             continue;
-        struct slice text = callback_argument_text(arguments, argument_fields[index].argument);
+        struct slice text = named_argument(arguments, argument_fields[index].argument);
         if (slice_present(text))
             return text;
     }
@@ -156,6 +182,12 @@ bool selector_selects(const struct selector *selector, const struct callback_arg
             return false;
     }
     return true;
+}
+
+bool selector_asks_for_sender(const struct selector *selector)
+{
+    return selector->only.patterns[FIELD_SENDERS].count || selector->except.patterns[FIELD_SENDERS].count ||
+           selector->only.patterns[FIELD_SERVERS].count || selector->except.patterns[FIELD_SERVERS].count;
 }
 
 static void describe_side(const struct side *side, const char *name, struct buffer *output)

@@ -15,6 +15,8 @@ void selector_destroy(struct selector *selector);
 /* Whether the module is to be asked: each list of `only` matches (one that the question has no value for does not), and
  * no list of `except` does. */
 bool selector_selects(const struct selector *selector, const struct callback_arguments *arguments);
+/* Whether it selects by senders or their servers, which an event without its body has not. */
+bool selector_asks_for_sender(const struct selector *selector);
 /* For people: "only rooms !a:x; except types m.room.member". */
 void selector_describe(const struct selector *selector, struct buffer *output);
 

@@ -88,6 +88,9 @@ struct result {
     struct value value;
     struct slice rule;   /* which rule of the module hit; absent if it has only one */
     struct slice reason; /* why, for the verdict row; absent if the rule says it all */
+    /* The part of one of the event's texts that made it say so, for `weir explain`; or absent. */
+    struct slice evidence;
+    bool rule_is_regex; /* `rule` is an expression in Perl's syntax that is found in `evidence` */
 };
 
 static inline struct value value_boolean(bool boolean)

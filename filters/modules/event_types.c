@@ -70,6 +70,7 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
     result->value = value_refuse(state->code);
     result->rule = rule;
     result->reason = SLICE("the event type is on the list");
+    result->evidence = type;
 }
 
 static const struct module_callback callbacks[] = {

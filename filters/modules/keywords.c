@@ -17,6 +17,7 @@ struct configuration {
 
 struct state {
     struct slice code;
+    bool is_regex;
     struct pattern_list patterns;
     struct watched_fields watched;
 };
@@ -72,6 +73,7 @@ static void *create(const struct module_setup *setup)
     bool case_sensitive = configuration->case_sensitive;
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->code = slice_from_string(configuration->code);
+    state->is_regex = syntax == PATTERN_REGEX;
     bool good =
         watched_fields_create(&state->watched, &configuration->fields, "holds a keyword", setup->fields, setup->host);
     good &= pattern_list_add_all(&state->patterns, setup->host, "patterns", &configuration->patterns, syntax,
@@ -92,12 +94,15 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
     result->value.kind = VALUE_PASS;
     for (size_t index = 0; index < state->watched.count; index++) {
         const struct watched_field *field = &state->watched.fields[index];
-        struct slice rule = pattern_list_match(&state->patterns, event_content_string(arguments->event, field->slot));
+        struct slice text = event_content_string(arguments->event, field->slot);
+        struct slice rule = pattern_list_match(&state->patterns, text);
         if (!rule.data)
             continue;
         result->value = value_refuse(state->code);
         result->rule = rule;
         result->reason = field->reason;
+        result->evidence = text;
+        result->rule_is_regex = state->is_regex;
         return;
     }
 }

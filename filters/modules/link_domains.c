@@ -139,12 +139,12 @@ static uint32_t find_domain(const struct string_table *domains, struct slice hos
     return STRING_TABLE_NONE;
 }
 
-static uint32_t find_link(const struct string_table *domains, struct slice text)
+/* Likewise for the first link of `text` that leads to such a domain; `*host` is then where it leads. */
+static uint32_t find_link(const struct string_table *domains, struct slice text, struct slice *host)
 {
-    struct slice host;
     size_t position = 0;
-    while (links_next(text, &position, &host)) {
-        uint32_t place = find_domain(domains, host);
+    while (links_next(text, &position, host)) {
+        uint32_t place = find_domain(domains, *host);
         if (place != STRING_TABLE_NONE)
             return place;
     }
@@ -165,12 +165,14 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
     result->value.kind = VALUE_PASS;
     for (size_t index = 0; index < state->watched.count; index++) {
         const struct watched_field *field = &state->watched.fields[index];
-        uint32_t place = find_link(state->domains, event_content_string(arguments->event, field->slot));
+        struct slice host;
+        uint32_t place = find_link(state->domains, event_content_string(arguments->event, field->slot), &host);
         if (place == STRING_TABLE_NONE)
             continue;
         result->value = value_refuse(state->code);
         result->rule = listed_domain(state->configuration, place);
         result->reason = field->reason;
+        result->evidence = host;
         return;
     }
 }

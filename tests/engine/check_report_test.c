@@ -27,6 +27,9 @@ Test(check_report, shows_the_chain_of_each_callback)
     check_report_append(configuration, &output);
     const char *text = buffer_string(&output);
     cr_expect_not_null(strstr(text, "\n  semantics latest\n"), "%s", text);
+    cr_expect_not_null(strstr(text, "\n  requests  from the stream hs/weir/requests, any callback\n"
+                                    "  presence  is not read: no module routes it\n"),
+                       "%s", text);
     cr_expect_not_null(strstr(text, "\ncheck_event_for_spam (spam checker)\n"
                                     "    1. event_types      modules[0], line 3; needs the stream row only; dry_run: "
                                     "recorded, never counted\n"

@@ -221,6 +221,11 @@ Test(configuration, a_minimal_file_has_the_defaults)
     cr_expect_eq(configuration->bodies_retry_ms, 2000);
     cr_expect_eq(configuration->bodies_queue, 10000);
     cr_expect_eq(configuration->publish_keep, 1000000);
+    cr_expect(configuration->requests_redis);
+    cr_expect_eq(configuration->requests_batch, 100);
+    cr_expect_eq(configuration->requests_claim_after_ms, 10000);
+    cr_expect_eq(configuration->presence_cache, 10000);
+    cr_expect_eq(configuration->presence_cache_for_ms, 60000);
     cr_expect_not(configuration->publish_all);
     cr_expect_not(configuration->observe_rejected);
     cr_expect_eq(configuration->log_level, LOG_INFO);
@@ -237,7 +242,8 @@ Test(configuration, every_key_reaches_its_place)
         "bodies: {postgres: {host: /run/pg, port: 5433, database: synapse, user: w, password: s}, retry_for: 500ms, "
         "queue: 7}\n"
         "http: {listen: \"0.0.0.0:80\"}\npublish: {verdicts: all, keep: 5}\nobserve: {rejected: yes, outliers: on}\n"
-        "log: {level: warning}\ninstance_map: {}\nworker_replication_secret: s3cret\n";
+        "log: {level: warning}\ninstance_map: {}\nworker_replication_secret: s3cret\n"
+        "requests: {redis: no, batch: 3, claim_after: 2s}\npresence: {cache: 0, cache_for: 5s}\n";
     struct buffer errors = {0}, warnings = {0};
     struct configuration *configuration = load_text(text, CONFIGURATION_FOR_RUN, &errors, &warnings);
     cr_assert_not_null(configuration, "%s", buffer_string(&errors));
@@ -267,6 +273,11 @@ Test(configuration, every_key_reaches_its_place)
     cr_expect(configuration->observe_rejected);
     cr_expect(configuration->observe_outliers);
     cr_expect_eq(configuration->log_level, LOG_WARNING);
+    cr_expect_not(configuration->requests_redis);
+    cr_expect_eq(configuration->requests_batch, 3);
+    cr_expect_eq(configuration->requests_claim_after_ms, 2000);
+    cr_expect_eq(configuration->presence_cache, 0);
+    cr_expect_eq(configuration->presence_cache_for_ms, 5000);
     configuration_destroy(configuration);
     buffer_free(&warnings);
 }

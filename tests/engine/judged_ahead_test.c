@@ -34,10 +34,24 @@ Test(judged_ahead, writes_what_it_reads)
 
 Test(judged_ahead, refuses_what_is_no_record)
 {
-    static const char *const texts[] = {
-        "",          "7",           "{}",           "[]",           "[\"7\"]",         "[[7,\"$a\"]]",
-        "[9,10]",    "[9,5,4]",     "[9,[5]]",      "[9,[5,6]]",    "[9,[5,\"$a\",6]]", "[9,[\"$a\",5]]",
-        "[9,null]",  "[9,5.5]",     "[9,5",         "[9] 9",        "[9223372036854775808]", "[9,[[5],\"$a\"]]"};
+    static const char *const texts[] = {"",
+                                        "7",
+                                        "{}",
+                                        "[]",
+                                        "[\"7\"]",
+                                        "[[7,\"$a\"]]",
+                                        "[9,10]",
+                                        "[9,5,4]",
+                                        "[9,[5]]",
+                                        "[9,[5,6]]",
+                                        "[9,[5,\"$a\",6]]",
+                                        "[9,[\"$a\",5]]",
+                                        "[9,null]",
+                                        "[9,5.5]",
+                                        "[9,5",
+                                        "[9] 9",
+                                        "[9223372036854775808]",
+                                        "[9,[[5],\"$a\"]]"};
     for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
         struct judged_ahead ahead = {0};
         const char *problem = NULL;

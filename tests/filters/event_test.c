@@ -48,6 +48,15 @@ Test(event, declared_fields_are_kept)
     expect_text(event_content_string(&event, name_slot), NULL);
 }
 
+Test(event, an_empty_key_is_no_field)
+{
+    struct event event = {0};
+    const char *body = "{\"\":\"$stray\",\"type\":\"t\",\"content\":{\"\":\"x\"}}";
+    cr_assert_eq(event_reader_read(reader, slice_from_string(body), &event), EVENT_READ_OK);
+    expect_text(event.event_id, NULL);
+    expect_text(event.type, "t");
+}
+
 Test(event, the_row_has_the_first_word_and_the_last_key_counts)
 {
     struct event event = {.event_id = SLICE("$row"), .type = SLICE("m.row"), .relates_to = SLICE("$parent")};

@@ -2,6 +2,7 @@
  * line chooses what happens to it; whatever comes, judged events and positions stay in order. */
 #include <stdlib.h>
 
+#include "engine/judged_ahead.h"
 #include "engine/log.h"
 #include "engine/observer.h"
 
@@ -50,6 +51,18 @@ static struct chain *make_chain(void)
     return chain;
 }
 
+/* What would be stored must be a record, whatever came before. */
+static void check_ahead(struct observer *observer, struct buffer *record)
+{
+    struct judged_ahead ahead = {0};
+    const char *problem;
+    buffer_clear(record);
+    observer_append_ahead(observer, STREAM_events, SLICE("w"), record);
+    if (record->length && !judged_ahead_read(&ahead, buffer_slice(record), &problem))
+        abort();
+    judged_ahead_free(&ahead);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -57,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!chain)
         chain = make_chain();
     log_threshold = LOG_ERROR + 1;
-    struct buffer row = {0};
+    struct buffer row = {0}, record = {0};
     struct metrics *metrics = metrics_create();
     struct observer_settings settings = {
         .chain = chain, .instance_name = "weir1", .bodies = {.request = request}, .queue_limit = 8, .live = true};
@@ -75,8 +88,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             observer_disconnected(observer);
         else if (line.length && line.data[0] == '<' && ticket_count)
             observer_body_arrived(observer, tickets[--ticket_count], slice_of(line.data + 1, line.length - 1));
+        else if (line.length && line.data[0] == '[')
+            observer_restore_ahead(observer, STREAM_events, SLICE("w"), line);
         else
             observer_line(observer, line, 0);
+        check_ahead(observer, &record);
         text = stop + 1;
     }
     while (ticket_count)
@@ -86,5 +102,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     observer_destroy(observer);
     metrics_destroy(metrics);
     buffer_free(&row);
+    buffer_free(&record);
     return 0;
 }

@@ -21,7 +21,9 @@ def postgres_program(name):
     return str(sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))[-1])
 
 
-class Postgres(harness.Server):
+class PostgresServer(harness.Server):
+    """A PostgreSQL of its own beside the Redis, with Synapse's table of bodies."""
+
     def setUp(self):
         super().setUp()
         self.folder.chmod(0o755)
@@ -59,6 +61,8 @@ class Postgres(harness.Server):
     def copy_text(text):
         return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
+
+class Postgres(PostgresServer):
     def test_a_recording_gives_the_rows_of_its_replay(self):
         for name in ("synapse-1.140-small", "synapse-1.140-big"):
             with self.subTest(name):
@@ -71,7 +75,9 @@ class Postgres(harness.Server):
                 self.play(recording)
                 self.settle(engine)
                 expected = self.replay(configuration, recording, bodies)
-                self.assertEqual([row for _, row in self.durable()], expected)
+                # A body that never comes holds up its own room only: the order is that of each room.
+                room = lambda row: json.loads(row)["room_id"]
+                self.assertEqual(sorted((row for _, row in self.durable()), key=room), sorted(expected, key=room))
                 judged = self.metric(engine, "weir_events_judged_total")
                 self.assertLess(self.metric(engine, "weir_bodies_queries_total"), judged / 2 + 200, "batches")
                 self.stop_engine(engine)

@@ -141,7 +141,7 @@ class PresenceTest(Engines):
         self.assertEqual([token for token, _ in published], list(range(1, len(published) + 1)))
 
 
-class RequestsTest(Engines):
+class Requests(Engines):
     def ask(self, callback, args, number, reply_to=REPLIES, seconds=60, **changes):
         """Sends a request; a field that is None is left out."""
         text = args if isinstance(args, str) or args is None else json.dumps(args)
@@ -164,6 +164,8 @@ class RequestsTest(Engines):
         return {"event": {"type": "m.room.message", "sender": "@a:lab.test", "room_id": "!r:lab.test",
                           "event_id": "$e", "content": {"msgtype": "m.text", "body": body}}}
 
+
+class RequestsTest(Requests):
     def test_requests_are_answered(self):
         self.ask("check_event_for_spam", self.event("spam"), 1)  # before any engine ran
         subscriber = self.subscribe(REPLIES)
@@ -273,6 +275,20 @@ class RequestsTest(Engines):
         taken = [self.metric(engine, "weir_requests_answered_total") for engine in engines]
         self.assertEqual(sum(taken), 400)
         self.assertTrue(all(taken), taken)
+
+
+class OldRedisTest(Requests):
+    redis_arguments = ("--rename-command", "XAUTOCLAIM", "")
+
+    def test_requests_are_answered_without_claiming(self):
+        subscriber = self.subscribe(REPLIES)
+        engine = self.start_engine(self.configuration("requests: {claim_after: 200ms}", modules=RULES))
+        for number in range(3):
+            time.sleep(0.2)
+            self.ask("check_event_for_spam", self.event("spam"), number)
+            self.assertEqual(self.answer(subscriber, number)["code"], "M_FORBIDDEN")
+        self.assertEqual(len(self.logged(engine, "this Redis knows no XAUTOCLAIM (it is older than 6.2): requests that "
+                                                 "a dead engine left are not taken over")), 1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,6 @@
+/* A shared object that is no plug-in. */
+int no_symbol(void);
+int no_symbol(void)
+{
+    return 1;
+}
