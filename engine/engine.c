@@ -363,6 +363,8 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
         engine->configuration->chain = loaded->chain;
         loaded->chain = NULL;
         use_chain(engine);
+        observer_reconfigure(engine->observer, loaded->observe_rejected, loaded->observe_outliers,
+                             loaded->observe_as_synapse);
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
         configuration_destroy(loaded);

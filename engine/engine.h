@@ -3,8 +3,8 @@
 #ifndef WEIR_ENGINE_ENGINE_H
 #define WEIR_ENGINE_ENGINE_H
 
-/* Loads the configuration file and runs until SIGTERM or SIGINT. SIGHUP loads the file again. Returns an exit_code; what
- * went wrong has been said on standard error. */
+/* Loads the configuration file and runs until SIGTERM or SIGINT. SIGHUP loads the file again. Returns an exit_code;
+ * what went wrong has been said on standard error. */
 int engine_run(const char *path);
 
 #endif

@@ -375,6 +375,11 @@ void judging_use_chain(struct judging *judging, struct chain *chain)
     release_chains(judging);
 }
 
+void judging_ask_as_synapse(struct judging *judging, bool as_synapse)
+{
+    judging->settings.ask_as_synapse = as_synapse;
+}
+
 struct judging *judging_create(const struct observer_settings *settings, const struct observer_callbacks *callbacks,
                                struct observer_counts *counts, struct observer_metrics *metrics)
 {

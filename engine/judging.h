@@ -30,6 +30,8 @@ void judging_body_arrived(struct judging *judging, uint64_t ticket, struct slice
 void judging_answered(struct judging *judging, uint64_t ticket, const struct service_answer *answer);
 void judging_give_up(struct judging *judging, const char *reason);
 void judging_use_chain(struct judging *judging, struct chain *chain);
+/* Whether, from now on, only what Synapse asks is asked. */
+void judging_ask_as_synapse(struct judging *judging, bool as_synapse);
 
 /* Events that wait, and those of them that wait for a service. */
 size_t judging_waiting(const struct judging *judging);

@@ -297,6 +297,13 @@ void observer_use_chain(struct observer *observer, struct chain *chain)
     judging_use_chain(observer->judging, chain);
 }
 
+void observer_reconfigure(struct observer *observer, bool judge_rejected, bool judge_outliers, bool ask_as_synapse)
+{
+    observer->settings.judge_rejected = judge_rejected;
+    observer->settings.judge_outliers = judge_outliers;
+    judging_ask_as_synapse(observer->judging, ask_as_synapse);
+}
+
 struct observer_counts observer_counts(const struct observer *observer)
 {
     struct observer_counts counts = observer->counts;

@@ -96,6 +96,8 @@ void observer_give_up(struct observer *observer, const char *reason);
 /* Another chain takes over between two events; events that wait are judged by it. Those that were asked of a service
  * are finished by the old chain, which must live until `chain_unused` is called (perhaps at once). */
 void observer_use_chain(struct observer *observer, struct chain *chain);
+/* The settings that a reload may change; for events that come from now on. */
+void observer_reconfigure(struct observer *observer, bool judge_rejected, bool judge_outliers, bool ask_as_synapse);
 
 struct observer_counts observer_counts(const struct observer *observer);
 /* How many events wait for a service. */

@@ -13,6 +13,8 @@
 
 #define PAGE_WIDTH 100u
 #define COLUMNS 4u
+/* A default that is longer pushes its row, not the whole column. */
+#define DEFAULT_WIDEST 24u
 
 struct modules_options {
     bool json;
@@ -83,7 +85,7 @@ static void take_parameters(struct parameter_page *page, const char *prefix, con
             text_append_row(page->output, cells, page->widths, COLUMNS, 2);
         } else {
             widen(&page->widths[0], name.length);
-            widen(&page->widths[2], longest_word(fallback));
+            widen(&page->widths[2], longest_word(fallback) < DEFAULT_WIDEST ? longest_word(fallback) : DEFAULT_WIDEST);
         }
         buffer_append_string(&name, "[].");
         take_parameters(page, buffer_string(&name), parameter->fields, parameter->field_count);

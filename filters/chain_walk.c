@@ -333,6 +333,10 @@ enum walk_state walk_resume(struct walk *walk, const struct service_answer *answ
     struct result *result = &walk->outcome.result;
     *result = (struct result){0};
     module->definition->answer(link->state, &walk->arguments, answer, result);
+    /* Who gives up on a question must be able to end it. */
+    if (result->value.kind == VALUE_PENDING && !answer->arrived)
+        result->value = value_raise(walk->arguments.arena, RAISED_OTHER,
+                                    "%s went on asking after a question had failed", module->definition->name);
     if (result->value.kind == VALUE_PENDING) {
         walk->ticket = result->value.ticket;
         return WALK_PENDING;

@@ -34,7 +34,8 @@ enum event_read_status judge_read(struct judge *judge, struct slice body, struct
 enum walk_state judge_event(struct judge *judge, const struct event *event, unsigned ask, struct outcome *outcome);
 /* The ticket that the pending judgement waits for. */
 uint64_t judge_ticket(const struct judge *judge);
-/* Copies the pending judgement with everything it needs (the event and its body too). */
+/* Takes the pending judgement out of the judge with everything it needs (the event and its body are copied, so both
+ * must still be there). */
 struct judgement *judge_park(struct judge *judge);
 uint64_t judgement_ticket(const struct judgement *judgement);
 const struct event *judgement_event(const struct judgement *judgement);

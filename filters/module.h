@@ -79,7 +79,8 @@ struct module_definition {
     void *(*create)(const struct module_setup *setup);
     void (*destroy)(void *state);
     /* Modules that answer VALUE_PENDING: turns what the service said into the module's answer. `arguments` are those of
-     * the question. It may answer VALUE_PENDING again (one more question). */
+     * the question. It may answer VALUE_PENDING again (one more
+     * question), but not when no answer arrived: that fails the module. */
     void (*answer)(void *state, const struct callback_arguments *arguments, const struct service_answer *answer,
                    struct result *result);
 };
