@@ -51,6 +51,10 @@ enum raised_kind {
     RAISED_KEY_ERROR,     /* KeyError, which is_user_expired's surroundings take for a missing token */
 };
 
+#define RAISED_KINDS (RAISED_KEY_ERROR + 1)
+/* The name of the exception's class: "SynapseError". */
+const char *raised_kind_text(enum raised_kind kind);
+
 struct raised {
     enum raised_kind kind;
     int status;           /* RAISED_SYNAPSE_ERROR: the HTTP status */

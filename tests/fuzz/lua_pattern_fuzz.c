@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/slice.h"
-#include "filters/lua_string.h"
 #include "filters/lua_sandbox.h"
+#include "filters/lua_string.h"
 
 /* Lua's own matcher has no limit but these. */
 #define PATTERN_MAXIMUM 10
