@@ -160,6 +160,8 @@ void check_report_append(const struct configuration *configuration, struct buffe
         return;
     buffer_append_format(output, "  semantics %s%s\n", semantics_texts[configuration->semantics],
                          configuration->strict ? ", strict" : "");
+    buffer_append_format(output, "  observe   an event is asked of %s\n",
+                         configuration->observe_as_synapse ? "those callbacks that Synapse asks" : "both callbacks");
     append_ways_in(output, configuration);
     append_callbacks(output, configuration);
     append_pages(output, configuration);

@@ -26,7 +26,8 @@ Test(check_report, shows_the_chain_of_each_callback)
     struct buffer output = {0};
     check_report_append(configuration, &output);
     const char *text = buffer_string(&output);
-    cr_expect_not_null(strstr(text, "\n  semantics latest\n"), "%s", text);
+    cr_expect_not_null(strstr(text, "\n  semantics latest\n  observe   an event is asked of both callbacks\n"), "%s",
+                       text);
     cr_expect_not_null(strstr(text, "\n  requests  from the stream hs/weir/requests, any callback\n"
                                     "  presence  is not read: no module routes it\n"),
                        "%s", text);
