@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "engine/answer_cache.h"
+#include "engine/chain_question.h"
 #include "engine/clock.h"
 #include "engine/log.h"
 #include "replication/command.h"
@@ -17,13 +18,9 @@ struct request {
     struct request *next;
     struct request_fields fields; /* the owner's, or in `kept` while it waits */
     struct buffer kept;
-    enum callback callback;
+    struct chain_question question;
     int64_t deadline_ms;
     uint64_t received_ns;
-    struct arena arena;
-    struct event_reader *reader; /* of the chain's fields; made when it is first needed */
-    struct event event;
-    struct callback_arguments arguments;
     struct walk walk;
     uint64_t failures; /* of the chain's modules, before it was asked */
 };
@@ -83,8 +80,7 @@ static struct request *new_request(struct answerer *answerer)
 
 static void free_request(struct request *request)
 {
-    event_reader_destroy(request->reader);
-    arena_free(&request->arena);
+    chain_question_free(&request->question);
     buffer_free(&request->kept);
     free(request);
 }
@@ -95,7 +91,7 @@ static void release(struct answerer *answerer, struct request *request)
         free_request(request);
         return;
     }
-    arena_reset(&request->arena);
+    chain_question_reset(&request->question);
     request->next = answerer->spare;
     answerer->spare = request;
     answerer->spare_count++;
@@ -121,22 +117,6 @@ static void answer_with_text(struct answerer *answerer, struct request *request,
     settle(answerer, request, request->fields.reply_to, buffer_slice(message));
 }
 
-/* The object that the modules were let to edit, beside the tag of the answer. */
-static void append_edited(const struct request *request, struct buffer *json)
-{
-    const struct callback_definition *definition = &callback_definitions[request->callback];
-    for (uint32_t index = 0; index < definition->argument_count; index++) {
-        if (definition->arguments[index].type != ARGUMENT_SHARED || json->data[json->length - 1] != '}')
-            continue;
-        char *text = json_dumps(request->arguments.values[index].object, JSON_COMPACT | JSON_ENSURE_ASCII);
-        json->length--;
-        buffer_append_string(json, ",\"after\":");
-        buffer_append_string(json, text ? text : "null");
-        buffer_append_char(json, '}');
-        free(text);
-    }
-}
-
 static uint64_t module_failures(const struct chain *chain)
 {
     uint64_t failures = 0;
@@ -150,8 +130,9 @@ static uint64_t module_failures(const struct chain *chain)
 /* An answer that lacks what some module failed to add is not worth remembering. */
 static void remember(struct answerer *answerer, const struct request *request, struct slice json)
 {
-    if (request->callback == CALLBACK_get_interested_users && request->failures == module_failures(answerer->chain))
-        answer_cache_store(answerer->cache, callback_argument_text(&request->arguments, "user_id"), json,
+    if (request->question.callback == CALLBACK_get_interested_users &&
+        request->failures == module_failures(answerer->chain))
+        answer_cache_store(answerer->cache, callback_argument_text(&request->question.arguments, "user_id"), json,
                            clock_now_ns());
 }
 
@@ -159,12 +140,11 @@ static void answer_with_outcome(struct answerer *answerer, struct request *reque
 {
     struct buffer json = {0};
     const struct outcome *outcome = &request->walk.outcome;
-    value_append_json(&outcome->result.value, &json);
+    chain_question_append_outcome(&request->question, outcome, &json);
     if (outcome->kind == OUTCOME_FAILED) {
         answerer->counts.raised++;
     } else {
         answerer->counts.answered++;
-        append_edited(request, &json);
         remember(answerer, request, buffer_slice(&json));
     }
     answer_with_text(answerer, request, buffer_slice(&json));
@@ -179,7 +159,7 @@ static void answer_malformed(struct answerer *answerer, struct request *request,
         log_warning("a request could not be read; its sender was told", LOG_STRING("reason", problem),
                     LOG_INTEGER("suppressed", suppressed));
     struct buffer json = {0};
-    struct value failure = value_raise(&request->arena, RAISED_OTHER, "%s", problem);
+    struct value failure = value_raise(&request->question.arena, RAISED_OTHER, "%s", problem);
     value_append_json(&failure, &json);
     answer_with_text(answerer, request, buffer_slice(&json));
     buffer_free(&json);
@@ -220,69 +200,16 @@ static bool can_be_answered(const struct answerer *answerer, const struct reques
            fields->reply_to.length > prefix.length && slice_starts_with(fields->reply_to, prefix);
 }
 
-static bool has_event(const struct callback_definition *definition)
-{
-    for (uint32_t index = 0; index < definition->argument_count; index++)
-        if (definition->arguments[index].type == ARGUMENT_EVENT)
-            return true;
-    return false;
-}
-
-/* In a request all of an event comes from its JSON, `membership` too, which an observed one has in its row. */
-static bool read_event(struct answerer *answerer, struct request *request, const json_t *event, const char **problem)
-{
-    *problem = "the argument `event` must be an object";
-    char *text = json_is_object(event) ? json_dumps(event, JSON_COMPACT) : NULL;
-    if (!text)
-        return false;
-    arena_defer(&request->arena, free, text);
-    if (!request->reader)
-        request->reader = event_reader_create(chain_fields(answerer->chain));
-    request->event = (struct event){0};
-    enum event_read_status status = event_reader_read(request->reader, slice_from_string(text), &request->event);
-    const json_t *membership = json_object_get(json_object_get(event, "content"), "membership");
-    if (slice_equal(request->event.type, SLICE("m.room.member")) && json_is_string(membership))
-        request->event.membership = slice_of(json_string_value(membership), json_string_length(membership));
-    request->arguments.event = &request->event;
-    *problem = event_read_status_text(status);
-    return status == EVENT_READ_OK;
-}
-
-/* NULL, or what is wrong with the arguments. */
-static const char *read_arguments(struct answerer *answerer, struct request *request)
-{
-    struct slice args = request->fields.args;
-    const char *problem = NULL;
-    if (!slice_present(args))
-        return "the field `args` is missing";
-    if (args.length > REQUEST_ARGUMENTS_MAXIMUM)
-        return "the arguments are larger than 16 MiB";
-    json_error_t error;
-    json_t *object = json_loadb(args.data, args.length, JSON_ALLOW_NUL, &error);
-    if (!object)
-        return "the field `args` is no JSON object";
-    value_own_json(&request->arena, object);
-    request->arguments = (struct callback_arguments){0};
-    if (!callback_read_arguments(request->callback, object, &request->arena, &request->arguments, &problem))
-        return problem;
-    if (has_event(&callback_definitions[request->callback]) &&
-        !read_event(answerer, request, json_object_get(object, "event"), &problem))
-        return problem;
-    return NULL;
-}
-
 /* NULL, or why there is nothing that the chain could be asked. */
 static const char *read_fields(struct answerer *answerer, struct request *request)
 {
     const struct request_fields *fields = &request->fields;
     if (!slice_present(fields->deadline) || !command_parse_integer(fields->deadline, &request->deadline_ms))
         return "the field `deadline` must be an integer, in milliseconds since 1970";
-    request->callback = slice_present(fields->callback) ? callback_find(fields->callback) : CALLBACK_UNKNOWN;
-    answerer->callback_metrics[request->callback]++;
-    if (request->callback == CALLBACK_UNKNOWN)
+    request->question.callback = slice_present(fields->callback) ? callback_find(fields->callback) : CALLBACK_UNKNOWN;
+    answerer->callback_metrics[request->question.callback]++;
+    if (request->question.callback == CALLBACK_UNKNOWN)
         return "the field `callback` is missing or names no callback of Synapse's module API";
-    if (!callback_definitions[request->callback].rules[chain_semantics(answerer->chain)])
-        return "there is no such callback with the `semantics` that are configured";
     return NULL;
 }
 
@@ -315,9 +242,9 @@ static void wait_for_answer(struct answerer *answerer, struct request *request)
 
 static bool answer_from_cache(struct answerer *answerer, struct request *request)
 {
-    if (request->callback != CALLBACK_get_interested_users)
+    if (request->question.callback != CALLBACK_get_interested_users)
         return false;
-    struct slice user_id = callback_argument_text(&request->arguments, "user_id");
+    struct slice user_id = callback_argument_text(&request->question.arguments, "user_id");
     struct slice json = answer_cache_find(answerer->cache, user_id, clock_now_ns());
     if (!slice_present(json)) {
         answerer->counts.cache_misses++;
@@ -332,14 +259,16 @@ static bool answer_from_cache(struct answerer *answerer, struct request *request
 
 static void ask(struct answerer *answerer, struct request *request)
 {
-    const char *problem = read_arguments(answerer, request);
+    const char *problem =
+        chain_question_read(&request->question, answerer->chain, request->question.callback, request->fields.args);
     if (problem) {
         answer_malformed(answerer, request, problem);
         return;
     }
     if (answer_from_cache(answerer, request))
         return;
-    if (walk_begin(&request->walk, answerer->chain, request->callback, &request->arguments) == WALK_PENDING)
+    if (walk_begin(&request->walk, answerer->chain, request->question.callback, &request->question.arguments) ==
+        WALK_PENDING)
         wait_for_answer(answerer, request);
     else
         answer_with_outcome(answerer, request);
@@ -419,9 +348,9 @@ static void ask_again(struct answerer *answerer, struct request *request)
 {
     struct buffer texts = request->kept;
     request->kept = (struct buffer){0};
-    event_reader_destroy(request->reader);
-    request->reader = NULL;
-    arena_reset(&request->arena);
+    enum callback callback = request->question.callback;
+    chain_question_free(&request->question);
+    request->question.callback = callback;
     if (!drop_expired(answerer, request))
         ask(answerer, request);
     buffer_free(&texts);

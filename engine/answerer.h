@@ -71,8 +71,6 @@ void answerer_use_chain(struct answerer *answerer, const struct chain *chain);
 
 struct answerer_counts answerer_counts(const struct answerer *answerer);
 
-/* Arguments above this are refused unread. */
-#define REQUEST_ARGUMENTS_MAXIMUM ((size_t)16 << 20)
 #define REQUEST_ID_MAXIMUM 128u
 #define REQUEST_CHANNEL_MAXIMUM 512u
 

@@ -49,6 +49,7 @@ struct configuration {
     bool publish_all;        /* publish.verdicts: all (else `denied`, the default) */
     int64_t publish_keep;    /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
     bool requests_redis;     /* requests.redis: whether requests are taken from Redis; default true */
+    bool requests_http;      /* requests.http: whether any callback may be asked over HTTP; default false */
     int64_t requests_batch;  /* requests.batch: how many are read at once; default 100 */
     int64_t requests_claim_after_ms; /* requests.claim_after: default 10 s */
     int64_t presence_cache;          /* presence.cache: answers about whose presence a user gets; default 10000 */

@@ -73,6 +73,7 @@ static const struct setting observe_settings[] = {
 /* A request that takes longer than `claim_after` is taken over by another engine. */
 static const struct setting requests_settings[] = {
     {.name = "redis", .type = SETTING_BOOLEAN, INTO(requests_redis)},
+    {.name = "http", .type = SETTING_BOOLEAN, INTO(requests_http)},
     {.name = "batch", .type = SETTING_INTEGER, INTO(requests_batch), .minimum = 1, .maximum = 10000},
     {.name = "claim_after",
      .type = SETTING_DURATION,

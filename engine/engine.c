@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "engine/ask_pages.h"
 #include "engine/bodies.h"
 #include "engine/clock.h"
 #include "engine/http_server.h"
@@ -39,6 +40,7 @@ struct engine {
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
+    struct ask_pages *ask_pages; /* NULL unless requests.http is set */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
@@ -329,7 +331,7 @@ static void log_lines(struct buffer *lines, bool error)
 static bool needs_restart(const struct configuration *old, const struct configuration *new)
 {
     return strcmp(old->server_name, new->server_name) != 0 || strcmp(old->instance_name, new->instance_name) != 0 ||
-           old->body_source != new->body_source;
+           old->body_source != new->body_source || old->requests_http != new->requests_http;
 }
 
 /* The configuration's chain takes over from one that the observer gives back when no event waits in it any more. */
@@ -356,8 +358,8 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
         log_lines(&errors, true);
         log_error("the configuration was not loaded; the old one goes on");
     } else if (needs_restart(engine->configuration, loaded)) {
-        log_error("server_name, instance_name and the kind of body source need a restart; the old configuration goes "
-                  "on");
+        log_error("server_name, instance_name, requests.http and the kind of body source need a restart; the old "
+                  "configuration goes on");
         configuration_destroy(loaded);
     } else {
         engine->configuration->chain = loaded->chain;
@@ -411,7 +413,8 @@ static const struct http_route routes[] = {
 static const struct web_resource *find_page(void *context, struct slice path, void **state)
 {
     const struct engine *engine = context;
-    return chain_resource(engine->configuration->chain, path, state);
+    const struct web_resource *page = engine->ask_pages ? ask_pages_find(engine->ask_pages, path, state) : NULL;
+    return page ? page : chain_resource(engine->configuration->chain, path, state);
 }
 
 static bool start_http(struct engine *engine)
@@ -422,6 +425,8 @@ static bool start_http(struct engine *engine)
     engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
     if (engine->http) {
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
+        if (engine->configuration->requests_http)
+            engine->ask_pages = ask_pages_create(&engine->configuration->chain);
         http_server_find_pages(engine->http, find_page);
     } else {
         log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
@@ -506,6 +511,7 @@ static void free_event(struct event *event)
 static void stop(struct engine *engine)
 {
     http_server_destroy(engine->http);
+    ask_pages_destroy(engine->ask_pages);
     if (engine->subscriber)
         redis_link_destroy(engine->subscriber);
     requests_destroy(engine->requests);
