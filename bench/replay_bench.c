@@ -21,7 +21,7 @@
 #define RUNS 11
 
 struct work {
-    const struct chain *chain;
+    struct chain *chain;
     const char *recording;
     const char *bodies;
     int output;
