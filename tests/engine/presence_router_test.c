@@ -130,10 +130,11 @@ Test(presence_router, a_position_without_rows_is_passed_on)
 
 Test(presence_router, unreadable_rows_are_counted_and_the_others_routed)
 {
+    static const char good[] = ONLINE("@z:x");
     ROWS("p1", 1, "[\"@a:x\"]", "no json", "[7,\"online\",5,6,7,null,true]",
          "[\"@a:x\",\"online\",\"5\",6,7,null,true]", "[\"@a:x\",\"online\",5.5,6,7,null,true]",
          "[\"@a:x\",\"online\",9223372036854775808,6,7,null,true]", "[\"@a:x\",\"online\",5,6,7,null,\"yes\"]",
-         "[\"@a:x\",\"online\",5,6,7,8,true]", ONLINE("@z:x"));
+         "[\"@a:x\",\"online\",5,6,7,8,true]", good);
     presence_router_flush(router);
     expect_seen("[\"@w:x\",[" STATE("@z:x") "]]\np1=1\n");
     cr_expect_eq(presence_router_counts(router).bad_rows, 8);

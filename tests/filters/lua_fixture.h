@@ -118,6 +118,8 @@ static inline const char *lua_fixture_run(struct lua_fixture *fixture, enum call
     }
     buffer_clear(&fixture->answer);
     chain_run(fixture->chain, callback, question, &fixture->outcome);
+    if (body)
+        question->event = NULL;
     return buffer_string(&fixture->answer);
 }
 

@@ -175,8 +175,10 @@ Test(lua_pattern, random_ones_as_lua_has_them)
     unsigned seed = 1, good = 0;
     for (int round = 0; round < 20000; round++) {
         char pattern[80] = "", text[16];
+        size_t used = 0;
         for (int piece = rand_r(&seed) % 7; piece >= 0; piece--)
-            strcat(pattern, pieces[(unsigned)rand_r(&seed) % (sizeof pieces / sizeof *pieces)]);
+            used += (size_t)snprintf(pattern + used, sizeof pattern - used, "%s",
+                                     pieces[(unsigned)rand_r(&seed) % (sizeof pieces / sizeof *pieces)]);
         size_t length = (unsigned)rand_r(&seed) % 12;
         for (size_t index = 0; index < length; index++)
             text[index] = "abc() 1a"[rand_r(&seed) % 8];
