@@ -94,7 +94,7 @@ static void measure_chain(struct work *work, const char *json_path)
     struct figure read = {.name = "read_ns_per_event", .reference = "yyjson alone, as above", .unit = "ns/event"};
     struct figure parse = {
         .name = "yyjson_ns_per_event", .reference = "itself; what chain_vs_yyjson divides by", .unit = "ns/event"};
-    for (unsigned run = 0; run <= RUNS; run++) {
+    for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
         struct figure_pair judged = figure_measure(read_and_judge, parse_alone, work, ROUNDS);
         struct figure_pair unjudged = figure_measure(read_alone, parse_alone, work, ROUNDS);
         if (run == 0) /* warms caches and pools */
@@ -116,7 +116,7 @@ static void measure_module(struct work *work, unsigned index, const char *json_p
     struct figure figure = {.name = name, .reference = "reading its fields, without judging", .unit = "ns/event"};
     struct chain *chain = rules_chain(1u << index);
     use_chain(work, chain);
-    for (unsigned run = 0; run <= RUNS; run++) {
+    for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
         struct figure_pair pair = figure_measure(read_and_judge, read_alone, work, ROUNDS);
         if (run > 0)
             figure_add(&figure, pair.ours / pair.reference, nanoseconds(work, pair.ours - pair.reference));

@@ -52,16 +52,110 @@ double figure_ratio(const struct figure *figure)
     return quantile(figure->ratios, figure->runs, 0.5);
 }
 
+static void append_numbers(FILE *output, const double *numbers, size_t count)
+{
+    fputc('[', output);
+    for (size_t index = 0; index < count; index++)
+        fprintf(output, "%s%.4g", index ? ", " : "", numbers[index]);
+    fputc(']', output);
+}
+
 /* Names, units and references are ours and hold nothing that JSON would have to escape. */
 static void append_json(const struct figure *figure, FILE *output)
 {
     fprintf(output,
-            "{\"name\": \"%s\", \"ratio\": %.4g, \"reference\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"runs\": [",
+            "{\"kind\": \"figure\", \"name\": \"%s\", \"ratio\": %.4g, \"reference\": \"%s\", \"value\": %.6g, "
+            "\"unit\": \"%s\", \"runs\": ",
             figure->name, figure_ratio(figure), figure->reference, quantile(figure->values, figure->runs, 0.5),
             figure->unit);
-    for (size_t run = 0; run < figure->runs; run++)
-        fprintf(output, "%s%.4g", run ? ", " : "", figure->ratios[run]);
-    fputs("]}\n", output);
+    append_numbers(output, figure->ratios, figure->runs);
+    fputs("}\n", output);
+}
+
+bool bench_is_quick(void)
+{
+    const char *quick = getenv("WEIR_BENCH_QUICK");
+    return quick && strcmp(quick, "1") == 0;
+}
+
+unsigned bench_runs(unsigned full)
+{
+    if (!bench_is_quick())
+        return full;
+    return full / 4 > 3 ? full / 4 : 3;
+}
+
+static FILE *open_json(const char *json_path)
+{
+    FILE *json = fopen(json_path, "a");
+    if (!json)
+        bench_fail("cannot write %s", json_path);
+    return json;
+}
+
+static void close_json(FILE *json, const char *json_path)
+{
+    if (fclose(json) != 0)
+        bench_fail("cannot write %s", json_path);
+}
+
+struct sweep_point *sweep_point(struct sweep *sweep, double x)
+{
+    if (sweep->count == SWEEP_POINTS_MAXIMUM)
+        bench_fail("%s has more than %d points", sweep->name, SWEEP_POINTS_MAXIMUM);
+    struct sweep_point *point = &sweep->points[sweep->count++];
+    *point = (struct sweep_point){.x = x};
+    return point;
+}
+
+void sweep_add(struct sweep_point *point, double ratio, double value)
+{
+    if (point->runs == FIGURE_RUNS_MAXIMUM)
+        return;
+    point->ratios[point->runs] = ratio;
+    point->values[point->runs++] = value;
+}
+
+void sweep_report(const struct sweep *sweep, const char *json_path)
+{
+    static const char *const laws[] = {
+        [LAW_CONSTANT] = "constant", [LAW_LINEAR] = "linear", [LAW_LOGARITHMIC] = "logarithmic"};
+    FILE *json = open_json(json_path);
+    fprintf(
+        json,
+        "{\"kind\": \"sweep\", \"name\": \"%s\", \"title\": \"%s\", \"x\": \"%s\", \"unit\": \"%s\", \"reference\": "
+        "\"%s\", \"law\": \"%s\", \"logarithmic\": %s, \"points\": [",
+        sweep->name, sweep->title, sweep->x_name, sweep->unit, sweep->reference, laws[sweep->law],
+        sweep->logarithmic_axis ? "true" : "false");
+    printf("%-28s", sweep->name);
+    for (size_t index = 0; index < sweep->count; index++) {
+        const struct sweep_point *point = &sweep->points[index];
+        double value = quantile(point->values, point->runs, 0.5);
+        fprintf(json, "%s{\"x\": %.10g, \"value\": %.6g, \"ratio\": %.4g, \"values\": ", index ? ", " : "", point->x,
+                value, quantile(point->ratios, point->runs, 0.5));
+        append_numbers(json, point->values, point->runs);
+        fputs(", \"runs\": ", json);
+        append_numbers(json, point->ratios, point->runs);
+        fputc('}', json);
+        printf(" %.10g: %.4g", point->x, value);
+    }
+    fputs("]}\n", json);
+    printf(" %s\n", sweep->unit);
+    fflush(stdout);
+    close_json(json, json_path);
+}
+
+void latency_report(const struct latency_curve *curve, const char *json_path)
+{
+    FILE *json = open_json(json_path);
+    fprintf(json,
+            "{\"kind\": \"latency\", \"name\": \"%s\", \"side\": \"%s\", \"rate\": %.6g, \"reached\": %.6g, \"count\": "
+            "%llu, "
+            "\"percentiles\": ",
+            curve->name, curve->side, curve->rate, curve->reached, (unsigned long long)curve->count);
+    append_numbers(json, curve->percentiles, sizeof curve->percentiles / sizeof *curve->percentiles);
+    fputs("}\n", json);
+    close_json(json, json_path);
 }
 
 static void describe_bound(const struct figure *figure, char *text, size_t size)
@@ -77,12 +171,9 @@ static void describe_bound(const struct figure *figure, char *text, size_t size)
 
 void figure_report(const struct figure *figure, const char *json_path)
 {
-    FILE *json = fopen(json_path, "a");
-    if (!json)
-        bench_fail("cannot write %s", json_path);
+    FILE *json = open_json(json_path);
     append_json(figure, json);
-    if (fclose(json) != 0)
-        bench_fail("cannot write %s", json_path);
+    close_json(json, json_path);
     char bound[64];
     char spread[64];
     describe_bound(figure, bound, sizeof bound);

@@ -217,7 +217,7 @@ static void measure(struct live *live, const char *json_path)
     struct figure redis = {.name = "live_redis_per_line",
                            .reference = "processor time of Redis for a message to the bare subscriber",
                            .unit = "ns/line"};
-    for (unsigned number = 0; number <= RUNS; number++) {
+    for (unsigned number = 0; number <= bench_runs(RUNS); number++) {
         struct run bare;
         struct run engine;
         if (number % 2)

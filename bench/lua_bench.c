@@ -105,7 +105,7 @@ static void measure(struct work *work, const struct script *script, const char *
     work->judge = judge_create(chain);
     work->denied = 0;
     double events = (double)ROUNDS * (double)work->corpus->event_count;
-    for (unsigned run = 0; run <= RUNS; run++) {
+    for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
         struct figure_pair pair = figure_measure(judge_all, parse_alone, work, ROUNDS);
         if (run == 0) /* warms caches and pools */
             continue;
@@ -113,7 +113,7 @@ static void measure(struct work *work, const struct script *script, const char *
         figure_add(&ratio, pair.ours / pair.reference, pair.ours * 1e9 / events);
     }
     bool has_rule = strstr(script->text, "refuse") != NULL;
-    if (has_rule && (work->denied == 0 || work->denied == (RUNS + 1) * (uint64_t)events))
+    if (has_rule && (work->denied == 0 || work->denied == (bench_runs(RUNS) + 1) * (uint64_t)events))
         bench_fail("the script denied %llu events: that measures nothing", (unsigned long long)work->denied);
     figure_report(&rate, json_path);
     figure_report(&ratio, json_path);

@@ -78,7 +78,7 @@ static void measure(struct figure *figure, struct chain *ours, struct chain *ref
                     const char *json_path)
 {
     struct pair pair = {judge_create(ours), judge_create(reference)};
-    for (unsigned run = 0; run <= RUNS; run++) {
+    for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
         struct figure_pair seconds = figure_measure(judge_ours, judge_reference, &pair, ROUNDS);
         double added = (seconds.ours - (difference ? seconds.reference : 0)) * 1e9 / ROUNDS / EVENTS;
         if (run > 0)

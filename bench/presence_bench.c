@@ -119,7 +119,7 @@ int main(int argument_count, char **arguments)
     struct figure rate = {.name = "presence_routes_per_second",
                           .reference = "time of yyjson alone for the same rows of presence",
                           .unit = "routes/s"};
-    for (unsigned run = 0; run <= RUNS; run++) {
+    for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
         struct figure_pair seconds = figure_measure(route, parse_alone, &work, ROUNDS);
         if (run > 0)
             figure_add(&rate, seconds.ours / seconds.reference, (double)work.routes * ROUNDS / seconds.ours);

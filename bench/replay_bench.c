@@ -115,7 +115,7 @@ static void measure(struct work *work, const char *json_path)
                           .limit = 0.6};
     struct figure opening = {
         .name = "replay_bodies_share", .reference = "the whole replay; opening and indexing the bodies", .unit = "ms"};
-    for (unsigned run = 0; run <= RUNS; run++) {
+    for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
         struct figure_pair pair = figure_measure(replay, parse_alone, work, ROUNDS);
         struct figure_pair opened = figure_measure(open_bodies, parse_alone, work, 1);
         if (run == 0)
