@@ -45,6 +45,7 @@ struct engine {
     struct event *replicate_timer;
     struct event *shutdown_timer;
     struct buffer own_channel; /* <server_name>/weir */
+    struct slice main_channel; /* <server_name> */
     uint64_t received_ns;      /* when the messages that are being handed on were read; 0 between reads */
     bool subscribed;
     bool replicate_seldom; /* the last REPLICATE was answered */
@@ -208,7 +209,7 @@ static void on_subscriber_lost(void *context, const char *reason)
 static void on_message(void *context, struct slice channel, struct slice data)
 {
     struct engine *engine = context;
-    if (slice_equal(channel, slice_from_string(engine->configuration->server_name))) {
+    if (slice_equal(channel, engine->main_channel)) {
         if (!engine->positions_seen && slice_starts_with(data, SLICE("POSITION ")))
             engine->positions_seen = true;
         if (!engine->received_ns)
@@ -492,6 +493,7 @@ static bool start(struct engine *engine)
     }
     engine->replicate_timer = event_new(engine->base, -1, 0, on_replicate_timer, engine);
     engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
+    engine->main_channel = slice_from_string(engine->configuration->server_name);
     buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
     if (!engine->bodies || !start_http(engine))

@@ -41,10 +41,10 @@ struct judging {
 
 struct writer_progress *judging_writer(struct judging *judging, struct slice name)
 {
-    if (judging->last_writer && slice_equal(slice_from_string(judging->last_writer->name), name))
+    if (judging->last_writer && slice_equal(judging->last_writer->name, name))
         return judging->last_writer;
     for (size_t index = 0; index < judging->writer_count; index++)
-        if (slice_equal(slice_from_string(judging->writers[index]->name), name))
+        if (slice_equal(judging->writers[index]->name, name))
             return judging->last_writer = judging->writers[index];
     judging->writers = memory_reallocate(judging->writers, (judging->writer_count + 1) * sizeof *judging->writers);
     return judging->last_writer = judging->writers[judging->writer_count++] = writer_progress_create(name);
@@ -69,7 +69,7 @@ static void append_verdict(struct judging *judging, const struct event *event, c
     *verdict = (struct verdict){.event = event,
                                 .outcome = outcome,
                                 .stream = SLICE("events"),
-                                .instance = slice_from_string(origin->writer->name),
+                                .instance = origin->writer->name,
                                 .token = origin->token,
                                 .received_ns = origin->received_ns,
                                 .dry_runs = buffer_slice(&judging->dry_runs)};
@@ -176,7 +176,7 @@ static void update_flow(struct judging *judging)
 /* Tells what an event or a token's end did to the writer's progress. */
 static void tell_progress(struct judging *judging, const struct writer_progress *writer, bool moved)
 {
-    struct slice name = slice_from_string(writer->name);
+    struct slice name = writer->name;
     if (moved)
         judging->callbacks.position(judging->callbacks.context, STREAM_events, name, writer->position);
     if (judging->callbacks.ahead && writer_progress_is_ahead(writer))

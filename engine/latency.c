@@ -26,13 +26,18 @@ static uint64_t upper_end(unsigned bucket)
     return first + ((uint64_t)1 << shift) - 1;
 }
 
-void latency_record(struct latency *latency, uint64_t duration_ns)
+void latency_record_many(struct latency *latency, uint64_t duration_ns, uint64_t count)
 {
-    latency->counts[bucket_of(duration_ns)]++;
-    latency->count++;
-    latency->sum_ns += duration_ns;
+    latency->counts[bucket_of(duration_ns)] += count;
+    latency->count += count;
+    latency->sum_ns += duration_ns * count;
     if (duration_ns > latency->maximum_ns)
         latency->maximum_ns = duration_ns;
+}
+
+void latency_record(struct latency *latency, uint64_t duration_ns)
+{
+    latency_record_many(latency, duration_ns, 1);
 }
 
 uint64_t latency_quantile(const struct latency *latency, double quantile)

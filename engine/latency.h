@@ -15,6 +15,8 @@ struct latency {
 };
 
 void latency_record(struct latency *latency, uint64_t duration_ns);
+/* So many records of one duration. */
+void latency_record_many(struct latency *latency, uint64_t duration_ns, uint64_t count);
 /* The duration in ns that the share `quantile` (0…1) of the records does not exceed, to within 1/32; 0 if empty. */
 uint64_t latency_quantile(const struct latency *latency, double quantile);
 /* How many records are at most `bound_ns` (to within 1/32), for cumulative buckets. */

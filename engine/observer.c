@@ -59,9 +59,11 @@ static bool row_counts(struct observer *observer, const struct event_row *row)
     return true;
 }
 
-/* The row's slices live until `pool` is used again. */
+/* The row's slices live until `pool` is used again, and as long as `json` does. */
 static bool read_row(struct json_pool *pool, struct slice json, struct event_row *row, const char **problem)
 {
+    if (event_row_scan(json, row))
+        return true;
     struct command command = {.name = COMMAND_RDATA, .json = json};
     yyjson_alc allocator = json_pool_allocator(pool, json.length, YYJSON_READ_BIGNUM_AS_RAW);
     yyjson_doc *document = command_json(&command, &allocator, problem);

@@ -15,6 +15,8 @@
 /* More than this without an answer stops the lines. */
 #define BYTES_LIMIT (64u << 20)
 #define TRANSACTIONS_LIMIT 4096
+/* So many reads' events may wait for a position to be stored. */
+#define WAITING_READS_MAXIMUM 256
 /* How long a Redis that refuses writes (out of memory, read-only) is left alone before they are sent again. */
 #define REFUSED_SECONDS 1
 
@@ -173,13 +175,21 @@ static bool can_send(const struct outbox *outbox)
     return outbox->first_load == LOAD_DONE && !outbox->recovering && redis_link_is_ready(outbox->link);
 }
 
+/* A transaction that publishes and answers nothing, but stores how far we are, waits for Redis's answer to the one
+ * before and takes in what comes until then: each costs Redis some eight commands' work, which then lacks the time for
+ * lines. */
+static bool may_wait(const struct outbox *outbox, const struct transaction *transaction)
+{
+    return outbox->sent && transaction->command_count == 0 && transaction->run_count < WAITING_READS_MAXIMUM;
+}
+
 /* The end of a loop turn: closes the transaction and sends it, or keeps it until Redis is back. */
 static void on_flush(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct outbox *outbox = argument;
     struct transaction *transaction = outbox->open;
-    if (transaction) {
+    if (transaction && !may_wait(outbox, transaction)) {
         seal_transaction(outbox, transaction);
         outbox->open = NULL;
         if (!outbox->sent)
@@ -206,9 +216,13 @@ static void drop_oldest(struct outbox *outbox)
     outbox->counts.transactions++;
     outbox->counts.rows += transaction->rows;
     uint64_t now = clock_now_ns();
-    for (size_t index = 0; index < transaction->event_count; index++)
-        latency_record(outbox->latency, now - transaction->received_ns[index]);
+    for (size_t index = 0; index < transaction->run_count; index++) {
+        const struct transaction_events *events = &transaction->events[index];
+        latency_record_many(outbox->latency, now - events->received_ns, events->count);
+    }
     recycle(outbox, transaction);
+    if (outbox->open)
+        event_active(outbox->flush_event, EV_TIMEOUT, 0);
     if (outbox->sent)
         outbox->replies_left = transaction_replies(outbox->sent);
 }

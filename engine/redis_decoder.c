@@ -1,40 +1,34 @@
-/* hiredis moves the rest of its buffer to the front after each reply that ends beyond the first KiB. Fed with a large
- * read at once it would move some hundred KiB for each message, so it is fed in pieces of a page; only while one long
- * message is arriving do the pieces grow with it.
+/* Subscribed connections have a reader of ours (engine/pubsub_reader.h): through hiredis's a message costs two copies
+ * of its bytes. For all others hiredis builds its replies.
  *
- * The text of an element lies in the reader's buffer, which may move before the next element comes: the kind of a
- * message and its channel are therefore taken note of when they arrive. */
+ * hiredis moves the rest of its buffer to the front after each reply that ends beyond the first KiB. Fed with a large
+ * read at once it would move some hundred KiB for each message, so it is fed in pieces of a page; only while one long
+ * message is arriving do the pieces grow with it. */
 #include "engine/redis_decoder.h"
 
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "engine/pubsub_reader.h"
 #include "engine/redis_link.h"
 
+#define ROOM ((size_t)16 << 10)
 #define PIECE 4096
 /* An empty buffer larger than this is given back: a long message shall not cost its memory for ever. */
 #define KEPT_BUFFER (1u << 20)
 
-enum message_kind { KIND_OTHER, KIND_MESSAGE, KIND_SUBSCRIBE, KIND_PONG };
-
 struct redis_decoder {
-    redisReader *reader;
+    struct pubsub_reader *pubsub; /* NULL: commands */
+    redisReader *reader;          /* of commands, as all that follows */
     redisReplyObjectFunctions functions;
     void *(*create_reply_array)(const redisReadTask *, int); /* hiredis's own */
+    char *room;
     struct redis_decoder_callbacks callbacks;
-    bool subscribing;
     bool stopped;
     const char *failure;
     size_t pending;  /* bytes fed since the last whole reply */
     size_t elements; /* announced by the arrays of the reply that is being read */
-    enum message_kind kind;
-    bool has_channel;
-    size_t channel_length;
-    char channel[REDIS_CHANNEL_MAXIMUM];
 };
-
-/* Stands for an object where none is made; hiredis takes NULL for "out of memory". */
-static char no_object;
 
 static void *refuse(struct redis_decoder *decoder, const char *failure)
 {
@@ -42,122 +36,42 @@ static void *refuse(struct redis_decoder *decoder, const char *failure)
     return NULL;
 }
 
-static bool count_elements(struct redis_decoder *decoder, const redisReadTask *task, int elements)
-{
-    if (!task->parent)
-        decoder->elements = 0;
-    decoder->elements += elements > 0 ? (size_t)elements : 0;
-    return decoder->elements <= REDIS_ELEMENTS_MAXIMUM;
-}
-
 static void *reply_array(const redisReadTask *task, int elements)
 {
     struct redis_decoder *decoder = task->privdata;
-    if (!count_elements(decoder, task, elements))
+    if (!task->parent)
+        decoder->elements = 0;
+    decoder->elements += elements > 0 ? (size_t)elements : 0;
+    if (decoder->elements > REDIS_ELEMENTS_MAXIMUM)
         return refuse(decoder, "Redis sent an answer with too many elements");
     return decoder->create_reply_array(task, elements);
 }
 
-static void *pubsub_array(const redisReadTask *task, int elements)
+static bool create_reader(struct redis_decoder *decoder)
 {
-    struct redis_decoder *decoder = task->privdata;
-    if (!count_elements(decoder, task, elements))
-        return refuse(decoder, "Redis sent an answer with too many elements");
-    if (!task->parent) {
-        decoder->kind = KIND_OTHER;
-        decoder->has_channel = false;
-    }
-    return &no_object;
-}
-
-static enum message_kind classify(struct slice name)
-{
-    if (slice_equal(name, SLICE("message")))
-        return KIND_MESSAGE;
-    if (slice_equal(name, SLICE("subscribe")))
-        return KIND_SUBSCRIBE;
-    return slice_equal(name, SLICE("pong")) ? KIND_PONG : KIND_OTHER;
-}
-
-/* False if the name is too long to be kept. */
-static bool note_channel(struct redis_decoder *decoder, struct slice name)
-{
-    if (name.length > sizeof decoder->channel)
+    decoder->reader = redisReaderCreate();
+    if (!decoder->reader)
         return false;
-    if (name.length != decoder->channel_length || memcmp(decoder->channel, name.data, name.length) != 0) {
-        memcpy(decoder->channel, name.data, name.length);
-        decoder->channel_length = name.length;
-    }
-    decoder->has_channel = true;
+    decoder->room = memory_allocate(ROOM);
+    decoder->functions = *decoder->reader->fn;
+    decoder->create_reply_array = decoder->functions.createArray;
+    decoder->functions.createArray = reply_array;
+    decoder->reader->fn = &decoder->functions;
+    decoder->reader->privdata = decoder;
+    decoder->reader->maxbuf = KEPT_BUFFER;
     return true;
-}
-
-static void *pubsub_string(const redisReadTask *task, char *data, size_t length)
-{
-    struct redis_decoder *decoder = task->privdata;
-    struct slice text = slice_of(data, length);
-    const struct redis_decoder_callbacks *callbacks = &decoder->callbacks;
-    if (decoder->stopped)
-        return &no_object;
-    if (!task->parent) {
-        callbacks->answer(callbacks->context, task->type == REDIS_REPLY_ERROR, text);
-        return &no_object;
-    }
-    if (task->parent->parent)
-        return &no_object;
-    if (task->idx == 0) {
-        decoder->kind = classify(text);
-    } else if (decoder->kind == KIND_PONG) {
-        callbacks->answer(callbacks->context, false, SLICE("PONG"));
-    } else if (task->idx == 1) {
-        if (decoder->kind != KIND_OTHER && !note_channel(decoder, text))
-            return refuse(decoder, "Redis sent a message of a channel whose name is too long");
-    } else if (task->idx == 2 && decoder->kind == KIND_MESSAGE && decoder->has_channel) {
-        callbacks->message(callbacks->context, slice_of(decoder->channel, decoder->channel_length), text);
-    }
-    return &no_object;
-}
-
-static void *pubsub_integer(const redisReadTask *task, long long value)
-{
-    struct redis_decoder *decoder = task->privdata;
-    (void)value;
-    if (!decoder->stopped && task->parent && !task->parent->parent && task->idx == 2 &&
-        decoder->kind == KIND_SUBSCRIBE && decoder->has_channel)
-        decoder->callbacks.subscribed(decoder->callbacks.context, slice_of(decoder->channel, decoder->channel_length));
-    return &no_object;
-}
-
-static void *pubsub_nil(const redisReadTask *task)
-{
-    (void)task;
-    return &no_object;
-}
-
-static void pubsub_free(void *object)
-{
-    (void)object;
 }
 
 struct redis_decoder *redis_decoder_create(bool subscribing, const struct redis_decoder_callbacks *callbacks)
 {
     struct redis_decoder *decoder = memory_allocate_zeroed(1, sizeof *decoder);
-    decoder->reader = redisReaderCreate();
-    if (!decoder->reader) {
+    decoder->callbacks = *callbacks;
+    if (subscribing) {
+        decoder->pubsub = pubsub_reader_create();
+    } else if (!create_reader(decoder)) {
         free(decoder);
         return NULL;
     }
-    decoder->callbacks = *callbacks;
-    decoder->subscribing = subscribing;
-    decoder->functions = *decoder->reader->fn;
-    decoder->create_reply_array = decoder->functions.createArray;
-    decoder->functions.createArray = reply_array;
-    if (subscribing)
-        decoder->functions =
-            (redisReplyObjectFunctions){pubsub_string, pubsub_array, pubsub_integer, pubsub_nil, pubsub_free};
-    decoder->reader->fn = &decoder->functions;
-    decoder->reader->privdata = decoder;
-    decoder->reader->maxbuf = KEPT_BUFFER;
     return decoder;
 }
 
@@ -165,7 +79,10 @@ void redis_decoder_destroy(struct redis_decoder *decoder)
 {
     if (!decoder)
         return;
-    redisReaderFree(decoder->reader);
+    pubsub_reader_destroy(decoder->pubsub);
+    if (decoder->reader)
+        redisReaderFree(decoder->reader);
+    free(decoder->room);
     free(decoder);
 }
 
@@ -173,6 +90,37 @@ void redis_decoder_stop(struct redis_decoder *decoder)
 {
     decoder->stopped = true;
 }
+
+/* Subscribing. */
+
+static bool hand_on_items(struct redis_decoder *decoder, struct buffer *error)
+{
+    const struct redis_decoder_callbacks *callbacks = &decoder->callbacks;
+    while (!decoder->stopped) {
+        struct pubsub_item item = pubsub_reader_next(decoder->pubsub);
+        switch (item.kind) {
+        case PUBSUB_MESSAGE:
+            callbacks->message(callbacks->context, item.channel, item.text);
+            break;
+        case PUBSUB_SUBSCRIBED:
+            callbacks->subscribed(callbacks->context, item.channel);
+            break;
+        case PUBSUB_ANSWER:
+        case PUBSUB_ERROR:
+            callbacks->answer(callbacks->context, item.kind == PUBSUB_ERROR, item.text);
+            break;
+        case PUBSUB_BROKEN:
+            buffer_clear(error);
+            buffer_append_slice(error, item.text);
+            return false;
+        case PUBSUB_MORE:
+            return true;
+        }
+    }
+    return true;
+}
+
+/* Commands. */
 
 /* Hands on every whole reply that the reader holds; false on an error. */
 static bool take_replies(struct redis_decoder *decoder)
@@ -185,8 +133,6 @@ static bool take_replies(struct redis_decoder *decoder)
         if (!object)
             return true;
         decoder->pending = reader->len - reader->pos;
-        if (decoder->subscribing)
-            continue;
         decoder->callbacks.reply(decoder->callbacks.context, object);
         freeReplyObject(object);
     }
@@ -204,9 +150,9 @@ static bool fail(struct redis_decoder *decoder, struct buffer *error)
     return false;
 }
 
-bool redis_decoder_feed(struct redis_decoder *decoder, const void *bytes, size_t length, struct buffer *error)
+static bool feed(struct redis_decoder *decoder, size_t length, struct buffer *error)
 {
-    const char *next = bytes;
+    const char *next = decoder->room;
     while (length > 0 && !decoder->stopped) {
         size_t held = decoder->reader->len - decoder->reader->pos;
         size_t piece = held > PIECE ? held : PIECE;
@@ -223,4 +169,22 @@ bool redis_decoder_feed(struct redis_decoder *decoder, const void *bytes, size_t
         length -= piece;
     }
     return true;
+}
+
+/* Both. */
+
+char *redis_decoder_room(struct redis_decoder *decoder, size_t *size)
+{
+    if (decoder->pubsub)
+        return pubsub_reader_room(decoder->pubsub, size);
+    *size = ROOM;
+    return decoder->room;
+}
+
+bool redis_decoder_filled(struct redis_decoder *decoder, size_t count, struct buffer *error)
+{
+    if (!decoder->pubsub)
+        return feed(decoder, count, error);
+    pubsub_reader_filled(decoder->pubsub, count);
+    return hand_on_items(decoder, error);
 }

@@ -1,7 +1,7 @@
-/* What Redis sends, decoded by hiredis's reader: the part of a link that knows no socket.
+/* What Redis sends, decoded: the part of a link that knows no socket.
  *
- * A subscribing decoder hands a pub/sub message on while the reader still looks at it, so that no object is made for
- * it; a command decoder builds redisReply trees. Both bound what a broken or hostile server can make them hold. */
+ * A subscribing decoder hands pub/sub messages on as slices of the bytes that came; a command decoder builds redisReply
+ * trees. Both bound what a broken or hostile server can make them hold. */
 #ifndef WEIR_ENGINE_REDIS_DECODER_H
 #define WEIR_ENGINE_REDIS_DECODER_H
 
@@ -28,16 +28,16 @@ struct redis_decoder_callbacks {
 struct redis_decoder *redis_decoder_create(bool subscribing, const struct redis_decoder_callbacks *callbacks);
 void redis_decoder_destroy(struct redis_decoder *decoder);
 
-/* Decodes the next bytes of the connection. False with a sentence in `error` if they are not Redis's protocol or exceed
- * a bound; the connection is then of no more use. */
-bool redis_decoder_feed(struct redis_decoder *decoder, const void *bytes, size_t length, struct buffer *error);
+/* Where the next bytes of the connection go: `*size` of them at most, never none. */
+char *redis_decoder_room(struct redis_decoder *decoder, size_t *size);
+/* Decodes so many bytes that were put there. False with a sentence in `error` if they are not Redis's protocol or
+ * exceed a bound; the connection is then of no more use. */
+bool redis_decoder_filled(struct redis_decoder *decoder, size_t count, struct buffer *error);
 
 /* From within a callback: nothing further is handed on. */
 void redis_decoder_stop(struct redis_decoder *decoder);
 
 /* Elements that one answer may have in all its arrays. */
 #define REDIS_ELEMENTS_MAXIMUM (1 << 20)
-/* Longest name of a channel; Matrix server names have at most 255 bytes. */
-#define REDIS_CHANNEL_MAXIMUM 4096
 
 #endif

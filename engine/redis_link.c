@@ -4,9 +4,10 @@
  * Each entry from the event loop is bracketed by enter/leave. Callbacks may reset or destroy the link; both only take
  * note, and `leave` acts once nothing of the link is on the stack any more.
  *
- * libevent 2.1 reads 4 KiB at a time from a socket whatever bufferevent_set_max_single_read says (EVBUFFER_MAX_READ),
- * which is an epoll_wait, an ioctl and a read for some thirty messages. When it has filled those 4 KiB the link
- * therefore reads on by itself, up to READ_AHEAD. */
+ * The bufferevent makes the connection. What comes on it the link reads by itself, straight into the decoder's room: a
+ * bufferevent asks how much there is, reads 4 KiB of it whatever its limits say, and keeps them in chunks of its own.
+ * What goes out is gathered for a turn of the loop and written at its end with one call; only what the socket does not
+ * take then is left to the bufferevent. */
 #include "engine/redis_link.h"
 
 #include <errno.h>
@@ -22,13 +23,11 @@
 #include "engine/redis_decoder.h"
 #include "engine/redis_transport.h"
 
-#define READ_PIECE ((size_t)64 << 10)
-#define READ_AHEAD ((size_t)256 << 10)
-#define LIBEVENT_READ 4096
+#define READ_AT_ONCE ((size_t)256 << 10)
 #define WRITE_AT_ONCE ((size_t)1 << 20)
 #define GREETING_MAXIMUM 3
-/* A scratch buffer that a huge command made larger is given back. */
-#define SCRATCH_KEPT ((size_t)1 << 20)
+/* Output that a huge command made larger is given back. */
+#define OUTPUT_KEPT ((size_t)1 << 20)
 
 enum link_state { LINK_WAITING, LINK_CONNECTING, LINK_GREETING, LINK_READY };
 
@@ -45,7 +44,10 @@ struct redis_link {
     struct redis_decoder *decoder;
     struct evdns_base *resolver; /* made when a host name must be looked up */
     struct event *timer;
-    uint32_t attempts; /* since the link was ready */
+    struct event *readable; /* of the socket, once it is connected */
+    struct event *flush;    /* the end of a turn in which something was sent */
+    struct buffer output;   /* of this turn */
+    uint32_t attempts;      /* since the link was ready */
     const char *greeting[GREETING_MAXIMUM];
     size_t greeting_sent;
     size_t greeting_answered;
@@ -61,7 +63,6 @@ struct redis_link {
     struct buffer logged_reason; /* a reason is logged once, not with every attempt */
     struct buffer scratch;
     struct buffer error;
-    char *input; /* READ_PIECE bytes */
 };
 
 static void enter(struct redis_link *link)
@@ -112,12 +113,22 @@ static void log_loss(struct redis_link *link, uint32_t pause)
            LOG_INTEGER("retry_in_ms", pause));
 }
 
+static void close_transport(struct redis_link *link)
+{
+    if (link->readable)
+        event_free(link->readable);
+    link->readable = NULL;
+    if (link->transport)
+        bufferevent_free(link->transport);
+    link->transport = NULL;
+}
+
 static void drop(struct redis_link *link)
 {
     link->reset_wanted = false;
     link->state = LINK_WAITING;
-    bufferevent_free(link->transport);
-    link->transport = NULL;
+    close_transport(link);
+    buffer_clear(&link->output);
     redis_decoder_destroy(link->decoder);
     link->decoder = NULL;
     uint32_t pause = retry_pause(link);
@@ -130,17 +141,17 @@ static void drop(struct redis_link *link)
 
 static void release(struct redis_link *link)
 {
-    if (link->transport)
-        bufferevent_free(link->transport);
+    close_transport(link);
     if (link->resolver)
         evdns_base_free(link->resolver, 0);
     redis_decoder_destroy(link->decoder);
     event_free(link->timer);
+    event_free(link->flush);
+    buffer_free(&link->output);
     buffer_free(&link->reset_reason);
     buffer_free(&link->logged_reason);
     buffer_free(&link->scratch);
     buffer_free(&link->error);
-    free(link->input);
     free(link);
 }
 
@@ -158,9 +169,8 @@ static void leave(struct redis_link *link)
 static void send_greeting(struct redis_link *link, const struct slice *arguments, size_t count)
 {
     link->greeting[link->greeting_sent++] = arguments[0].data;
-    buffer_clear(&link->scratch);
-    redis_append_command(&link->scratch, arguments, count);
-    bufferevent_write(link->transport, link->scratch.data, link->scratch.length);
+    redis_append_command(&link->output, arguments, count);
+    event_active(link->flush, EV_WRITE, 0);
 }
 
 static void greet(struct redis_link *link)
@@ -264,46 +274,6 @@ static void on_reply(void *context, const redisReply *reply)
 
 /* Callbacks of the transport. */
 
-static bool feed(struct redis_link *link, const void *bytes, size_t length)
-{
-    if (!redis_decoder_feed(link->decoder, bytes, length, &link->error))
-        want_reset(link, buffer_string(&link->error));
-    return !link->reset_wanted && !link->destroy_wanted;
-}
-
-static void read_ahead(struct redis_link *link)
-{
-    int socket = bufferevent_getfd(link->transport);
-    for (size_t total = 0; total < READ_AHEAD && !link->paused;) {
-        ssize_t count = recv(socket, link->input, READ_PIECE, MSG_DONTWAIT);
-        /* The end and errors of the connection are the bufferevent's to find. */
-        if (count <= 0 || !feed(link, link->input, (size_t)count) || (size_t)count < READ_PIECE)
-            return;
-        total += (size_t)count;
-    }
-}
-
-static void on_readable(struct bufferevent *transport, void *context)
-{
-    struct redis_link *link = context;
-    struct evbuffer *input = bufferevent_get_input(transport);
-    struct evbuffer_iovec vector;
-    size_t available = evbuffer_get_length(input);
-    bool going_on = true;
-    enter(link);
-    link->heard_at_ns = clock_now_ns();
-    while (going_on && evbuffer_peek(input, -1, NULL, &vector, 1) > 0) {
-        size_t length = vector.iov_len;
-        going_on = feed(link, vector.iov_base, length);
-        evbuffer_drain(input, length);
-    }
-    if (going_on && available >= LIBEVENT_READ)
-        read_ahead(link);
-    if (link->callbacks.batch_end && link->state == LINK_READY && !link->destroy_wanted)
-        link->callbacks.batch_end(link->callbacks.context);
-    leave(link);
-}
-
 static void on_broken(struct redis_link *link, short events, int error)
 {
     int dns_error = bufferevent_socket_get_dns_error(link->transport);
@@ -318,6 +288,58 @@ static void on_broken(struct redis_link *link, short events, int error)
     want_reset(link, buffer_string(&link->scratch));
 }
 
+/* The end of the connection, or an error on it, comes last: what was sent before it is handed on first. */
+static void read_socket(struct redis_link *link, int socket)
+{
+    for (size_t total = 0; total < READ_AT_ONCE && !link->paused;) {
+        size_t size;
+        char *room = redis_decoder_room(link->decoder, &size);
+        ssize_t count = recv(socket, room, size, MSG_DONTWAIT);
+        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
+            on_broken(link, count == 0 ? BEV_EVENT_EOF : BEV_EVENT_ERROR, errno);
+        if (count <= 0)
+            return;
+        if (!redis_decoder_filled(link->decoder, (size_t)count, &link->error))
+            want_reset(link, buffer_string(&link->error));
+        if (link->reset_wanted || link->destroy_wanted || (size_t)count < size)
+            return;
+        total += (size_t)count;
+    }
+}
+
+static void on_readable(evutil_socket_t socket, short events, void *context)
+{
+    struct redis_link *link = context;
+    (void)events;
+    enter(link);
+    link->heard_at_ns = clock_now_ns();
+    read_socket(link, socket);
+    if (link->callbacks.batch_end && link->state == LINK_READY && !link->destroy_wanted)
+        link->callbacks.batch_end(link->callbacks.context);
+    leave(link);
+}
+
+static void on_flush(evutil_socket_t socket, short events, void *context)
+{
+    struct redis_link *link = context;
+    (void)socket;
+    (void)events;
+    size_t written = 0;
+    if (!link->transport || link->output.length == 0)
+        return;
+    if (evbuffer_get_length(bufferevent_get_output(link->transport)) == 0) {
+        ssize_t count = send(bufferevent_getfd(link->transport), link->output.data, link->output.length,
+                             MSG_DONTWAIT | MSG_NOSIGNAL);
+        written = count > 0 ? (size_t)count : 0;
+    }
+    /* Whatever was wrong with the socket, the bufferevent will find it as well. */
+    if (written < link->output.length)
+        bufferevent_write(link->transport, link->output.data + written, link->output.length - written);
+    buffer_clear(&link->output);
+    if (link->output.capacity > OUTPUT_KEPT)
+        buffer_free(&link->output);
+}
+
 static void on_event(struct bufferevent *transport, short events, void *context)
 {
     struct redis_link *link = context;
@@ -326,9 +348,10 @@ static void on_event(struct bufferevent *transport, short events, void *context)
     if (events & BEV_EVENT_CONNECTED) {
         redis_transport_connected(transport, link->address);
         link->heard_at_ns = clock_now_ns();
+        link->readable = event_new(link->base, bufferevent_getfd(transport), EV_READ | EV_PERSIST, on_readable, link);
         greet(link);
         if (!link->paused)
-            bufferevent_enable(transport, EV_READ);
+            event_add(link->readable, NULL);
     } else if (events & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
         on_broken(link, events, error);
     }
@@ -342,8 +365,7 @@ static void start(struct redis_link *link)
     link->state = LINK_CONNECTING;
     link->decoder = redis_decoder_create(link->subscribing, &callbacks);
     link->transport = bufferevent_socket_new(link->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    bufferevent_setcb(link->transport, on_readable, NULL, on_event, link);
-    bufferevent_set_max_single_read(link->transport, READ_AHEAD);
+    bufferevent_setcb(link->transport, NULL, NULL, on_event, link);
     bufferevent_set_max_single_write(link->transport, WRITE_AT_ONCE);
     set_timer(link, link->times.connect);
     if (!redis_transport_connect(link->transport, &link->resolver, link->address, &link->error))
@@ -396,8 +418,8 @@ struct redis_link *redis_link_create(struct event_base *base, const struct redis
     link->callbacks = *callbacks;
     link->subscribing = callbacks->message != NULL;
     link->times = (struct redis_link_times){10000, 15000, 30000, 100, 5000};
-    link->input = memory_allocate(READ_PIECE);
     link->timer = evtimer_new(base, on_timer, link);
+    link->flush = event_new(base, -1, 0, on_flush, link);
     uint64_t nonce = clock_now_ns();
     if (getrandom(&nonce, sizeof nonce, GRND_NONBLOCK) < 0)
         nonce ^= (uint64_t)(uintptr_t)link;
@@ -431,22 +453,23 @@ bool redis_link_is_ready(const struct redis_link *link)
 
 void redis_link_send(struct redis_link *link, struct slice formatted)
 {
-    if (redis_link_is_ready(link))
-        bufferevent_write(link->transport, formatted.data, formatted.length);
+    if (!redis_link_is_ready(link))
+        return;
+    buffer_append_slice(&link->output, formatted);
+    event_active(link->flush, EV_WRITE, 0);
 }
 
 void redis_link_command(struct redis_link *link, const struct slice *arguments, size_t count)
 {
-    buffer_clear(&link->scratch);
-    redis_append_command(&link->scratch, arguments, count);
-    redis_link_send(link, buffer_slice(&link->scratch));
-    if (link->scratch.capacity > SCRATCH_KEPT)
-        buffer_free(&link->scratch);
+    if (!redis_link_is_ready(link))
+        return;
+    redis_append_command(&link->output, arguments, count);
+    event_active(link->flush, EV_WRITE, 0);
 }
 
 size_t redis_link_unsent(const struct redis_link *link)
 {
-    return link->transport ? evbuffer_get_length(bufferevent_get_output(link->transport)) : 0;
+    return link->output.length + (link->transport ? evbuffer_get_length(bufferevent_get_output(link->transport)) : 0);
 }
 
 void redis_link_pause(struct redis_link *link, bool paused)
@@ -455,12 +478,12 @@ void redis_link_pause(struct redis_link *link, bool paused)
         return;
     link->paused = paused;
     link->heard_at_ns = clock_now_ns();
-    if (!link->transport || link->state == LINK_CONNECTING)
+    if (!link->readable)
         return;
     if (paused)
-        bufferevent_disable(link->transport, EV_READ);
+        event_del(link->readable);
     else
-        bufferevent_enable(link->transport, EV_READ);
+        event_add(link->readable, NULL);
 }
 
 void redis_link_reset(struct redis_link *link, const char *reason)

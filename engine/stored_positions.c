@@ -11,7 +11,7 @@
 void stored_positions_free(struct stored_positions *positions)
 {
     for (size_t index = 0; index < positions->count; index++)
-        free(positions->positions[index].writer);
+        free((char *)(uintptr_t)positions->positions[index].writer.data);
     free(positions->positions);
     buffer_free(&positions->field);
     buffer_free(&positions->record);
@@ -19,15 +19,19 @@ void stored_positions_free(struct stored_positions *positions)
 
 static struct stored_position *find(struct stored_positions *positions, enum stream stream, struct slice writer)
 {
-    for (size_t index = 0; index < positions->count; index++) {
+    for (size_t place = 0; place < positions->count; place++) {
+        size_t index = (positions->last + place) % positions->count;
         struct stored_position *position = &positions->positions[index];
-        if (position->stream == stream && slice_equal(slice_from_string(position->writer), writer))
+        if (position->stream == stream && slice_equal(position->writer, writer)) {
+            positions->last = index;
             return position;
+        }
     }
     positions->positions =
         memory_reallocate(positions->positions, (positions->count + 1) * sizeof *positions->positions);
     struct stored_position *position = &positions->positions[positions->count++];
-    *position = (struct stored_position){.stream = stream, .writer = memory_copy_text(writer.data, writer.length)};
+    *position = (struct stored_position){
+        .stream = stream, .writer = slice_of(memory_copy_text(writer.data, writer.length), writer.length)};
     return position;
 }
 
@@ -48,8 +52,8 @@ static struct slice field_of(struct stored_positions *positions, const char *ins
                              const struct stored_position *position, const char *suffix)
 {
     buffer_clear(&positions->field);
-    buffer_append_format(&positions->field, "%s %s%s %s", instance_name, stream_definitions[position->stream].name,
-                         suffix, position->writer);
+    buffer_append_format(&positions->field, "%s %s%s %.*s", instance_name, stream_definitions[position->stream].name,
+                         suffix, (int)position->writer.length, position->writer.data);
     return buffer_slice(&positions->field);
 }
 
@@ -61,7 +65,7 @@ void stored_positions_seal(struct stored_positions *positions, const char *insta
         if (position->dirty)
             transaction_set_number(transaction, key, field_of(positions, instance_name, position, ""), position->token);
         if (position->ahead_dirty) {
-            struct slice writer = slice_from_string(position->writer);
+            struct slice writer = position->writer;
             struct slice field = field_of(positions, instance_name, position, AHEAD_SUFFIX);
             buffer_clear(&positions->record);
             callbacks->append_ahead(callbacks->context, position->stream, writer, &positions->record);

@@ -14,7 +14,7 @@
 
 struct stored_position {
     enum stream stream;
-    char *writer;
+    struct slice writer; /* its own copy */
     int64_t token;
     bool dirty;
     bool ahead_dirty;
@@ -25,6 +25,7 @@ struct stored_position {
 struct stored_positions {
     struct stored_position *positions;
     size_t count;
+    size_t last; /* looked for: writers send in bursts */
     struct buffer field, record;
 };
 

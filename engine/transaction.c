@@ -17,7 +17,7 @@ void transaction_begin(struct transaction *transaction)
     transaction->next = NULL;
     buffer_clear(&transaction->commands);
     transaction->command_count = 0;
-    transaction->event_count = 0;
+    transaction->run_count = 0;
     transaction->rows = 0;
     transaction->raises_tokens = false;
     COMMAND(transaction, SLICE("MULTI"));
@@ -74,12 +74,16 @@ void transaction_remove_field(struct transaction *transaction, struct slice key,
 
 void transaction_add_event(struct transaction *transaction, uint64_t received_ns)
 {
-    if (transaction->event_count == transaction->event_capacity) {
-        transaction->event_capacity = transaction->event_capacity ? transaction->event_capacity * 2 : 64;
-        transaction->received_ns =
-            memory_reallocate(transaction->received_ns, transaction->event_capacity * sizeof *transaction->received_ns);
+    if (transaction->run_count && transaction->events[transaction->run_count - 1].received_ns == received_ns) {
+        transaction->events[transaction->run_count - 1].count++;
+        return;
     }
-    transaction->received_ns[transaction->event_count++] = received_ns;
+    if (transaction->run_count == transaction->run_capacity) {
+        transaction->run_capacity = transaction->run_capacity ? transaction->run_capacity * 2 : 16;
+        transaction->events =
+            memory_reallocate(transaction->events, transaction->run_capacity * sizeof *transaction->events);
+    }
+    transaction->events[transaction->run_count++] = (struct transaction_events){received_ns, 1};
 }
 
 void transaction_end(struct transaction *transaction, const uint64_t *tokens)
@@ -109,7 +113,7 @@ void transaction_free_all(struct transaction *transaction)
     while (transaction) {
         struct transaction *next = transaction->next;
         buffer_free(&transaction->commands);
-        free(transaction->received_ns);
+        free(transaction->events);
         free(transaction);
         transaction = next;
     }

@@ -10,15 +10,21 @@
 /* The streams that the engine publishes itself (engine/own_stream.h). */
 enum own_stream { OWN_STREAM_VERDICTS, OWN_STREAM_PRESENCE_ROUTES, OWN_STREAM_COUNT };
 
+/* Events that came in together. */
+struct transaction_events {
+    uint64_t received_ns;
+    uint64_t count;
+};
+
 struct transaction {
     struct transaction *next;
     struct buffer commands;
     uint32_t command_count;            /* between MULTI and EXEC */
     uint64_t tokens[OWN_STREAM_COUNT]; /* of our own streams after this transaction; set by transaction_end */
     bool raises_tokens;                /* some of them by this very transaction */
-    uint64_t *received_ns;             /* of each event that it is about */
-    size_t event_count;
-    size_t event_capacity;
+    struct transaction_events *events; /* that it is about, in the order in which they came */
+    size_t run_count;
+    size_t run_capacity;
     uint64_t rows; /* verdicts in it */
 };
 

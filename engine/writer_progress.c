@@ -8,7 +8,7 @@
 struct writer_progress *writer_progress_create(struct slice name)
 {
     struct writer_progress *writer = memory_allocate_zeroed(1, sizeof *writer);
-    writer->name = memory_copy_text(name.data, name.length);
+    writer->name = slice_of(memory_copy_text(name.data, name.length), name.length);
     writer->position = writer->handed_on = writer->judged_upto = INT64_MIN;
     return writer;
 }
@@ -18,7 +18,7 @@ void writer_progress_destroy(struct writer_progress *writer)
     if (!writer)
         return;
     judged_ahead_free(&writer->restored);
-    free(writer->name);
+    free((char *)(uintptr_t)writer->name.data);
     free(writer);
 }
 

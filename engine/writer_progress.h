@@ -11,7 +11,7 @@
 #include "engine/judged_ahead.h"
 
 struct writer_progress {
-    char *name;
+    struct slice name;                 /* its own copy */
     struct queued_event *first, *last; /* of its events that wait */
     int64_t position;                  /* INT64_MIN: none yet */
     int64_t handed_on;                 /* the last token that ended */

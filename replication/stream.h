@@ -59,5 +59,8 @@ struct event_row {
 /* Reads a row of `events` (8 or 9 fields for `ev`, or more from a newer version). Unlike Synapse it insists that the
  * event id, room id and type of an `ev` row are strings, since it cannot judge anything without them. */
 bool event_row_read(yyjson_val *row, struct event_row *result, const char **problem);
+/* The same straight from the JSON text, of an `ev` row in the form in which Synapse writes nearly all of them; slices
+ * then point into `json`. False says nothing about the row: it is to be read by event_row_read. */
+bool event_row_scan(struct slice json, struct event_row *row);
 
 #endif

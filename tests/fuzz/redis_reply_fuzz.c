@@ -45,6 +45,21 @@ static void on_reply(void *context, const redisReply *reply)
         note(context, (uint64_t)reply->element[index]->type, SLICE(""));
 }
 
+static bool feed(struct redis_decoder *decoder, const uint8_t *data, size_t size, struct buffer *error)
+{
+    while (size > 0) {
+        size_t room_size;
+        char *room = redis_decoder_room(decoder, &room_size);
+        size_t count = size < room_size ? size : room_size;
+        memcpy(room, data, count);
+        if (!redis_decoder_filled(decoder, count, error))
+            return false;
+        data += count;
+        size -= count;
+    }
+    return true;
+}
+
 static struct run decode(const uint8_t *data, size_t size, size_t piece, bool subscribing, size_t stop_after)
 {
     struct run run = {.stop_after = stop_after};
@@ -53,7 +68,7 @@ static struct run decode(const uint8_t *data, size_t size, size_t piece, bool su
     bool going_on = true;
     run.decoder = redis_decoder_create(subscribing, &callbacks);
     for (size_t at = 0; at < size && going_on; at += piece)
-        going_on = redis_decoder_feed(run.decoder, data + at, piece < size - at ? piece : size - at, &error);
+        going_on = feed(run.decoder, data + at, piece < size - at ? piece : size - at, &error);
     if (!going_on && error.length == 0)
         abort();
     redis_decoder_destroy(run.decoder);

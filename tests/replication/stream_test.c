@@ -115,3 +115,51 @@ Test(stream, event_rows)
         yyjson_doc_free(document);
     }
 }
+
+/* The scan takes only what it is sure of, and what it takes is what the tree says (held against it by a fuzz target).
+ */
+static const struct scan_case {
+    const char *row;
+    bool taken;
+} scan_cases[] = {
+    {"[\"ev\",[\"$e\",\"!r\",\"t\",null,null,null,null,false,false]]", true},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\",\"\",\"$x\",\"$y\",\"join\",true,true]]", true},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\",null,null,null,null,false]]", true},
+    {"[\"ev\", [\"$e\",\"!r\",\"t\",null,null,null,null,false]]", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\\n\",null,null,null,null,false]]", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\xc3\xa4\",null,null,null,null,false]]", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\n\",null,null,null,null,false]]", false},
+    {"[\"ev\",[\"$e\",null,\"t\",null,null,null,null,false]]", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\",null,null,null,null,null]]", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\",null,null,null,null,false,false,1]]", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\",null,null,null,null,false,false]] ", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t\",null,null,null,null,false,false]", false},
+    {"[\"ev\",[\"$e\",\"!r\",\"t", false},
+    {"[\"state\",[\"!r\",\"t\",\"\",\"$e\"]]", false},
+    {"", false},
+};
+
+static bool same_rows(const struct event_row *left, const struct event_row *right)
+{
+    return left->kind == right->kind && slice_equal(left->event_id, right->event_id) &&
+           slice_equal(left->room_id, right->room_id) && slice_equal(left->type, right->type) &&
+           slice_equal(left->state_key, right->state_key) && slice_equal(left->redacts, right->redacts) &&
+           slice_equal(left->relates_to, right->relates_to) && slice_equal(left->membership, right->membership) &&
+           left->rejected == right->rejected && left->outlier == right->outlier && left->newer == right->newer;
+}
+
+Test(stream, event_rows_are_scanned_in_their_usual_form)
+{
+    for (size_t index = 0; index < sizeof scan_cases / sizeof *scan_cases; index++) {
+        struct slice json = slice_from_string(scan_cases[index].row);
+        struct event_row scanned, read;
+        cr_expect_eq(event_row_scan(json, &scanned), scan_cases[index].taken, "%s", scan_cases[index].row);
+        if (!scan_cases[index].taken)
+            continue;
+        const char *problem = NULL;
+        yyjson_doc *document = json_read(json, NULL, &problem);
+        cr_assert(event_row_read(yyjson_doc_get_root(document), &read, &problem));
+        cr_expect(same_rows(&scanned, &read), "%s", scan_cases[index].row);
+        yyjson_doc_free(document);
+    }
+}
