@@ -7,19 +7,17 @@
  *
  * live_bench JSON DATA FOLDER WEIR: a redis-server listens on FOLDER/redis.sock, which must be short enough for a
  * socket's path. */
-#include <errno.h>
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/corpus.h"
 #include "bench/figure.h"
+#include "bench/processes.h"
 #include "bench/publisher.h"
 #include "engine/clock.h"
 
@@ -52,63 +50,24 @@ struct run {
     double publisher;
 };
 
-static redisContext *connect_redis(const struct live *live)
-{
-    redisContext *redis = redisConnectUnix(live->socket_path);
-    if (!redis || redis->err)
-        bench_fail("cannot connect to %s: %s", live->socket_path, redis ? redis->errstr : "out of memory");
-    return redis;
-}
-
-/* One command on the control connection; the caller frees the answer. */
-static redisReply *ask(struct live *live, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    redisReply *reply = redisvCommand(live->control, format, arguments);
-    va_end(arguments);
-    if (!reply || reply->type == REDIS_REPLY_ERROR)
-        bench_fail("Redis: %s: %s", format, reply ? reply->str : live->control->errstr);
-    return reply;
-}
-
 static int64_t stored_token(struct live *live, const char *field)
 {
-    redisReply *reply = ask(live, "HGET %s %b", STORED_POSITIONS, field, strlen(field));
+    redisReply *reply = bench_ask(live->control, "HGET %s %b", STORED_POSITIONS, field, strlen(field));
     int64_t token = reply->type == REDIS_REPLY_STRING ? strtoll(reply->str, NULL, 10) : -1;
     freeReplyObject(reply);
     return token;
 }
 
-static void pause_for(long nanoseconds)
-{
-    nanosleep(&(struct timespec){.tv_nsec = nanoseconds}, NULL);
-}
-
-/* Seconds of processor time that `process` has taken so far. */
-static double processor_seconds(pid_t process)
-{
-    clockid_t clock;
-    struct timespec time;
-    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &time) != 0)
-        bench_fail("process %d is gone", (int)process);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static double seconds_since(uint64_t started_ns)
-{
-    return (double)(clock_now_ns() - started_ns) / 1e9;
-}
-
 static struct run run_subscriber(struct live *live)
 {
-    redisContext *redis = connect_redis(live);
+    redisContext *redis = bench_connect(live->socket_path);
     void *reply = redisCommand(redis, "SUBSCRIBE " CORPUS_SERVER);
     if (!reply)
         bench_fail("cannot subscribe: %s", redis->errstr);
     freeReplyObject(reply);
     struct publisher publisher = publisher_start(live->publication, live->socket_path);
-    struct run run = {.redis = -processor_seconds(live->redis_process), .consumer = -processor_seconds(getpid())};
+    struct run run = {.redis = -bench_processor_seconds(live->redis_process),
+                      .consumer = -bench_processor_seconds(getpid())};
     uint64_t started = clock_now_ns();
     publisher_go(&publisher);
     for (size_t left = live->publication->messages; left > 0; left--) {
@@ -116,9 +75,9 @@ static struct run run_subscriber(struct live *live)
             bench_fail("the bare subscriber lost its connection: %s", redis->errstr);
         freeReplyObject(reply);
     }
-    run.wall = seconds_since(started);
-    run.consumer += processor_seconds(getpid());
-    run.redis += processor_seconds(live->redis_process);
+    run.wall = bench_seconds_since(started);
+    run.consumer += bench_processor_seconds(getpid());
+    run.redis += bench_processor_seconds(live->redis_process);
     run.publisher = publisher_finish(&publisher);
     redisFree(redis);
     return run;
@@ -126,7 +85,7 @@ static struct run run_subscriber(struct live *live)
 
 static bool is_subscribed(struct live *live)
 {
-    redisReply *reply = ask(live, "PUBSUB NUMSUB " CORPUS_SERVER);
+    redisReply *reply = bench_ask(live->control, "PUBSUB NUMSUB " CORPUS_SERVER);
     bool subscribed = reply->elements == 2 && reply->element[1]->integer == 1;
     freeReplyObject(reply);
     return subscribed;
@@ -134,38 +93,22 @@ static bool is_subscribed(struct live *live)
 
 static pid_t start_engine(struct live *live)
 {
-    pid_t process = fork();
-    if (process < 0)
-        bench_fail("cannot start %s", live->weir);
-    if (process == 0) {
-        int log = open(live->log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(log, STDOUT_FILENO);
-        dup2(log, STDERR_FILENO);
-        execl(live->weir, live->weir, "run", "-c", live->configuration_path, (char *)NULL);
-        _exit(127);
-    }
+    pid_t process = bench_start_engine(live->weir, live->configuration_path, live->log_path);
     uint64_t started = clock_now_ns();
     while (!is_subscribed(live)) {
-        if (waitpid(process, NULL, WNOHANG) != 0 || seconds_since(started) > PATIENCE_SECONDS)
+        bench_check_engine(process, live->log_path);
+        if (bench_seconds_since(started) > PATIENCE_SECONDS)
             bench_fail("the engine did not start: see %s", live->log_path);
-        pause_for(10 * 1000000);
+        bench_pause(10 * 1000000);
     }
-    pause_for(100 * 1000000);
+    bench_pause(100 * 1000000);
     return process;
-}
-
-static void stop_engine(const struct live *live, pid_t process)
-{
-    int status;
-    kill(process, SIGTERM);
-    if (waitpid(process, &status, 0) < 0 || status != 0)
-        bench_fail("the engine did not stop cleanly: see %s", live->log_path);
 }
 
 /* A rate counts only if nothing was lost on the way. */
 static void check_complete(struct live *live)
 {
-    redisReply *reply = ask(live, "XLEN " CORPUS_SERVER "/weir/verdicts");
+    redisReply *reply = bench_ask(live->control, "XLEN " CORPUS_SERVER "/weir/verdicts");
     int64_t verdicts = stored_token(live, STORED_VERDICTS);
     if (verdicts != ROWS || reply->integer != (long long)live->publication->denied)
         bench_fail("%" PRId64 " events judged of %d, %lld verdicts stored of %zu", verdicts, ROWS, reply->integer,
@@ -175,25 +118,26 @@ static void check_complete(struct live *live)
 
 static struct run run_engine(struct live *live)
 {
-    freeReplyObject(ask(live, "FLUSHALL"));
+    freeReplyObject(bench_ask(live->control, "FLUSHALL"));
     pid_t process = start_engine(live);
     struct publisher publisher = publisher_start(live->publication, live->socket_path);
-    struct run run = {.redis = -processor_seconds(live->redis_process), .consumer = -processor_seconds(process)};
+    struct run run = {.redis = -bench_processor_seconds(live->redis_process),
+                      .consumer = -bench_processor_seconds(process)};
     uint64_t started = clock_now_ns();
     publisher_go(&publisher);
     while (stored_token(live, STORED_EVENTS) < live->publication->last_token) {
-        if (waitpid(process, NULL, WNOHANG) != 0 || seconds_since(started) > PATIENCE_SECONDS) {
+        if (waitpid(process, NULL, WNOHANG) != 0 || bench_seconds_since(started) > PATIENCE_SECONDS) {
             kill(process, SIGKILL);
             bench_fail("the engine did not get to the last event: see %s", live->log_path);
         }
-        pause_for(POLL_NANOSECONDS);
+        bench_pause(POLL_NANOSECONDS);
     }
-    run.wall = seconds_since(started);
-    run.consumer += processor_seconds(process);
-    run.redis += processor_seconds(live->redis_process);
+    run.wall = bench_seconds_since(started);
+    run.consumer += bench_processor_seconds(process);
+    run.redis += bench_processor_seconds(live->redis_process);
     run.publisher = publisher_finish(&publisher);
     check_complete(live);
-    stop_engine(live, process);
+    bench_stop_engine(process, live->log_path);
     return run;
 }
 
@@ -252,15 +196,10 @@ static void write_configuration(struct live *live)
 
 static void open_redis(struct live *live)
 {
-    live->control = connect_redis(live);
+    live->control = bench_connect(live->socket_path);
     /* By default Redis drops a subscriber that is behind by 32 MB; both shall get every message. */
-    freeReplyObject(ask(live, "CONFIG SET client-output-buffer-limit %s", "pubsub 0 0 0"));
-    redisReply *reply = ask(live, "INFO server");
-    const char *process = strstr(reply->str, "process_id:");
-    if (!process)
-        bench_fail("Redis does not say its process id");
-    live->redis_process = (pid_t)strtol(process + strlen("process_id:"), NULL, 10);
-    freeReplyObject(reply);
+    freeReplyObject(bench_ask(live->control, "CONFIG SET client-output-buffer-limit %s", "pubsub 0 0 0"));
+    live->redis_process = bench_redis_process(live->control);
 }
 
 int main(int argument_count, char **arguments)

@@ -1,4 +1,7 @@
-/* Requests over Redis and over HTTP carry the same JSON; it is read here, by the table of callbacks. */
+/* Requests over Redis and over HTTP carry the same JSON; it is read here, by the table of callbacks.
+ *
+ * Most requests ask about an event and nothing else. Their event is read as it stands, as an observed one is; by way of
+ * a tree and its text again, reading took half of the time that the engine spent on such a request. */
 #include "engine/chain_question.h"
 
 #include <stdlib.h>
@@ -29,6 +32,68 @@ static const char *read_event(struct chain_question *question, const struct chai
     return status == EVENT_READ_OK ? NULL : event_read_status_text(status);
 }
 
+static bool takes_event_alone(enum callback callback)
+{
+    const struct callback_definition *definition = &callback_definitions[callback];
+    return definition->argument_count == 1 && definition->arguments[0].type == ARGUMENT_EVENT;
+}
+
+static bool is_space(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+static struct slice skip_space(struct slice text)
+{
+    while (text.length && is_space(*text.data))
+        text = slice_of(text.data + 1, text.length - 1);
+    return text;
+}
+
+/* Takes `word` and the white space before it off `text`. */
+static bool take_word(struct slice *text, struct slice word)
+{
+    struct slice rest = skip_space(*text);
+    if (!slice_starts_with(rest, word))
+        return false;
+    *text = slice_of(rest.data + word.length, rest.length - word.length);
+    return true;
+}
+
+/* What stands for the event in `{"event": …}`; absent if the arguments do not look so. Whether it is one event, and not
+ * an event with something behind it, its reader finds out. */
+static struct slice event_alone(struct slice args)
+{
+    if (!take_word(&args, SLICE("{")) || !take_word(&args, SLICE("\"event\"")) || !take_word(&args, SLICE(":")))
+        return SLICE_ABSENT;
+    while (args.length && is_space(args.data[args.length - 1]))
+        args.length--;
+    if (!args.length || args.data[args.length - 1] != '}')
+        return SLICE_ABSENT;
+    return slice_of(args.data, args.length - 1);
+}
+
+/* Reads a question about an event alone; false leaves it to the long way, which also finds the words for what is wrong.
+ * The text is kept with the question: `args` may be gone before a module that waits has its answer. */
+static bool read_event_alone(struct chain_question *question, const struct chain *chain, struct slice args)
+{
+    const char *problem;
+    struct slice text = takes_event_alone(question->callback) ? event_alone(args) : SLICE_ABSENT;
+    if (!slice_present(text))
+        return false;
+    if (!question->reader)
+        question->reader = event_reader_create(chain_fields(chain));
+    question->event = (struct event){0};
+    if (event_reader_read(question->reader, arena_copy(&question->arena, text), &question->event) != EVENT_READ_OK ||
+        slice_equal(question->event.type, SLICE("m.room.member")))
+        return false;
+    json_t *nothing = json_object();
+    value_own_json(&question->arena, nothing);
+    question->arguments = (struct callback_arguments){0};
+    question->arguments.event = &question->event;
+    return callback_read_arguments(question->callback, nothing, &question->arena, &question->arguments, &problem);
+}
+
 const char *chain_question_read(struct chain_question *question, const struct chain *chain, enum callback callback,
                                 struct slice args)
 {
@@ -41,6 +106,8 @@ const char *chain_question_read(struct chain_question *question, const struct ch
         return "the field `args` is missing";
     if (args.length > CHAIN_QUESTION_ARGUMENTS_MAXIMUM)
         return "the arguments are larger than 16 MiB";
+    if (read_event_alone(question, chain, args))
+        return NULL;
     json_t *object = json_loadb(args.data, args.length, JSON_ALLOW_NUL, &error);
     if (!object)
         return "the arguments are no JSON object";

@@ -198,8 +198,11 @@ static void on_flush(evutil_socket_t socket, short what, void *argument)
         outbox->sent_last = &transaction->next;
         outbox->sent_count++;
         outbox->sent_bytes += transaction->commands.length;
-        if (can_send(outbox))
+        if (can_send(outbox)) {
             redis_link_send(outbox->link, buffer_slice(&transaction->commands));
+            /* Ahead of what other links send in this turn: somebody may wait for an answer in it. */
+            redis_link_flush(outbox->link);
+        }
         update_flow(outbox);
     }
     check_drained(outbox);

@@ -321,23 +321,9 @@ static void on_readable(evutil_socket_t socket, short events, void *context)
 
 static void on_flush(evutil_socket_t socket, short events, void *context)
 {
-    struct redis_link *link = context;
     (void)socket;
     (void)events;
-    size_t written = 0;
-    if (!link->transport || link->output.length == 0)
-        return;
-    if (evbuffer_get_length(bufferevent_get_output(link->transport)) == 0) {
-        ssize_t count = send(bufferevent_getfd(link->transport), link->output.data, link->output.length,
-                             MSG_DONTWAIT | MSG_NOSIGNAL);
-        written = count > 0 ? (size_t)count : 0;
-    }
-    /* Whatever was wrong with the socket, the bufferevent will find it as well. */
-    if (written < link->output.length)
-        bufferevent_write(link->transport, link->output.data + written, link->output.length - written);
-    buffer_clear(&link->output);
-    if (link->output.capacity > OUTPUT_KEPT)
-        buffer_free(&link->output);
+    redis_link_flush(context);
 }
 
 static void on_event(struct bufferevent *transport, short events, void *context)
@@ -465,6 +451,24 @@ void redis_link_command(struct redis_link *link, const struct slice *arguments, 
         return;
     redis_append_command(&link->output, arguments, count);
     event_active(link->flush, EV_WRITE, 0);
+}
+
+void redis_link_flush(struct redis_link *link)
+{
+    size_t written = 0;
+    if (!link->transport || link->output.length == 0)
+        return;
+    if (evbuffer_get_length(bufferevent_get_output(link->transport)) == 0) {
+        ssize_t count = send(bufferevent_getfd(link->transport), link->output.data, link->output.length,
+                             MSG_DONTWAIT | MSG_NOSIGNAL);
+        written = count > 0 ? (size_t)count : 0;
+    }
+    /* Whatever was wrong with the socket, the bufferevent will find it as well. */
+    if (written < link->output.length)
+        bufferevent_write(link->transport, link->output.data + written, link->output.length - written);
+    buffer_clear(&link->output);
+    if (link->output.capacity > OUTPUT_KEPT)
+        buffer_free(&link->output);
 }
 
 size_t redis_link_unsent(const struct redis_link *link)

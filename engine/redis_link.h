@@ -72,6 +72,8 @@ bool redis_link_is_ready(const struct redis_link *link);
 void redis_link_command(struct redis_link *link, const struct slice *arguments, size_t count);
 /* Appends what was formatted before with redis_append_command. */
 void redis_link_send(struct redis_link *link, struct slice formatted);
+/* Writes at once what was appended in this turn: for what others wait for. */
+void redis_link_flush(struct redis_link *link);
 /* Formats a command in Redis's protocol. */
 void redis_append_command(struct buffer *output, const struct slice *arguments, size_t count);
 

@@ -282,3 +282,40 @@ Test(answerer, every_callback_of_the_table_can_be_asked)
     cr_expect_eq(counts.answered + counts.raised + counts.malformed, CALLBACK_COUNT);
     cr_expect_geq(counts.answered, 8);
 }
+
+/* An event alone is read as it stands; anything else about it the long way, with the same outcome. */
+Test(answerer, an_event_is_judged_alike_however_its_arguments_are_written)
+{
+#define EVENT(type)                                                                                                    \
+    "{\"type\":\"" type "\",\"content\":{\"body\":\"all \\u0073pam\"},\"sender\":\"@a:x\",\"room_id\":\"!r:x\"}"
+    static const char *const denied[] = {
+        "{\"event\":" EVENT("m.room.message") "}",
+        " {\n\t\"event\" :\r" EVENT("m.room.message") " } ",
+        "{\"event\":" EVENT("m.room.message") ",\"other\":1}",
+        "{\"other\":{},\"event\":" EVENT("m.room.message") "}",
+        "{\"event\":{},\"event\":" EVENT("m.room.message") "}",
+        "{\"event\":" EVENT("m.room.member") "}",
+        "{\"ev\\u0065nt\":" EVENT("m.room.message") "}",
+    };
+    static const char *const malformed[] = {
+        "{\"event\":" EVENT("m.room.message") "}}",
+        "{\"event\":" EVENT("m.room.message") "",
+        "{\"event\":" EVENT("m.room.message") ",}",
+        "{\"event\":}",
+        "{\"event\":[" EVENT("m.room.message") "]}",
+        "{\"event\"}",
+        "{\"event\":" EVENT("m.room.message") "{}}",
+        "{\"event\":\""
+        "\"}",
+    };
+    for (size_t index = 0; index < sizeof denied / sizeof *denied; index++) {
+        take("check_event_for_spam", denied[index]);
+        expect_seen(ANSWER("{\"code\":\"M_FORBIDDEN\",\"fields\":{}}"));
+    }
+    for (size_t index = 0; index < sizeof malformed / sizeof *malformed; index++) {
+        take("check_event_for_spam", malformed[index]);
+        cr_expect_not_null(strstr(buffer_string(&seen), "VERDICT q7 {\"raise\":"), "%s", malformed[index]);
+        buffer_clear(&seen);
+    }
+#undef EVENT
+}
