@@ -216,7 +216,7 @@ static void measure_two_engines(struct request_bench *bench, struct request_side
                             .unit = "requests/s",
                             .bound = BOUND_AT_LEAST,
                             .limit = 1.8};
-    size_t requests = bench_is_quick() ? 30000 : 100000;
+    size_t requests = bench_is_quick() ? 20000 : 100000;
     for (unsigned number = 0; number < bench_runs(5); number++) {
         double one = 0;
         if (number % 2 == 0)

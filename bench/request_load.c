@@ -150,11 +150,9 @@ static void drop_replies(redisContext *redis)
 
 double request_open_loop(struct request_side *side, double rate, size_t count, uint32_t *nanoseconds, size_t *answered)
 {
-    struct open_loop loop = {.side = side,
-                             .interval_ns = 1e9 / rate,
-                             .started = clock_now_ns() + IDLE_NS,
-                             .count = count,
-                             .nanoseconds = nanoseconds};
+    struct open_loop loop = {
+        .side = side, .interval_ns = 1e9 / rate, .started = clock_now_ns() + IDLE_NS, .count = count};
+    loop.nanoseconds = nanoseconds;
     struct pollfd sockets[] = {{side->listening->fd, POLLIN, 0}, {side->asking->fd, POLLIN, 0}};
     uint64_t give_up = planned(&loop, count) + GRACE_NS;
     for (uint64_t now = clock_now_ns(); loop.answered < count && now < give_up; now = clock_now_ns()) {
