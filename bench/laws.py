@@ -21,7 +21,7 @@ def number(value, digits=3):
     if places > 9:
         return f"{value:.{digits}g}"
     rounded = round(value, places)
-    text = f"{rounded:,.{max(places, 0)}f}"
+    text = f"{rounded:,.{max(places, 0)}f}".replace("-", "−")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

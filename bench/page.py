@@ -24,7 +24,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; } d
 .table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th { color: var(--quiet); font-weight: 600; } td.number, th.number { text-align: right; white-space: nowrap; }
-.met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; }
+.met, .missed { white-space: nowrap; } .met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; } .bad { color: var(--bad); }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1.2rem 2rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-size: .9rem; } figcaption strong { color: var(--text); }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; }
@@ -76,9 +76,9 @@ def summary(document):
     bad = [sweep["name"] for sweep in document["sweeps"] if not sweep["fit"]["fits"]]
     parts = [node("p", None, f"{len(bounds) - len(missed)} of {len(bounds)} bounds met.")]
     if missed:
-        parts.append(node("p", {"class": "missed"}, f"Missed: {', '.join(missed)}"))
+        parts.append(node("p", {"class": "bad"}, f"Missed: {', '.join(missed)}"))
     if bad:
-        parts.append(node("p", {"class": "missed"}, f"The law fits badly: {', '.join(bad)}"))
+        parts.append(node("p", {"class": "bad"}, f"The law fits badly: {', '.join(bad)}"))
     return parts
 
 
@@ -178,7 +178,7 @@ def latency(name, curves):
     parts.append(node("div", {"class": "plots"}, *(node(
         "figure", None, node("figcaption", None, f"{name}, {rate_words(rate)}"),
         plot.percentiles(f"percentiles-{name}-{index}", f"{name}: percentiles, {rate_words(rate)}", group, sides,
-                         f"waiting of {', '.join(curve['side'] for curve in group)}, from the median to the greatest"))
+                         plot.waiting_scale(curves), f"waiting of {', '.join(curve['side'] for curve in group)}, from the median to the greatest"))
         for index, (rate, group) in enumerate(curves_at))))
     parts.append(node("details", None, node("summary", None, "Numbers, in µs"), table(
         ["Side", "rate", "#reached", "#p50", "#p75", "#p90", "#p95", "#p99", "#p99.9", "#greatest", "#mean", "#count"],
@@ -204,7 +204,7 @@ def sweep(entry):
     words = [node("strong", None, entry["title"]), node("br"), f"{fit['formula']} ({laws.quality(fit)})"]
     if not fit["fits"]:
         better = fit.get("better")
-        words.append(node("span", {"class": "missed"}, f" fits badly: not {fit['law']}"
+        words.append(node("span", {"class": "bad"}, f" fits badly: not {fit['law']}"
                           + (f"; rather {better['formula']} ({laws.quality(better)})" if better else "")))
     elif fit["law"] == "logarithmic":
         words.append(f": each doubling adds {laws.number(fit['b'])} {entry['unit']}")

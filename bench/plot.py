@@ -5,6 +5,7 @@ says, a dash or a marker's shape says as well. A <title> inside a mark is what a
 """
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 
 import laws
@@ -95,6 +96,7 @@ class Plot:
     """One SVG with a frame, two axes and their names. Points are given in the units of the axes."""
 
     def __init__(self, name, title, description, x, y, width=WIDTH, height=HEIGHT, left=LEFT, bottom=BOTTOM):
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
         self.x, self.y = x, y
         self.left, self.top = left, TOP
         self.inner_width, self.inner_height = width - left - RIGHT, height - TOP - bottom
@@ -167,7 +169,7 @@ BOX_REACH = 8
 
 def box_scale(figure, extra):
     low, high = figure["spread"]["least"], figure["spread"]["greatest"]
-    apart = max(high - low, 0.02 * abs(figure["ratio"]), 1e-9)
+    apart = max(high - low, 0.02 * abs(figure["ratio"])) or 0.1
     shown = [low, high] + [value for value in extra if low - BOX_REACH * apart <= value <= high + BOX_REACH * apart]
     air = 0.08 * (max(shown) - min(shown)) or apart
     return Linear(min(shown) - air, max(shown) + air)
@@ -248,10 +250,14 @@ NINES = ((0, "50"), (1, "75"), (2, "90"), (3, "95"), (4, "99"), (5, "99.9"), (6,
 NINES_PLACES = (0.3, 0.6, 1.0, 1.3, 2.0, 3.0, 3.7)
 
 
-def percentiles(name, title, curves, sides, description):
+def waiting_scale(curves):
+    """One scale for all rates of a name, so that their plots can be compared."""
+    return around([value for curve in curves for value in curve["percentiles"][:len(NINES)]], True)
+
+
+def percentiles(name, title, curves, sides, scale, description):
     """How long the slowest waited: a line for each side at one rate."""
-    plot = Plot(name, title, description, Linear(0.2, 3.9),
-                around([value for curve in curves for value in curve["percentiles"][:len(NINES)]], True))
+    plot = Plot(name, title, description, Linear(0.2, 3.9), scale)
     plot.axes("percentile", "µs", [(NINES_PLACES[index], words) for index, words in NINES])
     for curve in curves:
         colour = sides[curve["side"]]
