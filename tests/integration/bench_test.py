@@ -161,6 +161,12 @@ class Running(unittest.TestCase):
         state = pathlib.Path(f"/proc/{left}/stat")
         self.assertTrue(not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
+    def test_one_that_hangs_is_ended_and_a_failure(self):
+        patience, run.SECONDS_MAXIMUM = run.SECONDS_MAXIMUM, 0.2
+        self.addCleanup(setattr, run, "SECONDS_MAXIMUM", patience)
+        with self.assertRaisesRegex(run.Failed, "not done after 0.2 s"):
+            self.bench("sleep 300\n")
+
     def test_one_that_is_not_built_is_left_out_with_a_message(self):
         (self.folder / "lines").touch()
         with contextlib.redirect_stdout(io.StringIO()) as shown:
