@@ -52,6 +52,11 @@ double figure_ratio(const struct figure *figure)
     return quantile(figure->ratios, figure->runs, 0.5);
 }
 
+double figure_value(const struct figure *figure)
+{
+    return quantile(figure->values, figure->runs, 0.5);
+}
+
 bool figure_met(const struct figure *figure)
 {
     double ratio = figure_ratio(figure);
@@ -93,8 +98,7 @@ static void append_json(const struct figure *figure, FILE *output)
     fprintf(output,
             "{\"kind\": \"figure\", \"name\": \"%s\", \"ratio\": %.6g, \"reference\": \"%s\", \"value\": %.6g, "
             "\"unit\": \"%s\"",
-            figure->name, figure_ratio(figure), figure->reference, quantile(figure->values, figure->runs, 0.5),
-            figure->unit);
+            figure->name, figure_ratio(figure), figure->reference, figure_value(figure), figure->unit);
     if (figure->bound != BOUND_NONE)
         fprintf(output, ", \"bound\": {\"%s\": %.6g}, \"met\": %s",
                 figure->bound == BOUND_AT_MOST ? "at_most" : "at_least", figure->limit,
@@ -220,7 +224,7 @@ void figure_report(const struct figure *figure, const char *json_path)
     describe_bound(figure, bound, sizeof bound);
     snprintf(spread, sizeof spread, "%.3f [%.3f..%.3f]", figure_ratio(figure),
              quantile(figure->ratios, figure->runs, 0), quantile(figure->ratios, figure->runs, 1));
-    double value = quantile(figure->values, figure->runs, 0.5);
+    double value = figure_value(figure);
     printf("%-28s %-22s %-14s %12.*f %-10s %s\n", figure->name, spread, bound, fabs(value) < 1000 ? 2 : 0, value,
            figure->unit, figure->reference);
     fflush(stdout);

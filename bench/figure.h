@@ -31,8 +31,9 @@ struct figure {
 /* One more run; past FIGURE_RUNS_MAXIMUM they are dropped. */
 void figure_add(struct figure *figure, double ratio, double value);
 
-/* The median of the ratios added so far, and whether it keeps the bound; true without one. */
+/* The medians of the ratios and of the values added so far, and whether the ratio keeps the bound; true without one. */
 double figure_ratio(const struct figure *figure);
+double figure_value(const struct figure *figure);
 bool figure_met(const struct figure *figure);
 
 /* Appends the JSON object to the file `json_path` (median, quartiles, least and greatest, all runs, the bound and
