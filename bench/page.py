@@ -11,20 +11,23 @@ COLOURS = 4
 SHOWN = ((0, "p50"), (4, "p99"), (5, "p99.9"))
 
 STYLE = """
-:root { color-scheme: light dark; --surface: #fcfcfa; --text: #1c1c1a; --quiet: #5d5c58; --grid: #e4e3de; --axis: #8f8e89;
-  --s0: #1f6fc4; --s1: #b9500a; --s2: #17805a; --s3: #7a4fc0; --bad: #b3261e; --good: #17703f; }
+:root { color-scheme: light dark; --surface: #fcfcfa; --text: #1c1c1a; --quiet: #5d5c58; --grid: #e4e3de;
+  --axis: #8f8e89; --s0: #1f6fc4; --s1: #b9500a; --s2: #17805a; --s3: #7a4fc0; --bad: #b3261e; --good: #17703f; }
 @media (prefers-color-scheme: dark) { :root { --surface: #191918; --text: #ecebe6; --quiet: #a9a8a2; --grid: #343432;
   --axis: #7d7c77; --s0: #6db1ff; --s1: #ff9d5c; --s2: #4fc79a; --s3: #b99bf5; --bad: #ff8a80; --good: #6fd39a; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem; max-width: 72rem; background: var(--surface); color: var(--text);
   font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; } h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
+h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 p { max-width: 60rem; } .quiet, figcaption { color: var(--quiet); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; } dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
+dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 .table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th { color: var(--quiet); font-weight: 600; } td.number, th.number { text-align: right; white-space: nowrap; }
-.met, .missed { white-space: nowrap; } .met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; } .bad { color: var(--bad); }
+.met, .missed { white-space: nowrap; } .met { color: var(--good); }
+.missed { color: var(--bad); font-weight: 600; } .bad { color: var(--bad); }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1.2rem 2rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-size: .9rem; } figcaption strong { color: var(--text); }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; }
@@ -32,12 +35,14 @@ svg.key { display: inline-block; width: 34px; height: 12px; vertical-align: midd
 .key-row { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; margin: .4rem 0; }
 .grid { stroke: var(--grid); } .axis { stroke: var(--axis); } .even { stroke: var(--axis); stroke-dasharray: 2 3; }
 .line { fill: none; stroke-width: 2; stroke: var(--colour); } .whisker { stroke: var(--colour); stroke-width: 1.5; }
-.mark { fill: var(--colour); stroke: var(--surface); stroke-width: 1; } .box { fill: var(--colour); fill-opacity: .25; stroke: var(--colour); }
+.mark { fill: var(--colour); stroke: var(--surface); stroke-width: 1; }
+.box { fill: var(--colour); fill-opacity: .25; stroke: var(--colour); }
 .median { stroke: var(--colour); stroke-width: 2.5; } .run { fill: var(--colour); fill-opacity: .55; }
 .law { stroke: var(--s1); } .law.bad { stroke: var(--bad); stroke-dasharray: 6 4; }
 .bound { stroke: var(--bad); stroke-width: 1.5; } .beyond { fill: var(--bad); fill-opacity: .1; }
 .s0 { --colour: var(--s0); } .s1 { --colour: var(--s1); } .s2 { --colour: var(--s2); } .s3 { --colour: var(--s3); }
-.plain { --colour: var(--quiet); } .dash1 { stroke-dasharray: 7 4; } .dash2 { stroke-dasharray: 2 3; } .dash3 { stroke-dasharray: 9 3 2 3; }
+.plain { --colour: var(--quiet); } .dash1 { stroke-dasharray: 7 4; } .dash2 { stroke-dasharray: 2 3; }
+.dash3 { stroke-dasharray: 9 3 2 3; }
 """
 
 SIGNS = {"at_most": "≤", "at_least": "≥"}
@@ -73,7 +78,7 @@ def spread_words(figure):
 def summary(document):
     bounds = [figure for figure in document["figures"] if "met" in figure]
     missed = [figure["name"] for figure in bounds if not figure["met"]]
-    bad = [sweep["name"] for sweep in document["sweeps"] if not sweep["fit"]["fits"]]
+    bad = [sweep["name"] for sweep in document["sweeps"] if sweep["fit"]["fits"] is False]
     parts = [node("p", None, f"{len(bounds) - len(missed)} of {len(bounds)} bounds met.")]
     if missed:
         parts.append(node("p", {"class": "bad"}, f"Missed: {', '.join(missed)}"))
@@ -90,7 +95,8 @@ def machine(document):
     """What was measured on and with; parts that a bench.json lacks are left out."""
     of = document.get("machine", {})
     caches = ", ".join(f"{name} {size}" for name, size in of.get("caches", {}).items())
-    facts = [("Processor", f"{of.get('cpu', '?')}, {of.get('cores', '?')} cores{', virtual' if of.get('virtual') else ''}"),
+    virtual = ", virtual" if of.get("virtual") else ""
+    facts = [("Processor", f"{of.get('cpu', '?')}, {of.get('cores', '?')} cores{virtual}"),
              ("It can", ", ".join(of.get("flags", []))), ("Caches", caches),
              ("Memory", memory_words(of["memory"]) if of.get("memory") else ""), ("Kernel", of.get("kernel", "")),
              ("Commit", document.get("commit", "")), ("Date", document.get("date", "")),
@@ -107,21 +113,22 @@ def figures(document):
     rows = [(figure["name"], laws.number(figure["ratio"]), spread_words(figure), met_cell(figure),
              laws.number(figure["value"]), figure["unit"], figure["reference"]) for figure in document["figures"]]
     return [node("h2", None, "Figures"),
-            node("p", None, "Each is a ratio to a reference that ran interleaved with it, pair by pair: the median over all "
-                            "runs, and the least and the greatest. The value is what our side took."),
+            node("p", None, "Each is a ratio to a reference that ran interleaved with it, pair by pair: the median of "
+                            "all runs, and the least and the greatest. The value is what our side took."),
             table(["Figure", "#ratio", "#least – greatest", "bound", "#value", "unit", "the ratio is to"], rows)]
 
 
 def boxes(document):
     def described(figure):
         spread = figure["spread"]
-        return (f"median {laws.number(figure['ratio'])}, half of the runs between {laws.number(spread['lower_quartile'])} "
-                f"and {laws.number(spread['upper_quartile'])}, all between {spread_words(figure)}")
+        return (f"median {laws.number(figure['ratio'])}, half of the runs between "
+                f"{laws.number(spread['lower_quartile'])} and {laws.number(spread['upper_quartile'])}, "
+                f"all between {spread_words(figure)}")
 
     return [node("h2", None, "Spread of the ratios"),
-            node("p", None, "The box holds half of the runs, the thick line is the median, the whiskers reach the least and "
-                            "the greatest; each dot is a run. Beyond the red line the bound is missed; the dotted line is 1, "
-                            "as fast as the reference."),
+            node("p", None, "The box holds half of the runs, the thick line is the median, the whiskers reach the "
+                            "least and the greatest; each dot is a run. Beyond the red line the bound is missed; the "
+                            "dotted line is 1, as fast as the reference."),
             node("div", {"class": "plots"}, *(node(
                 "figure", None,
                 node("figcaption", None, node("strong", None, figure["name"]), f": {laws.number(figure['ratio'])} ",
@@ -168,7 +175,8 @@ def latency(name, curves):
     if offered:
         parts.append(node("div", {"class": "key-row"},
                           *(key(colour, None, side) for side, colour in sides.items()),
-                          *(key(f"plain dash{order}", markers[order], words) for order, (_, words) in enumerate(SHOWN))))
+                          *(key(f"plain dash{order}", markers[order], words)
+                            for order, (_, words) in enumerate(SHOWN))))
         parts.append(node("div", {"class": "plots"}, node(
             "figure", None, node("figcaption", None, "Waiting against throughput"),
             plot.throughput(name, offered, sides, SHOWN, described))))
@@ -178,7 +186,8 @@ def latency(name, curves):
     parts.append(node("div", {"class": "plots"}, *(node(
         "figure", None, node("figcaption", None, f"{name}, {rate_words(rate)}"),
         plot.percentiles(f"percentiles-{name}-{index}", f"{name}: percentiles, {rate_words(rate)}", group, sides,
-                         plot.waiting_scale(curves), f"waiting of {', '.join(curve['side'] for curve in group)}, from the median to the greatest"))
+                         plot.waiting_scale(curves),
+                         f"waiting of {', '.join(curve['side'] for curve in group)}, from the median to the greatest"))
         for index, (rate, group) in enumerate(curves_at))))
     parts.append(node("details", None, node("summary", None, "Numbers, in µs"), table(
         ["Side", "rate", "#reached", "#p50", "#p75", "#p90", "#p95", "#p99", "#p99.9", "#greatest", "#mean", "#count"],
@@ -191,8 +200,8 @@ def latencies(document):
         return []
     names = list(dict.fromkeys(curve["name"] for curve in document["latencies"]))
     parts = [node("h2", None, "Waiting"),
-             node("p", None, "Open loop: each is due at its own time, and its waiting counts from then, whether or not those "
-                             "before it were answered.")]
+             node("p", None, "At a rate, each is due at its own time, and its waiting counts from then, whether or not "
+                             "those before it were answered.")]
     for name in names:
         parts.extend(latency(name, [curve for curve in document["latencies"] if curve["name"] == name]))
     return parts
@@ -200,17 +209,18 @@ def latencies(document):
 
 def sweep(entry):
     fit = entry["fit"]
-    points = [(plot.label(point["x"]), laws.number(point["value"]), laws.number(point["ratio"])) for point in entry["points"]]
-    words = [node("strong", None, entry["title"]), node("br"), f"{fit['formula']} ({laws.quality(fit)})"]
-    if not fit["fits"]:
+    points = [(plot.label(point["x"]), laws.number(point["value"]), laws.number(point["ratio"]))
+              for point in entry["points"]]
+    words = [node("strong", None, entry["title"]), node("br"),
+             f"{fit['formula']} ({laws.quality(fit)}{laws.furthest(fit)})"]
+    if fit["fits"] is False:
         better = fit.get("better")
         words.append(node("span", {"class": "bad"}, f" fits badly: not {fit['law']}"
                           + (f"; rather {better['formula']} ({laws.quality(better)})" if better else "")))
-    elif fit["law"] == "logarithmic":
+    elif fit["law"] == "logarithmic" and "b" in fit:
         words.append(f": each doubling adds {laws.number(fit['b'])} {entry['unit']}")
-    if "worst" in fit:
-        words.append(f"; furthest from the law: {100 * fit['worst']['relative']:.0f} % at {plot.label(fit['worst']['x'])}")
-    return node("figure", None, node("figcaption", None, *words), plot.sweep(entry, f"{fit['formula']}, {laws.quality(fit)}"),
+    return node("figure", None, node("figcaption", None, *words),
+                plot.sweep(entry, f"{fit['formula']}, {laws.quality(fit)}"),
                 node("details", None, node("summary", None, f"Numbers; the ratio is to {entry['reference']}"),
                      table([f"#{entry['x']}", f"#{entry['unit']}", "#ratio"], points)))
 
@@ -219,8 +229,8 @@ def sweeps(document):
     if not document["sweeps"]:
         return []
     return [node("h2", None, "How cost grows"),
-            node("p", None, "Medians, with the least and the greatest run of each size; the line is the law, fitted by least "
-                            "squares through the medians."),
+            node("p", None, "Medians, with the least and the greatest run of each size; the line is the law, fitted by "
+                            "least squares of the relative deviations of the medians."),
             node("div", {"class": "plots"}, *(sweep(entry) for entry in document["sweeps"]))]
 
 

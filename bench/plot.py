@@ -127,7 +127,8 @@ class Plot:
             self.add("line", {"class": "axis", "x1": x, "x2": x, "y1": low, "y2": low + 4})
             self.add("text", {"class": "tick", "x": x, "y": low + 17, "text-anchor": "middle"}, words)
         self.add("line", {"class": "axis", "x1": self.left, "x2": right, "y1": low, "y2": low})
-        self.add("text", {"class": "name", "x": (self.left + right) / 2, "y": low + 36, "text-anchor": "middle"}, x_name)
+        self.add("text", {"class": "name", "x": (self.left + right) / 2, "y": low + 36, "text-anchor": "middle"},
+                 x_name)
         middle = self.top + self.inner_height / 2
         self.add("text", {"class": "name", "x": 14, "y": middle, "text-anchor": "middle",
                           "transform": f"rotate(-90 14 {text(middle)})"}, y_name)
@@ -180,12 +181,14 @@ def box(figure, description):
     name = f"figure-{figure['name']}"
     direction, limit = next(iter(figure.get("bound", {}).items()), (None, None))
     scale = box_scale(figure, [1] if limit is None else [1, limit])
-    plot = Plot(name, f"{figure['name']}: ratios of all runs", description, scale, Linear(0, 1), height=BOX_HEIGHT, left=14)
+    plot = Plot(name, f"{figure['name']}: ratios of all runs", description, scale, Linear(0, 1), height=BOX_HEIGHT,
+                left=14)
     left, right, low = plot.left, plot.left + plot.inner_width, BOX_MIDDLE + 16
     if limit is not None and 0 <= scale.place(limit) <= 1:
         at = plot.across(limit)
         beyond = (at, right) if direction == "at_most" else (left, at)
-        plot.add("rect", {"class": "beyond", "x": beyond[0], "y": 14, "width": beyond[1] - beyond[0], "height": low - 14})
+        plot.add("rect", {"class": "beyond", "x": beyond[0], "y": 14, "width": beyond[1] - beyond[0],
+                          "height": low - 14})
         plot.add("line", {"class": "bound", "x1": at, "x2": at, "y1": 10, "y2": low}, node("title", None, "the bound"))
     if 0 <= scale.place(1) <= 1 and limit != 1:
         plot.add("line", {"class": "even", "x1": plot.across(1), "x2": plot.across(1), "y1": 14, "y2": low})

@@ -190,8 +190,8 @@ def load(path):
 
 def rows(value):
     """JSON with a line for each figure, sweep and curve: small enough to read, and to compare by diff."""
-    if isinstance(value, list):
-        return "[\n" + ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in value) + "\n ]" if value else "[]"
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in value) + "\n ]"
     return json.dumps(value, ensure_ascii=False)
 
 
