@@ -23,7 +23,7 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 p { max-width: 60rem; } .quiet, figcaption { color: var(--quiet); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
-.table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+.table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } .wide td:last-child { min-width: 24rem; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th { color: var(--quiet); font-weight: 600; } td.number, th.number { text-align: right; white-space: nowrap; }
 .met, .missed { white-space: nowrap; } .met { color: var(--good); }
@@ -48,11 +48,11 @@ svg.key { display: inline-block; width: 34px; height: 12px; vertical-align: midd
 SIGNS = {"at_most": "≤", "at_least": "≥"}
 
 
-def table(heads, body):
+def table(heads, body, width="narrow"):
     """`heads`: names, those of numbers with a leading '#'."""
     kinds = [{"class": "number"} if head.startswith("#") else {} for head in heads]
     return node("div", {"class": "table", "tabindex": "0", "role": "region", "aria-label": heads[0].lstrip("#")}, node(
-        "table", None,
+        "table", {"class": width},
         node("thead", None, node("tr", None, *(node("th", {"scope": "col", **kind}, head.lstrip("#"))
                                                for head, kind in zip(heads, kinds)))),
         node("tbody", None, *(node("tr", None, *(node("td", kind, cell) for cell, kind in zip(row, kinds)))
@@ -115,7 +115,7 @@ def figures(document):
     return [node("h2", None, "Figures"),
             node("p", None, "Each is a ratio to a reference that ran interleaved with it, pair by pair: the median of "
                             "all runs, and the least and the greatest. The value is what our side took."),
-            table(["Figure", "#ratio", "#least – greatest", "bound", "#value", "unit", "the ratio is to"], rows)]
+            table(["Figure", "#ratio", "#least – greatest", "bound", "#value", "unit", "the ratio is to"], rows, "wide")]
 
 
 def boxes(document):
