@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what Weir needs from Debian: dependencies.sh [--check] run|test|lint …
+# Installs what Weir needs from Debian: dependencies.sh [--check] run|test|lint|bench …
 #
 # Nothing is done when everything is there. Debian 12 has no yyjson: its two packages are then taken from Debian 13 (they
 # need only libc6), with apt sources of their own in a temporary folder, so that the machine's sources stay as they are.
@@ -11,6 +11,7 @@ build="gcc make pkg-config libc6-dev libevent-dev libhiredis-dev libjansson-dev 
  uthash-dev libxxhash-dev libzstd-dev libssl-dev libpcre2-dev libyyjson-dev liblua5.4-dev"
 run="$build redis-server redis-tools curl ca-certificates"
 test="$run libcriterion-dev clang libclang-rt-14-dev postgresql python3 python3-redis zstd procps python3-yaml"
+bench="$run python3 g++ libsimdjson-dev nodejs"
 lint="$build clang-format clang-tidy shellcheck"
 
 check=false
@@ -21,7 +22,8 @@ for word in "$@"; do
         run) wanted="$wanted $run" ;;
         test) wanted="$wanted $test" ;;
         lint) wanted="$wanted $lint" ;;
-        *) echo "usage: dependencies.sh [--check] run|test|lint …" >&2; exit 2 ;;
+        bench) wanted="$wanted $bench" ;;
+        *) echo "usage: dependencies.sh [--check] run|test|lint|bench …" >&2; exit 2 ;;
     esac
 done
 
