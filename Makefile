@@ -161,19 +161,30 @@ $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call objects,$(BEN
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
 
+# A reference in C++: built where its library is; without it the bench says so.
+$(BUILD)/bench/simdjson_reader.so: bench/simdjson_reader.cc bench/simdjson_reader.h
+	@mkdir -p $(@D)
+	@if echo '#include <simdjson.h>' | $(CXX) -std=c++17 -M -x c++ - >/dev/null 2>&1; then \
+	  echo "  SO    $@"; \
+	  $(CXX) -std=c++17 -I. $(filter-out -flto%,$(OPTIMISE)) -DNDEBUG -Wall -Wextra -Werror -Wshadow -fPIC -shared -o $@ $< -lsimdjson; \
+	fi
+$(BUILD)/bench/reading_bench: | $(BUILD)/bench/simdjson_reader.so
+
 .PHONY: bench
-bench: deps-run $(BUILD)/weir $(BENCH_PROGRAMS) ## measure, each figure as a ratio; prints a table, writes build/bench.json
+bench: deps-bench $(BUILD)/weir $(BENCH_PROGRAMS) ## measure, each figure as a ratio; prints a table, writes build/bench.json
 	@bench/run $(BUILD)
 
 # ---- the rest
 
-.PHONY: deps deps-run deps-test
+.PHONY: deps deps-run deps-test deps-bench
 deps: ## install everything that building, testing and linting need from Debian
 	@deploy/dependencies.sh run test lint
 deps-run:
 	@deploy/dependencies.sh run
 deps-test:
 	@deploy/dependencies.sh run test
+deps-bench:
+	@deploy/dependencies.sh bench
 
 .PHONY: run
 run: deps-run ## the main job on a recording, with a private Redis: builds, plays, judges, checks
