@@ -9,7 +9,7 @@ const fs = require("fs");
 const readline = require("readline");
 
 /* Passes that make the compiled code hot, and passes that each way of matching is timed by. */
-const WARM_PASSES = 3;
+const WARM_PASSES = 2;
 const TRIAL_PASSES = 2;
 
 const bodies = fs.readFileSync(process.argv[2], "utf8").trimEnd().split("\n");
