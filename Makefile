@@ -161,6 +161,15 @@ $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call objects,$(BEN
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
 
+# A reference in C++: built where its library is; without it the bench says so.
+$(BUILD)/bench/simdjson_reader.so: bench/simdjson_reader.cc bench/simdjson_reader.h
+	@mkdir -p $(@D)
+	@if echo '#include <simdjson.h>' | $(CXX) -std=c++17 -M -x c++ - >/dev/null 2>&1; then \
+	  echo "  SO    $@"; \
+	  $(CXX) -std=c++17 -I. $(filter-out -flto%,$(OPTIMISE)) -DNDEBUG -Wall -Wextra -Werror -Wshadow -fPIC -shared -o $@ $< -lsimdjson; \
+	fi
+$(BUILD)/bench/reading_bench: | $(BUILD)/bench/simdjson_reader.so
+
 # Built by a make of its own: only after the packages were installed is it known which references there are.
 .PHONY: bench bench-quick bench-built
 bench: deps-bench ## measure, each figure as a ratio: a table, build/bench.json, and plots in build/bench.html
