@@ -78,11 +78,10 @@ static void read_and_judge(struct work *work)
 {
     for (size_t index = 0; index < work->corpus->event_count; index++) {
         struct event event = {.event_id = work->corpus->events[index].event_id};
-        struct outcome outcome;
         if (judge_read(work->judge, work->corpus->events[index].body, &event) != EVENT_READ_OK)
             bench_fail("a recorded body could not be read");
-        judge_event(work->judge, &event, JUDGE_BOTH, &outcome);
-        work->denied += outcome.kind != OUTCOME_PASSED;
+        const struct outcome *outcome = judge_event(work->judge, &event, JUDGE_BOTH);
+        work->denied += outcome->kind != OUTCOME_PASSED;
     }
 }
 

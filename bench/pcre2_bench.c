@@ -41,9 +41,8 @@ static void judge_events(void *context)
     struct work *work = context;
     work->denied_by_judge = 0;
     for (size_t index = 0; index < work->count; index++) {
-        struct outcome outcome;
-        judge_event(work->judge, &work->events[index], JUDGE_BOTH, &outcome);
-        work->denied_by_judge += outcome.kind != OUTCOME_PASSED;
+        const struct outcome *outcome = judge_event(work->judge, &work->events[index], JUDGE_BOTH);
+        work->denied_by_judge += outcome->kind != OUTCOME_PASSED;
     }
 }
 

@@ -42,11 +42,10 @@ static double judge_once(struct work *work)
     work->denied = work->places = 0;
     for (size_t index = 0; index < work->corpus->event_count; index++) {
         struct event event = {.event_id = work->corpus->events[index].event_id};
-        struct outcome outcome;
         if (judge_read(work->judge, work->corpus->events[index].body, &event) != EVENT_READ_OK)
             bench_fail("a recorded body could not be read");
-        judge_event(work->judge, &event, JUDGE_BOTH, &outcome);
-        if (outcome.kind == OUTCOME_PASSED || index % work->stride != 0)
+        const struct outcome *outcome = judge_event(work->judge, &event, JUDGE_BOTH);
+        if (outcome->kind == OUTCOME_PASSED || index % work->stride != 0)
             continue;
         work->denied++;
         work->places += index / work->stride;

@@ -62,10 +62,9 @@ static void read_and_judge(void *context)
     struct work *work = context;
     for (size_t index = 0; index < work->corpus->event_count; index++) {
         struct event event;
-        struct outcome outcome;
         read_event(work, work->judge, index, &event);
-        judge_event(work->judge, &event, JUDGE_BOTH, &outcome);
-        work->denied += outcome.kind != OUTCOME_PASSED;
+        const struct outcome *outcome = judge_event(work->judge, &event, JUDGE_BOTH);
+        work->denied += outcome->kind != OUTCOME_PASSED;
     }
 }
 
