@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "filters/event_shapes.h"
 #include "filters/replacement.h"
 
 /* Rooms whose creation is watched at a time. */
@@ -36,6 +37,7 @@ struct creation {
 
 struct judge {
     const struct chain *chain;
+    struct event_shapes *shapes;
     struct judgement *current;
     struct creation creations[CREATIONS];
     uint32_t creation_next;
@@ -60,11 +62,19 @@ void judgement_free(struct judgement *judgement)
     free(judgement);
 }
 
+/* Only the reader of the current one knows shapes: a judgement that is parked may outlive the judge. */
+static void take_new_judgement(struct judge *judge)
+{
+    judge->current = judgement_create(judge->chain);
+    event_reader_use_shapes(judge->current->reader, judge->shapes);
+}
+
 struct judge *judge_create(const struct chain *chain)
 {
     struct judge *judge = memory_allocate_zeroed(1, sizeof *judge);
     judge->chain = chain;
-    judge->current = judgement_create(chain);
+    judge->shapes = event_shapes_create();
+    take_new_judgement(judge);
     return judge;
 }
 
@@ -73,6 +83,7 @@ void judge_destroy(struct judge *judge)
     if (!judge)
         return;
     judgement_free(judge->current);
+    event_shapes_destroy(judge->shapes);
     free(judge);
 }
 
@@ -158,13 +169,18 @@ static bool read_replaced(struct judgement *judgement, const char **problem)
     return false;
 }
 
+/* The arguments are written where they are read, one by one: a copy of the struct would wait for its parts. */
 static enum walk_state begin_stage(struct judgement *judgement, enum stage stage, const struct event *event)
 {
-    struct callback_arguments arguments = {.event = event, .count = 1, .arena = &judgement->arena};
+    struct callback_arguments *arguments = &judgement->walk.arguments;
+    arguments->event = event;
+    arguments->values = NULL;
+    arguments->count = 1;
+    arguments->fallback = NULL;
+    arguments->arena = &judgement->arena;
     judgement->stage = stage;
-    return walk_begin(&judgement->walk, judgement->chain,
-                      stage == STAGE_EVENT_ALLOWED ? CALLBACK_check_event_allowed : CALLBACK_check_event_for_spam,
-                      &arguments);
+    return walk_start(&judgement->walk, judgement->chain,
+                      stage == STAGE_EVENT_ALLOWED ? CALLBACK_check_event_allowed : CALLBACK_check_event_for_spam);
 }
 
 /* Whether the spam checkers are still to be asked, and about which event (NULL: not). */
@@ -187,24 +203,21 @@ static const struct event *after_event_allowed(struct judgement *judgement)
 }
 
 /* Behind the end of a stage. */
-static enum walk_state advance(struct judgement *judgement, enum walk_state state, struct outcome *outcome)
+static const struct outcome *advance(struct judgement *judgement, enum walk_state state)
 {
     if (state == WALK_ENDED && judgement->stage == STAGE_EVENT_ALLOWED) {
         const struct event *event = after_event_allowed(judgement);
         if (event)
             state = begin_stage(judgement, STAGE_EVENT_FOR_SPAM, event);
     }
-    if (state == WALK_ENDED) {
-        /* A replacement that the spam checkers let pass is what came of it. */
-        bool stands = judgement->changed && judgement->walk.outcome.kind == OUTCOME_PASSED;
-        *outcome = stands ? judgement->change : judgement->walk.outcome;
-    } else {
-        outcome->kind = OUTCOME_PASSED;
-    }
-    return state;
+    if (state == WALK_PENDING)
+        return NULL;
+    /* A replacement that the spam checkers let pass is what came of it. */
+    bool stands = judgement->changed && judgement->walk.outcome.kind == OUTCOME_PASSED;
+    return stands ? &judgement->change : &judgement->walk.outcome;
 }
 
-enum walk_state judge_event(struct judge *judge, const struct event *event, unsigned ask, struct outcome *outcome)
+const struct outcome *judge_event(struct judge *judge, const struct event *event, unsigned ask)
 {
     struct judgement *judgement = judge->current;
     arena_reset(&judgement->arena);
@@ -212,14 +225,15 @@ enum walk_state judge_event(struct judge *judge, const struct event *event, unsi
     judgement->ask = ask;
     judgement->changed = false;
     if (!(ask & JUDGE_BOTH)) {
+        struct outcome *outcome = &judgement->walk.outcome;
         *outcome = (struct outcome){.kind = OUTCOME_PASSED, .callback = CALLBACK_check_event_for_spam};
         outcome->result.value = value_boolean(false);
-        return WALK_ENDED;
+        return outcome;
     }
     /* Most chains have no third-party rules: their walk is then left out, unless it is the only one. */
     bool rules = ask == JUDGE_EVENT_ALLOWED || (ask & JUDGE_EVENT_ALLOWED && judgement->has_rules);
     enum stage stage = rules ? STAGE_EVENT_ALLOWED : STAGE_EVENT_FOR_SPAM;
-    return advance(judgement, begin_stage(judgement, stage, event), outcome);
+    return advance(judgement, begin_stage(judgement, stage, event));
 }
 
 uint64_t judge_ticket(const struct judge *judge)
@@ -233,8 +247,11 @@ static void keep_event(struct judgement *judgement, struct event *event)
     struct slice *const fields[] = {&event->event_id,   &event->room_id, &event->type,
                                     &event->state_key,  &event->redacts, &event->relates_to,
                                     &event->membership, &event->sender,  &event->body};
+    struct slice body = event->body;
     for (size_t index = 0; index < sizeof fields / sizeof *fields; index++)
         *fields[index] = arena_copy(&judgement->arena, *fields[index]);
+    if (event->has_body)
+        event_reader_move(judgement->reader, body, event->body);
 }
 
 struct judgement *judge_park(struct judge *judge)
@@ -245,7 +262,8 @@ struct judgement *judge_park(struct judge *judge)
     if (parked->walk.arguments.event == parked->asked)
         parked->walk.arguments.event = &parked->event;
     parked->asked = &parked->event;
-    judge->current = judgement_create(judge->chain);
+    event_reader_use_shapes(parked->reader, NULL);
+    take_new_judgement(judge);
     return parked;
 }
 
@@ -259,8 +277,7 @@ const struct event *judgement_event(const struct judgement *judgement)
     return judgement->asked;
 }
 
-enum walk_state judgement_resume(struct judgement *judgement, const struct service_answer *answer,
-                                 struct outcome *outcome)
+const struct outcome *judgement_resume(struct judgement *judgement, const struct service_answer *answer)
 {
-    return advance(judgement, walk_resume(&judgement->walk, answer), outcome);
+    return advance(judgement, walk_resume(&judgement->walk, answer));
 }
