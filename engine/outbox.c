@@ -15,8 +15,9 @@
 /* More than this without an answer stops the lines. */
 #define BYTES_LIMIT (64u << 20)
 #define TRANSACTIONS_LIMIT 4096
-/* So many reads' events may wait for a position to be stored. */
+/* Of so many reads, and so long, a transaction may become while it waits for the answers to others. */
 #define WAITING_READS_MAXIMUM 256
+#define WAITING_BYTES_MAXIMUM ((size_t)256 << 10)
 /* How long a Redis that refuses writes (out of memory, read-only) is left alone before they are sent again. */
 #define REFUSED_SECONDS 1
 
@@ -48,6 +49,7 @@ struct outbox {
     struct outbox_callbacks callbacks;
     struct redis_link *link;
     struct event *flush_event;
+    bool flush_wanted;          /* it is active */
     struct event *resume_event; /* ends the pause after a refused write */
     struct own_streams streams;
     struct stored_positions positions;
@@ -70,8 +72,18 @@ struct outbox {
     uint64_t *count_metrics[COUNT_METRICS];
 };
 
+/* The end of this turn of the loop looks at the open transaction. */
+static void want_flush(struct outbox *outbox)
+{
+    if (outbox->flush_wanted)
+        return;
+    outbox->flush_wanted = true;
+    event_active(outbox->flush_event, EV_TIMEOUT, 0);
+}
+
 static struct transaction *open_transaction(struct outbox *outbox)
 {
+    want_flush(outbox);
     if (outbox->open)
         return outbox->open;
     struct transaction *transaction = outbox->spare;
@@ -81,7 +93,6 @@ static struct transaction *open_transaction(struct outbox *outbox)
         transaction = memory_allocate_zeroed(1, sizeof *transaction);
     transaction_begin(transaction);
     outbox->open = transaction;
-    event_active(outbox->flush_event, EV_TIMEOUT, 0);
     return transaction;
 }
 
@@ -175,12 +186,14 @@ static bool can_send(const struct outbox *outbox)
     return outbox->first_load == LOAD_DONE && !outbox->recovering && redis_link_is_ready(outbox->link);
 }
 
-/* A transaction that publishes and answers nothing, but stores how far we are, waits for Redis's answer to the one
- * before and takes in what comes until then: each costs Redis some eight commands' work, which then lacks the time for
- * lines. */
+/* While Redis has not answered what is on its way, a transaction waits and takes in what comes until then: one that
+ * only stores how far we are behind a single other, one that publishes or answers something behind two. An idle Redis
+ * is thus sent everything at once, and a busy one fewer transactions, each of which costs it the work of some lines. */
 static bool may_wait(const struct outbox *outbox, const struct transaction *transaction)
 {
-    return outbox->sent && transaction->command_count == 0 && transaction->run_count < WAITING_READS_MAXIMUM;
+    size_t ahead = transaction->command_count ? 2 : 1;
+    return outbox->sent_count >= ahead && transaction->run_count < WAITING_READS_MAXIMUM &&
+           transaction->commands.length < WAITING_BYTES_MAXIMUM;
 }
 
 /* The end of a loop turn: closes the transaction and sends it, or keeps it until Redis is back. */
@@ -189,6 +202,7 @@ static void on_flush(evutil_socket_t socket, short what, void *argument)
     (void)socket, (void)what;
     struct outbox *outbox = argument;
     struct transaction *transaction = outbox->open;
+    outbox->flush_wanted = false;
     if (transaction && !may_wait(outbox, transaction)) {
         seal_transaction(outbox, transaction);
         outbox->open = NULL;
@@ -225,7 +239,7 @@ static void drop_oldest(struct outbox *outbox)
     }
     recycle(outbox, transaction);
     if (outbox->open)
-        event_active(outbox->flush_event, EV_TIMEOUT, 0);
+        want_flush(outbox);
     if (outbox->sent)
         outbox->replies_left = transaction_replies(outbox->sent);
 }
@@ -401,7 +415,7 @@ bool outbox_is_ready(const struct outbox *outbox)
 void outbox_drain(struct outbox *outbox)
 {
     outbox->draining = true;
-    event_active(outbox->flush_event, EV_TIMEOUT, 0);
+    want_flush(outbox);
 }
 
 void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep)
