@@ -27,7 +27,7 @@ static void count_event(struct senders *senders, const char *id)
     if (place == SENDERS_MAXIMUM || strlen(id) >= sizeof senders->senders->id)
         bench_fail("the recording has more senders, or longer ids, than this bench expects");
     if (place == senders->count) {
-        strcpy(senders->senders[place].id, id);
+        memcpy(senders->senders[place].id, id, strlen(id) + 1);
         senders->senders[senders->count++].events = 0;
     }
     senders->senders[place].events++;
