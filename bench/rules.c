@@ -79,8 +79,15 @@ static unsigned long long scramble(unsigned long long number)
 void rules_append_sender(struct buffer *output, unsigned index)
 {
     unsigned long long draw = scramble(index + 1ull);
-    buffer_append_format(output, "@%s.%s%u:%s%s%u.example", words[draw % WORDS], words[draw / 16 % WORDS], index,
-                         draw & 1024 ? "matrix-" : "", words[draw / 256 % WORDS], (unsigned)(draw >> 20) % 400);
+    buffer_append_char(output, '@');
+    buffer_append_string(output, words[draw % WORDS]);
+    buffer_append_char(output, '.');
+    buffer_append_string(output, words[draw / 16 % WORDS]);
+    buffer_append_integer(output, index);
+    buffer_append_string(output, draw & 1024 ? ":matrix-" : ":");
+    buffer_append_string(output, words[draw / 256 % WORDS]);
+    buffer_append_integer(output, (unsigned)(draw >> 20) % 400);
+    buffer_append_string(output, ".example");
 }
 
 void rules_append_senders(struct buffer *output, unsigned count)
