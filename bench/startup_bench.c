@@ -40,7 +40,7 @@ static void write_file(const struct startup *startup, const char *name, struct b
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", startup->folder, name);
     FILE *file = fopen(path, "w");
-    if (!file || fwrite(content->data, 1, content->length, file) != content->length || fclose(file) != 0)
+    if (!file || fwrite(buffer_slice(content).data, 1, content->length, file) != content->length || fclose(file) != 0)
         bench_fail("cannot write %s", path);
     buffer_clear(content);
 }
