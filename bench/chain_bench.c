@@ -63,10 +63,8 @@ static void read_and_judge(void *context)
     struct work *work = context;
     for (size_t index = 0; index < work->corpus->event_count; index++) {
         struct event event;
-        struct outcome outcome;
         read_event(work, index, &event);
-        judge_event(work->judge, &event, JUDGE_BOTH, &outcome);
-        work->denied += outcome.kind != OUTCOME_PASSED;
+        work->denied += judge_event(work->judge, &event, JUDGE_BOTH)->kind != OUTCOME_PASSED;
     }
 }
 

@@ -74,13 +74,12 @@ static void append_row(struct judged *judged, const struct event *event, const s
 static bool judge_one(struct judged *judged, const struct corpus_event *recorded, size_t token)
 {
     struct event event = {.event_id = recorded->event_id};
-    struct outcome outcome;
     if (judge_read(judged->judge, recorded->body, &event) != EVENT_READ_OK)
         bench_fail("a body could not be read");
-    judge_event(judged->judge, &event, JUDGE_BOTH, &outcome);
-    bool denied = outcome.kind != OUTCOME_PASSED;
+    const struct outcome *outcome = judge_event(judged->judge, &event, JUDGE_BOTH);
+    bool denied = outcome->kind != OUTCOME_PASSED;
     if (judged->settings.rows == ROWS_OF_ALL || (judged->settings.rows == ROWS_OF_DENIED && denied))
-        append_row(judged, &event, &outcome, token);
+        append_row(judged, &event, outcome, token);
     return denied;
 }
 

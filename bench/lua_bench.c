@@ -59,14 +59,13 @@ static void judge_all(void *context)
     struct work *work = context;
     for (size_t index = 0; index < work->corpus->event_count; index++) {
         struct event event = {.event_id = work->corpus->events[index].event_id};
-        struct outcome outcome;
         if (judge_read(work->judge, work->corpus->events[index].body, &event) != EVENT_READ_OK)
             bench_fail("a recorded body could not be read");
-        judge_event(work->judge, &event, JUDGE_EVENT_FOR_SPAM, &outcome);
-        if (outcome.kind == OUTCOME_FAILED)
-            bench_fail("the script failed: %.*s", (int)outcome.result.value.raised->text.length,
-                       outcome.result.value.raised->text.data);
-        work->denied += outcome.kind == OUTCOME_DENIED;
+        const struct outcome *outcome = judge_event(work->judge, &event, JUDGE_EVENT_FOR_SPAM);
+        if (outcome->kind == OUTCOME_FAILED)
+            bench_fail("the script failed: %.*s", (int)outcome->result.value.raised->text.length,
+                       outcome->result.value.raised->text.data);
+        work->denied += outcome->kind == OUTCOME_DENIED;
     }
 }
 

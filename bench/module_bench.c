@@ -13,10 +13,22 @@ static void judge_events(void *context)
 {
     struct judge *judge = context;
     struct event event = {.event_id = SLICE("$e"), .room_id = SLICE("!r:x"), .type = SLICE("m.room.message")};
+    for (unsigned index = 0; index < EVENTS; index++)
+        if (judge_event(judge, &event, JUDGE_BOTH)->kind != OUTCOME_PASSED)
+            bench_fail("a module that passes denied");
+}
+
+/* What a chain of that one module comes down to: its answer made ready, and the call. */
+static void call_alone(void *context)
+{
+    callback_function *volatile function = pass_event;
+    struct event event = {.event_id = SLICE("$e"), .room_id = SLICE("!r:x"), .type = SLICE("m.room.message")};
+    struct callback_arguments arguments = {.callback = CALLBACK_check_event_for_spam, .event = &event, .count = 1};
+    (void)context;
     for (unsigned index = 0; index < EVENTS; index++) {
-        struct outcome outcome;
-        judge_event(judge, &event, JUDGE_BOTH, &outcome);
-        if (outcome.kind != OUTCOME_PASSED)
+        struct result result = {0};
+        function(NULL, &arguments, &result);
+        if (result.value.kind != VALUE_PASS)
             bench_fail("a module that passes denied");
     }
 }
@@ -52,6 +64,23 @@ static void measure(struct figure *figure, struct chain *ours, struct chain *ref
     judge_destroy(pair.reference);
 }
 
+/* All that judging costs beside its one module. */
+static void measure_walk(struct chain *one, const char *json_path)
+{
+    struct figure figure = {.name = "walk_ns",
+                            .reference = "calling the one module of that chain directly; the value is the difference",
+                            .unit = "ns/event"};
+    struct pair pair = {.ours = judge_create(one)};
+    for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
+        struct figure_pair seconds = figure_measure(judge_ours, call_alone, &pair, ROUNDS);
+        if (run > 0)
+            figure_add(&figure, seconds.ours / seconds.reference,
+                       (seconds.ours - seconds.reference) * 1e9 / ROUNDS / EVENTS);
+    }
+    figure_report(&figure, json_path);
+    judge_destroy(pair.ours);
+}
+
 int main(int argument_count, char **arguments)
 {
     if (argument_count < 2)
@@ -67,6 +96,7 @@ int main(int argument_count, char **arguments)
                          .bound = BOUND_AT_MOST,
                          .limit = 1.05}; /* no more than 1, and what pairs of equal work differ by */
     measure(&overhead, many, one, MODULES, arguments[1]);
+    measure_walk(one, arguments[1]);
     measure(&dry, half, live, 0, arguments[1]);
     chain_destroy(one);
     chain_destroy(many);

@@ -7,7 +7,7 @@
 #include "bench/figure.h"
 #include "filters/module.h"
 
-static void pass(void *state, const struct callback_arguments *arguments, struct result *result)
+void pass_event(void *state, const struct callback_arguments *arguments, struct result *result)
 {
     (void)state, (void)arguments;
     result->value.kind = VALUE_PASS;
@@ -27,7 +27,8 @@ static void on_report(void *context, const char *path, const char *message)
 
 struct chain *pass_chain(unsigned modules, unsigned dry)
 {
-    static const struct module_callback callbacks[] = {{.callback = CALLBACK_check_event_for_spam, .function = pass}};
+    static const struct module_callback callbacks[] = {
+        {.callback = CALLBACK_check_event_for_spam, .function = pass_event}};
     static const struct module_definition definition = {
         .name = "pass", .callbacks = callbacks, .callback_count = 1, .create = create, .destroy = free};
     static const struct module_host host = {.report = on_report};

@@ -7,4 +7,7 @@
 /* `modules` of them, the first `dry` in dry_run. The caller destroys the chain; ends the process with 1 on failure. */
 struct chain *pass_chain(unsigned modules, unsigned dry);
 
+/* The callback of such a module. */
+void pass_event(void *state, const struct callback_arguments *arguments, struct result *result);
+
 #endif

@@ -228,3 +228,8 @@ struct rules_module rules_expressions(unsigned count)
     json_object_set_new(configuration, "patterns_file", list_file(PATTERN_REGEX, count - EXPRESSIONS));
     return (struct rules_module){"keywords", configuration};
 }
+
+json_t *rules_configuration(unsigned index)
+{
+    return modules[index].configuration();
+}

@@ -18,6 +18,9 @@ struct chain *rules_chain(unsigned mask);
 
 const char *rules_module_name(unsigned index);
 
+/* The configuration of a module of the chain, a new reference: what other engines are given to do the same. */
+json_t *rules_configuration(unsigned index);
+
 /* Chains of other modules, or with longer lists. */
 struct rules_module {
     const char *name;

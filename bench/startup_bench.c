@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "bench/child.h"
 #include "bench/figure.h"
 #include "bench/patterns.h"
 #include "bench/rules.h"
+#include "bench/started.h"
 #include "engine/clock.h"
 #include "filters/glob.h"
 #include "filters/vectorscan.h"
@@ -104,22 +104,22 @@ static void write_sample(const struct startup *startup)
 
 /* ---- starts */
 
-static struct child_start start_engine(const struct startup *startup, const char *configuration)
+static struct started start_engine(const struct startup *startup, const char *configuration)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", startup->folder, configuration);
     const char *const arguments[] = {startup->weir, "run", "-c", path, NULL};
-    return child_start(arguments, READY);
+    return started_program(arguments, READY);
 }
 
-static struct child_start start_redis(const struct startup *startup)
+static struct started start_redis(const struct startup *startup)
 {
     char socket[4096];
     snprintf(socket, sizeof socket, "%s/startup.sock", startup->folder);
     const char *const arguments[] = {"redis-server",  "--port",       "0",  "--unixsocket",
                                      socket,          "--save",       "",   "--dir",
                                      startup->folder, "--appendonly", "no", NULL};
-    return child_start(arguments, REDIS_READY);
+    return started_program(arguments, REDIS_READY);
 }
 
 /* How long an engine takes to start, in `runs` starts, and what it then holds; `memory` may be NULL. */
@@ -130,10 +130,10 @@ static void measure_start(const struct startup *startup, const char *configurati
     time->reference = REDIS_ALONE;
     time->unit = "ms";
     for (unsigned run = 0; run <= runs; run++) {
-        struct child_start redis;
+        struct started redis;
         if (run % 2)
             redis = start_redis(startup);
-        struct child_start engine = start_engine(startup, configuration);
+        struct started engine = start_engine(startup, configuration);
         if (run % 2 == 0)
             redis = start_redis(startup);
         if (run == 0) /* puts the files into the page cache */
@@ -231,7 +231,7 @@ static void measure_compile(const struct startup *startup, const char *configura
         double library = 0;
         if (run % 2)
             library = compile_seconds(&expressions);
-        struct child_start engine = start_engine(startup, configuration);
+        struct started engine = start_engine(startup, configuration);
         if (run % 2 == 0)
             library = compile_seconds(&expressions);
         figure_add(figure, engine.seconds / library, engine.seconds * 1e3);

@@ -164,7 +164,7 @@ static void sweep_ids(const struct bench *bench)
 static void sweep_size(const struct bench *bench, enum variants_text text, const char *name, const char *title)
 {
     static const struct size sizes[] = {{200, true},   {400, false},   {800, false},   {1600, true}, {3200, false},
-                                        {6400, false}, {12800, false}, {25600, false}, {65536, true}};
+                                        {6400, false}, {12800, false}, {25600, false}, {64000, true}};
     struct variants *variants[sizeof sizes / sizeof *sizes] = {NULL};
     struct grown *grown = start(
         (struct sweep){.name = name, .title = title, .x_name = "bytes", .law = LAW_LINEAR, .logarithmic_axis = true});

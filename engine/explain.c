@@ -73,13 +73,13 @@ struct event_question {
     const struct explain_settings *settings;
     struct explain_trace *trace;
     struct judge *judge;
-    struct judgement *parked; /* the outcome lives in it, if it was parked */
+    struct judgement *parked; /* the outcome's texts live in it, if it was parked */
     struct event event;
     json_t *membership; /* the text of content.membership, which a stream's row carries; or NULL */
     unsigned ask;
     const char *reason; /* of what Synapse would ask */
     unsigned synapse_asks;
-    struct outcome outcome;
+    struct outcome outcome; /* passed, as long as there is none */
 };
 
 /* What the stream's row has, and the body has elsewhere. */
@@ -99,29 +99,29 @@ static json_t *read_membership(struct event *event)
 static bool judge_once(struct event_question *question)
 {
     const struct explain_settings *settings = question->settings;
-    enum walk_state state = judge_event(question->judge, &question->event, question->ask, &question->outcome);
-    if (state == WALK_PENDING)
+    const struct outcome *outcome = judge_event(question->judge, &question->event, question->ask);
+    if (!outcome)
         question->parked = judge_park(question->judge);
-    while (state == WALK_PENDING) {
+    while (!outcome) {
         if (!settings->wait)
             return false;
         uint64_t started = clock_now_ns();
         const struct service_answer *answer =
             settings->wait(settings->wait_context, judgement_ticket(question->parked));
         explain_trace_waited(question->trace, clock_now_ns() - started);
-        state = judgement_resume(question->parked, answer, &question->outcome);
+        outcome = judgement_resume(question->parked, answer);
     }
+    question->outcome = *outcome;
     return true;
 }
 
 /* Repeats the question for its times; an outcome must have been used before. */
 static void repeat_event(struct event_question *question)
 {
-    struct outcome outcome;
     explain_trace_measure(question->trace, question->settings->repetitions);
     for (uint32_t count = 0; count < question->settings->repetitions; count++) {
         explain_trace_repeat(question->trace);
-        judge_event(question->judge, &question->event, question->ask, &outcome);
+        judge_event(question->judge, &question->event, question->ask);
     }
 }
 

@@ -147,14 +147,13 @@ static enum walk_state judge(struct judging *judging, const struct event_row *ro
     }
     const char *reason;
     unsigned ask = judging->settings.ask_as_synapse ? judge_as_synapse(judging->judge, event, &reason) : JUDGE_BOTH;
-    struct outcome outcome;
     buffer_clear(&judging->dry_runs);
     judging->judged_origin = origin;
-    enum walk_state state = judge_event(judging->judge, event, ask, &outcome);
+    const struct outcome *outcome = judge_event(judging->judge, event, ask);
     judging->judged_origin = NULL;
-    if (state == WALK_ENDED)
-        publish(judging, event, &outcome, origin, judging->uses);
-    return state;
+    if (outcome)
+        publish(judging, event, outcome, origin, judging->uses);
+    return outcome ? WALK_ENDED : WALK_PENDING;
 }
 
 /* ---- waiting */
@@ -329,18 +328,17 @@ void judging_answered(struct judging *judging, uint64_t ticket, const struct ser
     struct queued_event *entry = event_queue_find_parked(judging->queue, ticket);
     if (!entry)
         return;
-    struct outcome outcome;
     event_queue_unpark(judging->queue, entry);
     exchange_buffers(&entry->dry_runs, &judging->dry_runs);
     judging->judged_origin = &entry->origin;
-    enum walk_state state = judgement_resume(entry->judgement, answer, &outcome);
+    const struct outcome *outcome = judgement_resume(entry->judgement, answer);
     judging->judged_origin = NULL;
-    if (state == WALK_PENDING) {
+    if (!outcome) {
         exchange_buffers(&entry->dry_runs, &judging->dry_runs);
         event_queue_park(judging->queue, entry, judgement_ticket(entry->judgement));
         return;
     }
-    publish(judging, judgement_event(entry->judgement), &outcome, &entry->origin, entry->use);
+    publish(judging, judgement_event(entry->judgement), outcome, &entry->origin, entry->use);
     let_go(entry);
     judge_room(judging, leave(judging, entry));
     release_chains(judging);

@@ -128,6 +128,8 @@ struct walk {
  * needs the body is passed over when the event has none. */
 enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
                            const struct callback_arguments *arguments);
+/* The same for a caller that has filled in `walk->arguments`: nothing is copied. */
+enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback);
 /* Goes on with a pending walk: what the service said is handed to the module that waits. */
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer);
 

@@ -218,6 +218,19 @@ static enum asked ask_specially(struct walk *walk, const struct link *link, stru
     return ASKED_ANSWERED;
 }
 
+/* Member by member: of the whole at once the compiler makes a string instruction, which costs more than a module. */
+static inline void clear_result(struct result *result)
+{
+    result->value.kind = VALUE_NONE;
+    result->value.count = 0;
+    result->value.text = SLICE_ABSENT;
+    result->value.object = NULL;
+    result->rule = SLICE_ABSENT;
+    result->reason = SLICE_ABSENT;
+    result->evidence = SLICE_ABSENT;
+    result->rule_is_regex = false;
+}
+
 /* After every module: the chain's value, or the chain that comes behind it. True if the walk goes on there. */
 static bool end_or_continue(struct walk *walk)
 {
@@ -227,7 +240,8 @@ static bool end_or_continue(struct walk *walk)
     outcome->callback = walk->arguments.callback;
     outcome->module = NULL;
     outcome->module_index = 0;
-    outcome->result = (struct result){.value = walk->rule->initial};
+    clear_result(&outcome->result);
+    outcome->result.value = walk->rule->initial;
     if (walk->rule->finish)
         walk->rule->finish(walk, &outcome->result);
     if (then == CALLBACK_UNKNOWN)
@@ -261,19 +275,6 @@ static bool settle(struct walk *walk, const struct link *link)
         return false;
     set_outcome(walk, link, &walk->outcome);
     return true;
-}
-
-/* Member by member: of the whole at once the compiler makes a string instruction, which costs more than a module. */
-static inline void clear_result(struct result *result)
-{
-    result->value.kind = VALUE_NONE;
-    result->value.count = 0;
-    result->value.text = SLICE_ABSENT;
-    result->value.object = NULL;
-    result->rule = SLICE_ABSENT;
-    result->reason = SLICE_ABSENT;
-    result->evidence = SLICE_ABSENT;
-    result->rule_is_regex = false;
 }
 
 static enum walk_state go_on(struct walk *walk)
@@ -318,11 +319,10 @@ static bool login_type_known(const struct walk *walk)
     return false;
 }
 
-enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
-                           const struct callback_arguments *arguments)
+enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
 {
+    struct arena *arena = walk->arguments.arena;
     walk->chain = chain;
-    walk->arguments = *arguments;
     walk->arguments.callback = callback;
     walk->place = 0;
     walk->ticket = 0;
@@ -330,13 +330,20 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
     walk->rule = callback_definitions[callback].rules[chain->settings.semantics];
     if (__builtin_expect(!walk->rule || (callback == CALLBACK_auth_checkers && !login_type_known(walk)), 0)) {
         walk->outcome = (struct outcome){.kind = OUTCOME_FAILED, .callback = callback};
-        walk->outcome.result.value =
-            walk->rule ? value_raise(arguments->arena, RAISED_KEY_ERROR, "no module registered this login type")
-                       : value_raise(arguments->arena, RAISED_OTHER, "%s does not exist with these semantics",
-                                     callback_definitions[callback].name);
+        walk->outcome.result.value = walk->rule
+                                         ? value_raise(arena, RAISED_KEY_ERROR, "no module registered this login type")
+                                         : value_raise(arena, RAISED_OTHER, "%s does not exist with these semantics",
+                                                       callback_definitions[callback].name);
         return WALK_ENDED;
     }
     return go_on(walk);
+}
+
+enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
+                           const struct callback_arguments *arguments)
+{
+    walk->arguments = *arguments;
+    return walk_start(walk, chain, callback);
 }
 
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer)

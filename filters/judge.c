@@ -169,13 +169,18 @@ static bool read_replaced(struct judgement *judgement, const char **problem)
     return false;
 }
 
+/* The arguments are written where they are read, one by one: a copy of the struct would wait for its parts. */
 static enum walk_state begin_stage(struct judgement *judgement, enum stage stage, const struct event *event)
 {
-    struct callback_arguments arguments = {.event = event, .count = 1, .arena = &judgement->arena};
+    struct callback_arguments *arguments = &judgement->walk.arguments;
+    arguments->event = event;
+    arguments->values = NULL;
+    arguments->count = 1;
+    arguments->fallback = NULL;
+    arguments->arena = &judgement->arena;
     judgement->stage = stage;
-    return walk_begin(&judgement->walk, judgement->chain,
-                      stage == STAGE_EVENT_ALLOWED ? CALLBACK_check_event_allowed : CALLBACK_check_event_for_spam,
-                      &arguments);
+    return walk_start(&judgement->walk, judgement->chain,
+                      stage == STAGE_EVENT_ALLOWED ? CALLBACK_check_event_allowed : CALLBACK_check_event_for_spam);
 }
 
 /* Whether the spam checkers are still to be asked, and about which event (NULL: not). */
@@ -198,24 +203,21 @@ static const struct event *after_event_allowed(struct judgement *judgement)
 }
 
 /* Behind the end of a stage. */
-static enum walk_state advance(struct judgement *judgement, enum walk_state state, struct outcome *outcome)
+static const struct outcome *advance(struct judgement *judgement, enum walk_state state)
 {
     if (state == WALK_ENDED && judgement->stage == STAGE_EVENT_ALLOWED) {
         const struct event *event = after_event_allowed(judgement);
         if (event)
             state = begin_stage(judgement, STAGE_EVENT_FOR_SPAM, event);
     }
-    if (state == WALK_ENDED) {
-        /* A replacement that the spam checkers let pass is what came of it. */
-        bool stands = judgement->changed && judgement->walk.outcome.kind == OUTCOME_PASSED;
-        *outcome = stands ? judgement->change : judgement->walk.outcome;
-    } else {
-        outcome->kind = OUTCOME_PASSED;
-    }
-    return state;
+    if (state == WALK_PENDING)
+        return NULL;
+    /* A replacement that the spam checkers let pass is what came of it. */
+    bool stands = judgement->changed && judgement->walk.outcome.kind == OUTCOME_PASSED;
+    return stands ? &judgement->change : &judgement->walk.outcome;
 }
 
-enum walk_state judge_event(struct judge *judge, const struct event *event, unsigned ask, struct outcome *outcome)
+const struct outcome *judge_event(struct judge *judge, const struct event *event, unsigned ask)
 {
     struct judgement *judgement = judge->current;
     arena_reset(&judgement->arena);
@@ -223,14 +225,15 @@ enum walk_state judge_event(struct judge *judge, const struct event *event, unsi
     judgement->ask = ask;
     judgement->changed = false;
     if (!(ask & JUDGE_BOTH)) {
+        struct outcome *outcome = &judgement->walk.outcome;
         *outcome = (struct outcome){.kind = OUTCOME_PASSED, .callback = CALLBACK_check_event_for_spam};
         outcome->result.value = value_boolean(false);
-        return WALK_ENDED;
+        return outcome;
     }
     /* Most chains have no third-party rules: their walk is then left out, unless it is the only one. */
     bool rules = ask == JUDGE_EVENT_ALLOWED || (ask & JUDGE_EVENT_ALLOWED && judgement->has_rules);
     enum stage stage = rules ? STAGE_EVENT_ALLOWED : STAGE_EVENT_FOR_SPAM;
-    return advance(judgement, begin_stage(judgement, stage, event), outcome);
+    return advance(judgement, begin_stage(judgement, stage, event));
 }
 
 uint64_t judge_ticket(const struct judge *judge)
@@ -274,8 +277,7 @@ const struct event *judgement_event(const struct judgement *judgement)
     return judgement->asked;
 }
 
-enum walk_state judgement_resume(struct judgement *judgement, const struct service_answer *answer,
-                                 struct outcome *outcome)
+const struct outcome *judgement_resume(struct judgement *judgement, const struct service_answer *answer)
 {
-    return advance(judgement, walk_resume(&judgement->walk, answer), outcome);
+    return advance(judgement, walk_resume(&judgement->walk, answer));
 }

@@ -29,9 +29,9 @@ unsigned judge_as_synapse(struct judge *judge, const struct event *event, const 
  */
 enum event_read_status judge_read(struct judge *judge, struct slice body, struct event *event);
 
-/* Judges. WALK_PENDING: call judge_park, then judge_resume when the ticket is answered. The outcome and the event's
- * slices live until the next call. */
-enum walk_state judge_event(struct judge *judge, const struct event *event, unsigned ask, struct outcome *outcome);
+/* Judges. NULL: the judgement is pending; call judge_park, then judgement_resume when the ticket is answered. The
+ * outcome lies in the judge: it and the event's slices live until the next call. */
+const struct outcome *judge_event(struct judge *judge, const struct event *event, unsigned ask);
 /* The ticket that the pending judgement waits for. */
 uint64_t judge_ticket(const struct judge *judge);
 /* Takes the pending judgement out of the judge with everything it needs (the event and its body are copied, so both
@@ -39,9 +39,8 @@ uint64_t judge_ticket(const struct judge *judge);
 struct judgement *judge_park(struct judge *judge);
 uint64_t judgement_ticket(const struct judgement *judgement);
 const struct event *judgement_event(const struct judgement *judgement);
-/* Goes on. WALK_PENDING: it waits again, under a new ticket. The outcome lives until judgement_free. */
-enum walk_state judgement_resume(struct judgement *judgement, const struct service_answer *answer,
-                                 struct outcome *outcome);
+/* Goes on. NULL: it waits again, under a new ticket. The outcome lives until judgement_free. */
+const struct outcome *judgement_resume(struct judgement *judgement, const struct service_answer *answer);
 void judgement_free(struct judgement *judgement);
 
 #endif

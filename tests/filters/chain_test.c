@@ -104,9 +104,8 @@ static struct outcome ask(const char *const *words, unsigned asked_mask)
 {
     struct chain *chain = build(words);
     struct event event = {.event_id = SLICE("$e")};
-    struct outcome outcome;
     struct judge *judge = judge_create(chain);
-    judge_event(judge, &event, JUDGE_BOTH, &outcome);
+    struct outcome outcome = *judge_event(judge, &event, JUDGE_BOTH);
     judge_destroy(judge);
     for (unsigned index = 0; index < made_count; index++)
         cr_expect_eq(made[index]->asked, asked_mask >> index & 1, "module %u was asked %u times", index,
@@ -188,12 +187,9 @@ Test(chain, modules_that_need_a_body_are_passed_over_without_one)
     cr_expect(chain_needs_body(chain));
     struct judge *judge = judge_create(chain);
     struct event event = {.event_id = SLICE("$e")};
-    struct outcome outcome;
-    judge_event(judge, &event, JUDGE_BOTH, &outcome);
-    cr_expect_eq(outcome.kind, OUTCOME_PASSED);
+    cr_expect_eq(judge_event(judge, &event, JUDGE_BOTH)->kind, OUTCOME_PASSED);
     event.has_body = true;
-    judge_event(judge, &event, JUDGE_BOTH, &outcome);
-    cr_expect_neq(outcome.kind, OUTCOME_PASSED);
+    cr_expect_neq(judge_event(judge, &event, JUDGE_BOTH)->kind, OUTCOME_PASSED);
     json_decref(config);
     judge_destroy(judge);
     chain_destroy(chain);

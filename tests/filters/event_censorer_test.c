@@ -10,22 +10,22 @@ static struct outcome censor(struct service_script *script, const struct service
                              size_t size)
 {
     struct event event = {.event_id = SLICE("$1")};
-    struct outcome outcome;
     struct buffer text = {0};
     struct judge *judge = script->fixture.judge;
     cr_assert_eq(judge_read(judge, SLICE(BODY), &event), EVENT_READ_OK);
-    enum walk_state state = judge_event(judge, &event, JUDGE_BOTH, &outcome);
+    const struct outcome *outcome = judge_event(judge, &event, JUDGE_BOTH);
     struct judgement *parked = NULL;
-    if (state == WALK_PENDING) {
+    if (!outcome) {
         parked = judge_park(judge);
-        state = judgement_resume(parked, answer, &outcome);
+        outcome = judgement_resume(parked, answer);
     }
-    cr_expect_eq(state, WALK_ENDED);
-    value_append_json(&outcome.result.value, &text);
+    cr_assert_not_null(outcome, "it waits for ever");
+    struct outcome copy = *outcome;
+    value_append_json(&outcome->result.value, &text);
     snprintf(shown, size, "%s", buffer_string(&text));
     buffer_free(&text);
     judgement_free(parked);
-    return outcome;
+    return copy;
 }
 
 Test(event_censorer, replaces_the_content)

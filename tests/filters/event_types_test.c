@@ -4,7 +4,7 @@
 static bool denied(struct module_fixture *fixture, const char *type)
 {
     struct event event = {.type = slice_from_string(type)};
-    judge_event(fixture->judge, &event, JUDGE_BOTH, &fixture->outcome);
+    fixture->outcome = *judge_event(fixture->judge, &event, JUDGE_BOTH);
     return fixture->outcome.kind != OUTCOME_PASSED;
 }
 

@@ -50,7 +50,7 @@ Test(list_spam_checker, same_meaning_with_the_first_release)
     cr_assert(fixture_open(&fixture, "list_spam_checker", "{\"evil_users\": [\"@evil:x\"]}"));
     struct event event = {0};
     cr_assert_eq(judge_read(fixture.judge, SLICE(FROM("@evil:x")), &event), EVENT_READ_OK);
-    judge_event(fixture.judge, &event, JUDGE_BOTH, &fixture.outcome);
+    fixture.outcome = *judge_event(fixture.judge, &event, JUDGE_BOTH);
     cr_expect_eq(fixture.outcome.kind, OUTCOME_DENIED);
     cr_expect(value_is(&fixture.outcome.result.value, true));
     EXPECT_PASS(&fixture, FROM("@good:x"));

@@ -74,7 +74,7 @@ static inline const char *fixture_judge(struct module_fixture *fixture, const ch
     static char rule[512];
     struct event event = {0};
     cr_assert_eq(judge_read(fixture->judge, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
-    judge_event(fixture->judge, &event, JUDGE_BOTH, &fixture->outcome);
+    fixture->outcome = *judge_event(fixture->judge, &event, JUDGE_BOTH);
     if (fixture->outcome.kind == OUTCOME_PASSED)
         return NULL;
     cr_assert_eq(fixture->outcome.result.value.kind, VALUE_CODE);

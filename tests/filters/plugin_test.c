@@ -237,7 +237,7 @@ static void expect_event_seen(struct module_fixture *fixture, const char *body, 
 {
     struct event event = {0};
     cr_assert_eq(judge_read(fixture->judge, slice_from_string(body), &event), EVENT_READ_OK);
-    judge_event(fixture->judge, &event, JUDGE_EVENT_FOR_SPAM, &fixture->outcome);
+    fixture->outcome = *judge_event(fixture->judge, &event, JUDGE_EVENT_FOR_SPAM);
     cr_expect_eq(fixture->outcome.kind, OUTCOME_DENIED);
     EXPECT_SLICE(fixture->outcome.result.rule, expected);
 }
@@ -271,7 +271,7 @@ Test(plugin, a_replacement)
                                   "\"@a:test.example\",\"content\":{\"body\":\"one\",\"msgtype\":\"m.text\"}}"),
                             &event),
                  EVENT_READ_OK);
-    judge_event(fixture.judge, &event, JUDGE_EVENT_ALLOWED, &fixture.outcome);
+    fixture.outcome = *judge_event(fixture.judge, &event, JUDGE_EVENT_ALLOWED);
     struct buffer value = {0};
     value_append_json(&fixture.outcome.result.value, &value);
     cr_expect_str_eq(
@@ -335,13 +335,13 @@ Test(plugin, an_event_without_a_body_is_passed_over)
     struct module_fixture fixture = {0};
     struct event event = {.event_id = SLICE("$e"), .type = SLICE("m.room.message")};
     cr_assert(open_plugin(&fixture, "mirror.so", "{\"say\": \"refuse\"}"));
-    judge_event(fixture.judge, &event, JUDGE_BOTH, &fixture.outcome);
+    fixture.outcome = *judge_event(fixture.judge, &event, JUDGE_BOTH);
     cr_expect_eq(fixture.outcome.kind, OUTCOME_PASSED);
     fixture_close(&fixture);
     cr_assert(open_plugin(&fixture, "mirror.so", "{\"say\": \"refuse\", \"rows\": true}"));
     cr_expect_not(chain_needs_body(fixture.chain));
     cr_expect(chain_uses_body(fixture.chain));
-    judge_event(fixture.judge, &event, JUDGE_EVENT_FOR_SPAM, &fixture.outcome);
+    fixture.outcome = *judge_event(fixture.judge, &event, JUDGE_EVENT_FOR_SPAM);
     cr_expect_eq(fixture.outcome.kind, OUTCOME_DENIED);
     EXPECT_SLICE(fixture.outcome.result.rule, "check_event_for_spam(1) id=$e type=m.room.message event:8:0:0:size=0 ");
     fixture_close(&fixture);
