@@ -3,7 +3,6 @@
  *
  * All points of a sweep are made first and then measured in turn, run by run, so that a slow minute falls on all of
  * them. A short run keeps the sizes that are marked. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -181,29 +180,82 @@ static void sweep_size(const struct bench *bench, enum variants_text text, const
         variants_free(variants[index]);
 }
 
-/* Recorded events that the other modules let pass, so that the list of senders alone decides how many are denied. */
-static void sweep_hits(const struct bench *bench, bool senders_first, enum judged_rows rows, const char *name,
-                       const char *title)
+static const struct size shares[] = {{0, true}, {25, false}, {50, true}, {75, false}, {100, true}};
+#define SHARES (sizeof shares / sizeof *shares)
+
+/* Recorded events that the other modules let pass, so that the list of senders alone decides how many are denied: it
+ * holds the senders of half of them, and each share is mixed from the two halves. */
+struct hits {
+    struct corpus_event *mixed[SHARES];
+    size_t count;                /* in each of them */
+    struct chain *senders_first; /* the list is the first module, or the last one */
+    struct chain *senders_last;
+};
+
+static void mix(const struct bench *bench, struct hits *hits)
 {
-    static const struct size shares[] = {{0, true}, {25, false}, {50, true}, {75, false}, {100, true}};
+    struct judged_settings settings = {.chain = hits->senders_first};
+    struct judged *judged = judged_create(&settings);
+    struct corpus_event *halves[2]; /* let pass, denied */
+    size_t counts[2] = {0};
+    for (size_t half = 0; half < 2; half++)
+        halves[half] = memory_allocate_zeroed(bench->passing_count, sizeof *halves[half]);
+    for (size_t index = 0; index < bench->passing_count; index++) {
+        bool denied = !judged_passes(judged, &bench->passing[index]);
+        halves[denied][counts[denied]++] = bench->passing[index];
+    }
+    hits->count = counts[0] < counts[1] ? counts[0] : counts[1];
+    for (size_t share = 0; share < SHARES; share++) {
+        size_t taken[2] = {0};
+        hits->mixed[share] = memory_allocate_zeroed(hits->count, sizeof *hits->mixed[share]);
+        for (size_t index = 0; index < hits->count; index++) {
+            bool denied = (index + 1) * shares[share].x / 100 > index * shares[share].x / 100;
+            hits->mixed[share][index] = halves[denied][taken[denied]++];
+        }
+    }
+    free(halves[0]);
+    free(halves[1]);
+    judged_destroy(judged);
+}
+
+static void sweep_share(const struct bench *bench, const struct hits *hits, bool senders_first, enum judged_rows rows,
+                        const char *name, const char *title)
+{
     struct grown *grown =
         start((struct sweep){.name = name, .title = title, .x_name = "per cent denied", .law = LAW_LINEAR});
-    for (size_t index = 0; index < sizeof shares / sizeof *shares; index++) {
+    for (size_t index = 0; index < SHARES; index++) {
         if (!wanted(&shares[index]))
             continue;
-        struct rules_module senders = hit_share_senders(bench->passing, bench->passing_count, shares[index].x);
-        struct rules_module first[] = {senders, rules_keywords(), rules_domains()};
-        struct rules_module last[] = {first[1], first[2], senders};
-        struct judged_settings settings = {bench->passing, bench->passing_count,
-                                           rules_chain_of(senders_first ? first : last, 3), rows};
-        grow(grown, shares[index].x, &settings, true);
-        judged_pass(grown->points[grown->sweep.count - 1]);
-        double share =
-            100.0 * (double)judged_denied(grown->points[grown->sweep.count - 1]) / (double)bench->passing_count;
-        if (fabs(share - shares[index].x) > 1)
-            bench_fail("%s: %.1f per cent were denied instead of %u", name, share, shares[index].x);
+        struct judged_settings settings = {hits->mixed[index], hits->count,
+                                           senders_first ? hits->senders_first : hits->senders_last, rows};
+        grow(grown, shares[index].x, &settings, false);
+        struct judged *point = grown->points[grown->sweep.count - 1];
+        judged_pass(point);
+        if (judged_denied(point) != hits->count * shares[index].x / 100)
+            bench_fail("%s: %zu of %zu events were denied instead of %u per cent", name, judged_denied(point),
+                       hits->count, shares[index].x);
     }
     finish(grown, bench->json_path);
+}
+
+static void sweep_hits(const struct bench *bench)
+{
+    struct rules_module first[] = {hit_share_senders(bench->passing, bench->passing_count, 50), rules_keywords(),
+                                   rules_domains()};
+    struct rules_module last[] = {rules_keywords(), rules_domains(),
+                                  hit_share_senders(bench->passing, bench->passing_count, 50)};
+    struct hits hits = {.senders_first = rules_chain_of(first, 3), .senders_last = rules_chain_of(last, 3)};
+    mix(bench, &hits);
+    sweep_share(bench, &hits, true, ROWS_NONE, "chain_by_hits", "Chain, by share denied by its first module");
+    sweep_share(bench, &hits, false, ROWS_NONE, "chain_by_hits_last", "Chain, by share denied by its last module");
+    sweep_share(bench, &hits, true, ROWS_OF_DENIED, "chain_by_hits_recorded",
+                "Chain and verdict rows of what is denied, by share denied by its first module");
+    sweep_share(bench, &hits, true, ROWS_OF_ALL, "chain_by_hits_all_recorded",
+                "Chain and verdict rows of all events, by share denied by its first module");
+    for (size_t index = 0; index < SHARES; index++)
+        free(hits.mixed[index]);
+    chain_destroy(hits.senders_first);
+    chain_destroy(hits.senders_last);
 }
 
 /* Two chains over the same events. */
@@ -291,12 +343,7 @@ int main(int argument_count, char **arguments)
     sweep_size(&bench, TEXT_IN_BODY, "chain_by_size_scanned", "Chain, by size of the event: text in body");
     sweep_size(&bench, TEXT_IN_UNKNOWN_FIELD, "chain_by_size_skipped",
                "Chain, by size of the event: text in a field that no module reads");
-    sweep_hits(&bench, true, ROWS_NONE, "chain_by_hits", "Chain, by share denied by its first module");
-    sweep_hits(&bench, false, ROWS_NONE, "chain_by_hits_last", "Chain, by share denied by its last module");
-    sweep_hits(&bench, true, ROWS_OF_DENIED, "chain_by_hits_recorded",
-               "Chain and verdict rows of what is denied, by share denied by its first module");
-    sweep_hits(&bench, true, ROWS_OF_ALL, "chain_by_hits_all_recorded",
-               "Chain and verdict rows of all events, by share denied by its first module");
+    sweep_hits(&bench);
     free(bench.passing);
     chain_destroy(bench.standard);
     corpus_free(corpus);
