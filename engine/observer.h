@@ -76,6 +76,9 @@ void observer_destroy(struct observer *observer);
 void observer_keep(struct observer *observer, enum stream stream, bool keep);
 /* One message of the main channel. */
 void observer_line(struct observer *observer, struct slice line, uint64_t received_ns);
+/* The same, as a recording has it: each quote in `line` has a backslash before it, and there are no other backslashes.
+ * What nobody reads is not unescaped. */
+void observer_escaped_line(struct observer *observer, struct slice line);
 /* The subscription was lost. */
 void observer_disconnected(struct observer *observer);
 /* A position from an earlier run. */

@@ -12,6 +12,7 @@
 
 struct replay {
     const struct replay_settings *settings;
+    struct slice server_name;
     struct observer *observer;
     struct presence_router *presence;
     struct buffer output;
@@ -98,7 +99,7 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
     static struct log_gate gate;
     struct recording_message message;
     const char *problem;
-    if (!recording_read(recording, line, &message, &problem)) {
+    if (!recording_read_escaped(recording, line, &message, &problem)) {
         summary->bad_records++;
         uint64_t suppressed;
         if (log_gate_pass(&gate, &suppressed))
@@ -107,10 +108,12 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
         return;
     }
     summary->messages++;
-    if (slice_equal(message.channel, slice_from_string(replay->settings->server_name)))
-        observer_line(replay->observer, message.data, 0);
-    else
+    if (!slice_equal(message.channel, replay->server_name))
         summary->other_channels++;
+    else if (message.escaped)
+        observer_escaped_line(replay->observer, message.data);
+    else
+        observer_line(replay->observer, message.data, 0);
     wait_for_services(replay);
 }
 
@@ -137,7 +140,8 @@ bool replay_run(const struct replay_settings *settings, struct replay_summary *s
     struct line_reader *lines = line_reader_open(settings->recording, error);
     if (!lines)
         return false;
-    struct replay replay = {.settings = settings, .error = error};
+    struct replay replay = {
+        .settings = settings, .server_name = slice_from_string(settings->server_name), .error = error};
     struct observer_settings observer_settings = {.chain = settings->chain,
                                                   .instance_name = settings->instance_name,
                                                   .judge_rejected = settings->judge_rejected,
