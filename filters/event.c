@@ -1,6 +1,7 @@
-/* A body is copied once, where it is followed by room for the scanner, and walked once: every byte is checked, the
- * fields that some module asked for are kept as slices of the copy, the rest is passed over. The cost does not grow
- * with the number of modules that read the same field. */
+/* A body whose shape is known is not parsed: its fields are slices of it. Any other is copied once, where it is
+ * followed by room for the scanner, and walked once: every byte is checked, the fields that some module asked for are
+ * kept as slices of the copy, the rest is passed over. The cost does not grow with the number of modules that read the
+ * same field. */
 #include "filters/event.h"
 
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/json_scan.h"
 #include "base/memory.h"
+#include "filters/event_shapes.h"
 
 /* The first sixteen bytes of a key as two words, NULs behind its end: two keys of up to sixteen bytes and equal length
  * are equal if their words are. */
@@ -142,7 +144,8 @@ const char *event_read_status_text(enum event_read_status status)
 struct event_reader {
     const struct field_table *fields;
     struct slice *content_strings;
-    struct buffer text;  /* the copy of the body */
+    struct event_shapes *shapes;
+    struct buffer text;  /* the copy of the body, or its strings that had escapes */
     struct event *event; /* that is being read */
     bool content_is_object;
 };
@@ -162,6 +165,20 @@ void event_reader_destroy(struct event_reader *reader)
     free(reader->content_strings);
     buffer_free(&reader->text);
     free(reader);
+}
+
+void event_reader_use_shapes(struct event_reader *reader, struct event_shapes *shapes)
+{
+    reader->shapes = shapes;
+}
+
+void event_reader_move(struct event_reader *reader, struct slice body, struct slice copy)
+{
+    for (uint32_t slot = 0; slot < reader->fields->count; slot++) {
+        struct slice *text = &reader->content_strings[slot];
+        if (slice_present(*text) && text->data >= body.data && text->data + text->length <= body.data + body.length)
+            text->data = copy.data + (text->data - body.data);
+    }
 }
 
 /* The keys of an event that are kept, in order of their length; `first_of_length` finds the run of one length. */
@@ -225,6 +242,66 @@ static inline char *read_event_member(void *context, struct slice key, char *val
     return json_skip_value(value);
 }
 
+#define HEADER_FIELDS (sizeof header_fields / sizeof *header_fields - 1)
+
+/* A header field is its place in the table above; a key of `content` its slot, behind them. */
+static uint32_t field_of(void *context, bool in_content, struct slice key)
+{
+    const struct event_reader *reader = context;
+    if (in_content) {
+        for (uint32_t slot = 0; slot < reader->fields->count; slot++)
+            if (slice_equal(key, field_table_key(reader->fields, slot)))
+                return (uint32_t)HEADER_FIELDS + slot;
+        return EVENT_FIELD_NONE;
+    }
+    if (slice_equal(key, SLICE("content")))
+        return EVENT_FIELD_CONTENT;
+    for (uint32_t field = 0; field < HEADER_FIELDS; field++)
+        if (slice_equal(key, slice_of(header_fields[field].key, header_fields[field].length)))
+            return field;
+    return EVENT_FIELD_NONE;
+}
+
+/* A string with escapes, decoded into the reader's memory, which has room: what it stands for is never longer. The
+ * index has checked them. */
+static struct slice decode_string(struct event_reader *reader, struct slice raw)
+{
+    char *begin = reader->text.data + reader->text.length;
+    char *output = begin;
+    const char *end = raw.data + raw.length;
+    for (const char *at = raw.data; at < end;) {
+        const char *backslash = memchr(at, '\\', (size_t)(end - at));
+        size_t plain = (size_t)((backslash ? backslash : end) - at);
+        memcpy(output, at, plain);
+        output += plain;
+        at = backslash ? json_read_escape(backslash, end, &output) : end;
+        if (!at)
+            break;
+    }
+    reader->text.length += (size_t)(output - begin);
+    return slice_of(begin, (size_t)(output - begin));
+}
+
+/* Reads a body whose shape is known. */
+static void read_shape(struct event_reader *reader, const struct event_shape *shape, struct slice body,
+                       struct event *event)
+{
+    const struct json_index *index = event_shapes_index(reader->shapes);
+    if (index->has_escapes)
+        (void)buffer_reserve(&reader->text, body.length);
+    for (uint32_t number = 0; number < shape->capture_count; number++) {
+        const struct event_capture *capture = &shape->captures[number];
+        uint32_t begin = index->places[capture->token] + 1u;
+        struct slice text = slice_of(body.data + begin, index->places[capture->token + 1] - begin);
+        if (index->has_escapes && text.length && memchr(text.data, '\\', text.length))
+            text = decode_string(reader, text);
+        if (capture->field < HEADER_FIELDS)
+            *(struct slice *)((char *)event + header_fields[capture->field].offset) = text;
+        else
+            reader->content_strings[capture->field - HEADER_FIELDS] = text;
+    }
+}
+
 static inline void keep_row_field(struct slice *field, struct slice from_row)
 {
     if (slice_present(from_row))
@@ -244,24 +321,37 @@ static enum event_read_status read_text(struct event_reader *reader, struct even
     return is_object && reader->content_is_object ? EVENT_READ_OK : EVENT_READ_NOT_EVENT;
 }
 
+static enum event_read_status read_unknown(struct event_reader *reader, struct slice body, struct event *event)
+{
+    char *copy = buffer_reserve(&reader->text, body.length + JSON_SCAN_PADDING);
+    memcpy(copy, body.data, body.length);
+    memset(copy + body.length, 0, JSON_SCAN_PADDING);
+    reader->text.length = body.length;
+    enum event_read_status status = read_text(reader, event);
+    if (status == EVENT_READ_OK && reader->shapes)
+        event_shapes_learn(reader->shapes, body, field_of, reader);
+    return status;
+}
+
 enum event_read_status event_reader_read(struct event_reader *reader, struct slice body, struct event *event)
 {
     event->has_body = false;
     if (body.length > EVENT_BODY_MAXIMUM)
         return EVENT_READ_TOO_LARGE;
     buffer_clear(&reader->text);
-    char *copy = buffer_reserve(&reader->text, body.length + JSON_SCAN_PADDING);
-    memcpy(copy, body.data, body.length);
-    memset(copy + body.length, 0, JSON_SCAN_PADDING);
-    reader->text.length = body.length;
     for (uint32_t slot = 0; slot < reader->fields->count; slot++)
         reader->content_strings[slot] = SLICE_ABSENT;
     struct event row = *event;
     event->sender = SLICE_ABSENT;
-    enum event_read_status status = read_text(reader, event);
-    if (status != EVENT_READ_OK) {
-        *event = row;
-        return status;
+    const struct event_shape *shape = reader->shapes ? event_shapes_find(reader->shapes, body) : NULL;
+    if (shape) {
+        read_shape(reader, shape, body, event);
+    } else {
+        enum event_read_status status = read_unknown(reader, body, event);
+        if (status != EVENT_READ_OK) {
+            *event = row;
+            return status;
+        }
     }
     keep_row_field(&event->event_id, row.event_id);
     keep_row_field(&event->room_id, row.room_id);

@@ -1,8 +1,8 @@
 /* An event as the modules see it: the fields of its stream row, and those of its body that some module asked for.
  *
  * The parser is hidden behind this header. A chain declares the keys of `content` that its modules read in a
- * `field_table`; the reader walks a body once, keeps slices of what was declared and skips the rest. All slices of an
- * event live until the reader reads the next one, or (those from the row) as long as the row does. */
+ * `field_table`; the reader keeps slices of what was declared and passes over the rest. All slices of an event live
+ * until the reader reads the next one and as long as the body and the row do. */
 #ifndef WEIR_FILTERS_EVENT_H
 #define WEIR_FILTERS_EVENT_H
 
@@ -74,11 +74,17 @@ struct event_reader;
 
 struct event_reader *event_reader_create(const struct field_table *fields);
 void event_reader_destroy(struct event_reader *reader);
+/* Lets the reader know shapes of events (event_shapes.h), which it learns as it reads; they must have been learnt with
+ * the same fields. Borrowed; NULL: none. */
+struct event_shapes;
+void event_reader_use_shapes(struct event_reader *reader, struct event_shapes *shapes);
+/* The strings of content that lie in `body` lie in `copy`, which has the same bytes, from now on. */
+void event_reader_move(struct event_reader *reader, struct slice body, struct slice copy);
 
-/* Reads `body` (the event's JSON, without its event_id from room version 3 on) into `event`: sets what comes from the
- * body, and those fields of the row that are still absent. A key that is there twice counts with its last value, as
- * Python's json takes it. On failure `event` keeps what the row said and has no body; it can still be judged by
- * modules that need none. */
+/* Reads `body` (the event's JSON, without its event_id from room version 3 on), which must live as long as the event,
+ * into `event`: sets what comes from the body, and those fields of the row that are still absent. A key that is there
+ * twice counts with its last value, as Python's json takes it. On failure `event` keeps what the row said and has no
+ * body; it can still be judged by modules that need none. */
 enum event_read_status event_reader_read(struct event_reader *reader, struct slice body, struct event *event);
 
 #endif

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "filters/event_shapes.h"
 #include "filters/replacement.h"
 
 /* Rooms whose creation is watched at a time. */
@@ -36,6 +37,7 @@ struct creation {
 
 struct judge {
     const struct chain *chain;
+    struct event_shapes *shapes;
     struct judgement *current;
     struct creation creations[CREATIONS];
     uint32_t creation_next;
@@ -60,11 +62,19 @@ void judgement_free(struct judgement *judgement)
     free(judgement);
 }
 
+/* Only the reader of the current one knows shapes: a judgement that is parked may outlive the judge. */
+static void take_new_judgement(struct judge *judge)
+{
+    judge->current = judgement_create(judge->chain);
+    event_reader_use_shapes(judge->current->reader, judge->shapes);
+}
+
 struct judge *judge_create(const struct chain *chain)
 {
     struct judge *judge = memory_allocate_zeroed(1, sizeof *judge);
     judge->chain = chain;
-    judge->current = judgement_create(chain);
+    judge->shapes = event_shapes_create();
+    take_new_judgement(judge);
     return judge;
 }
 
@@ -73,6 +83,7 @@ void judge_destroy(struct judge *judge)
     if (!judge)
         return;
     judgement_free(judge->current);
+    event_shapes_destroy(judge->shapes);
     free(judge);
 }
 
@@ -236,8 +247,11 @@ static void keep_event(struct judgement *judgement, struct event *event)
     struct slice *const fields[] = {&event->event_id,   &event->room_id, &event->type,
                                     &event->state_key,  &event->redacts, &event->relates_to,
                                     &event->membership, &event->sender,  &event->body};
+    struct slice body = event->body;
     for (size_t index = 0; index < sizeof fields / sizeof *fields; index++)
         *fields[index] = arena_copy(&judgement->arena, *fields[index]);
+    if (event->has_body)
+        event_reader_move(judgement->reader, body, event->body);
 }
 
 struct judgement *judge_park(struct judge *judge)
@@ -248,7 +262,8 @@ struct judgement *judge_park(struct judge *judge)
     if (parked->walk.arguments.event == parked->asked)
         parked->walk.arguments.event = &parked->event;
     parked->asked = &parked->event;
-    judge->current = judgement_create(judge->chain);
+    event_reader_use_shapes(parked->reader, NULL);
+    take_new_judgement(judge);
     return parked;
 }
 
