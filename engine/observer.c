@@ -96,7 +96,11 @@ static void on_rows(void *context, const struct position_rows *rows)
             row = observer->current_row;
         else
             read = read_row(&observer->batch_pool, rows->rows[index], &row, &problem);
-        if (read && row_counts(observer, &row))
+        if (!read || !row_counts(observer, &row))
+            continue;
+        if (observer->callbacks.event)
+            observer->callbacks.event(observer->callbacks.context, &row, rows->writer, rows->token, rows->count == 1);
+        else
             judging_event(observer->judging, &row, &origin, rows->count == 1);
     }
     judging_token_ends(observer->judging, origin.writer, rows->token);
