@@ -23,17 +23,18 @@ struct replay {
     struct buffer output;
     struct buffer *error;
     bool failed;
+    bool write_failed; /* what was read before a failure is judged and written; after this one it is not */
 };
 
 static void write_out(struct replay *replay)
 {
     size_t written = 0;
-    while (!replay->failed && written < replay->output.length) {
+    while (!replay->write_failed && written < replay->output.length) {
         ssize_t count = write(replay->settings->output, replay->output.data + written, replay->output.length - written);
         if (count > 0) {
             written += (size_t)count;
         } else if (errno != EINTR) {
-            replay->failed = true;
+            replay->failed = replay->write_failed = true;
             buffer_append_format(replay->error, "cannot write the rows: %s", strerror(errno));
         }
     }
@@ -215,7 +216,7 @@ static void open_observer(struct replay *replay, struct metrics *metrics)
 /* False if the bodies could not be read. */
 static bool finish_jobs(struct replay *replay)
 {
-    if (!replay->jobs || replay_jobs_finish(replay->jobs, !replay->failed, replay->error))
+    if (!replay->jobs || replay_jobs_finish(replay->jobs, !replay->write_failed, replay->error))
         return true;
     replay->failed = true;
     return false;

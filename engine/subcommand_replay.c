@@ -171,7 +171,7 @@ static int run_configuration(const struct configuration *configuration, const st
 {
     const char *path = chosen->events ? chosen->events : configuration->bodies_file;
     /* Before the output is emptied. */
-    if (path && access(path, R_OK) != 0) {
+    if (path && strcmp(path, "-") != 0 && access(path, R_OK) != 0) {
         fprintf(stderr, "weir replay: %s: %s\n", path, strerror(errno));
         return EXIT_CODE_FAILED;
     }
