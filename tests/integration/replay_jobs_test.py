@@ -72,7 +72,8 @@ class ReplayJobs(harness.Server):
         configuration = self.configuration(modules=MODULES)
         for name in RECORDINGS:
             recording, bodies = DATA / f"{name}.jsonl.zst", DATA / f"{name}.events.jsonl.zst"
-            for arguments in (["--events", bodies], ["--events", bodies, "--all"], ["--all"]):
+            variants = [["--events", bodies, "--all"], ["--events", bodies], ["--all"]]
+            for arguments in variants if "small" in name else variants[:1]:
                 with self.subTest(name, arguments=arguments):
                     rows = [json.loads(row) for row in
                             self.expect_the_same("-c", configuration, recording, *arguments)]
@@ -83,10 +84,10 @@ class ReplayJobs(harness.Server):
     def test_a_module_that_remembers_is_asked_by_one_job(self):
         script = self.write("third.lua", SCRIPT)
         configuration = self.configuration(modules=f"modules:\n  - module: lua\n    config: {{script: {script}}}\n")
-        arguments = ["-c", configuration, DATA / "synapse-1.140-big.jsonl.zst",
-                     "--events", DATA / "synapse-1.140-big.events.jsonl.zst"]
+        arguments = ["-c", configuration, DATA / "synapse-1.140-small.jsonl.zst",
+                     "--events", DATA / "synapse-1.140-small.events.jsonl.zst"]
         rows = self.expect_the_same(*arguments)
-        self.assertGreater(len(rows), 1000)
+        self.assertGreater(len(rows), 50)
         self.assertIn("judged by one job: lua", run_weir("replay", *arguments, "--jobs", "2").stderr.decode())
         self.assertNotIn("judged by one", run_weir("replay", *arguments, "--jobs", "1").stderr.decode())
 

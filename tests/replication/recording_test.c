@@ -261,9 +261,10 @@ Test(recording, escaped_messages)
                 if (good) {
                     struct slice text = message.escaped ? recording_unescape(message.data, &plain) : message.data;
                     cr_assert(slice_equal(text, read.data), "%s", line);
-                    cr_assert_eq(message.escaped, cases[index].escaped, "%s", line);
+                    bool block = strlen(line) - 2 >= 64; /* shorter ones are read */
+                    cr_assert_eq(message.escaped, block && cases[index].escaped, "%s", line);
                     bool stands = message.data.data >= line && message.data.data < line + strlen(line);
-                    cr_assert_eq(stands, cases[index].escaped || cases[index].plain, "%s", line);
+                    cr_assert_eq(stands, block && (cases[index].escaped || cases[index].plain), "%s", line);
                 }
                 free(line);
             }
