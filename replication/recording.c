@@ -161,7 +161,12 @@ static bool take_escaped(struct slice line, const char *cursor, struct recording
     if (cursor >= last || *cursor != '"' || last[0] != '"' || last[1] != '}')
         return false;
     struct slice text = slice_of(cursor + 1, (size_t)(last - cursor - 1));
-    return json_quotes_escaped(line, text, &message->escaped) && (message->data = text, true);
+    bool seen;
+    if (!json_quotes_escaped(line, text, &seen))
+        return false;
+    message->data = text;
+    message->escaped = seen;
+    return true;
 }
 
 /* `{"t": number, "ch": string, "data": string}`, in this order. */

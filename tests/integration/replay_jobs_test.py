@@ -108,6 +108,8 @@ class ReplayJobs(harness.Server):
                                                            outlier=number % 50 == 8))))
             if number % 10 == 3:
                 lines.append(message(rdata(number + 10, ev_row(event_id))))  # a duplicate
+            if number % 13 == 6:
+                lines.append(message(rdata(number + 10, ev_row(f"$s{number}", event_type='a\\b"c\\"d\n\u00e9'), writer="w")))
             if number % 17 == 5:
                 lines += ["no JSON", "{}", message("RDATA events persister1 x []"), message("RDATA events w 5 [1]"),
                           message("RDATA events per\"sister 5 " + ev_row(f"$q{number}")),
@@ -130,6 +132,7 @@ class ReplayJobs(harness.Server):
         rows = [json.loads(row) for row in
                 self.expect_the_same("-c", configuration, recording, "--events", bodies, "--all")]
         self.assertIn('per"sister', {row["instance"] for row in rows})
+        self.assertIn('a\\b"c\\"d\n\u00e9', {row["type"] for row in rows})
         summary = run_weir("replay", "-c", configuration, recording, "--events", bodies, "--jobs", "3").stderr.decode()
         for wanted in ("unreadable bodies", "without a body", "rejected", "outliers", "seen before", "other channels",
                        "could not be read", "no recorded messages"):
