@@ -152,7 +152,7 @@ fuzz: $(FUZZ_TARGETS) ## fuzz every reader of outside input, FUZZ_SECONDS=60 eac
 	  grep -E '^Done|stat::number' build/fuzz/$$name.log | tail -n 1; \
 	done
 
-# ---- benchmarks
+# ---- benchmarks: bench/<name>_bench.c becomes build/bench/<name>_bench, scripts run as they are
 
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*_bench.c))
 BENCH_SHARED := $(filter-out $(wildcard bench/*_bench.c),$(wildcard bench/*.c))
@@ -161,19 +161,37 @@ $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call objects,$(BEN
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
 
-.PHONY: bench
-bench: deps-run $(BUILD)/weir $(BENCH_PROGRAMS) ## measure, each figure as a ratio; prints a table, writes build/bench.json
+# A reference in C++: built where its library is; without it the bench says so.
+$(BUILD)/bench/simdjson_reader.so: bench/simdjson_reader.cc bench/simdjson_reader.h
+	@mkdir -p $(@D)
+	@if echo '#include <simdjson.h>' | $(CXX) -std=c++17 -M -x c++ - >/dev/null 2>&1; then \
+	  echo "  SO    $@"; \
+	  $(CXX) -std=c++17 -I. $(filter-out -flto%,$(OPTIMISE)) -DNDEBUG -Wall -Wextra -Werror -Wshadow -fPIC -shared -o $@ $< -lsimdjson; \
+	fi
+$(BUILD)/bench/reading_bench: | $(BUILD)/bench/simdjson_reader.so
+
+# Built by a make of its own: only after the packages were installed is it known which references there are.
+.PHONY: bench bench-quick bench-built
+bench: deps-bench ## measure, each figure as a ratio: a table, build/bench.json, and plots in build/bench.html
+	@$(MAKE) --no-print-directory bench-built
 	@bench/run $(BUILD)
+	@bench/report $(BUILD)
+bench-quick: ## the same with fewer runs, in less than a minute
+	@WEIR_BENCH_QUICK=1 $(MAKE) --no-print-directory bench
+bench-built: $(BUILD)/weir $(BENCH_PROGRAMS)
 
 # ---- the rest
 
-.PHONY: deps deps-run deps-test
+.PHONY: deps deps-run deps-test deps-bench
 deps: ## install everything that building, testing and linting need from Debian
 	@deploy/dependencies.sh run test lint
 deps-run:
 	@deploy/dependencies.sh run
 deps-test:
 	@deploy/dependencies.sh run test
+deps-bench:
+	@deploy/dependencies.sh run
+	@deploy/dependencies.sh bench || echo "weir: what could not be installed is left out of the benches" >&2
 
 .PHONY: run
 run: deps-run ## the main job on a recording, with a private Redis: builds, plays, judges, checks
@@ -186,7 +204,9 @@ lint: ## clang-format, clang-tidy, shellcheck and the include rules
 	@deploy/dependencies.sh lint
 	@clang-format --dry-run -Werror $(C_FILES)
 	@deploy/lint-includes.sh
-	@shellcheck .ci/run bench/run deploy/*.sh
+	@shellcheck .ci/run deploy/*.sh
+	@/usr/bin/python3 -B -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' \
+	  $$(git ls-files '*.py') bench/run bench/report bench/guard
 	@printf '%s\n' $(filter %.c,$(C_FILES)) | \
 	  xargs -P 2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- $(COMMON_CFLAGS) 2>/dev/null
 	@echo "weir: lint passed"

@@ -31,11 +31,15 @@ struct figure {
 /* One more run; past FIGURE_RUNS_MAXIMUM they are dropped. */
 void figure_add(struct figure *figure, double ratio, double value);
 
-/* The median of the ratios added so far. */
+/* The medians of the ratios and of the values added so far, and whether the ratio keeps the bound; true without one. */
 double figure_ratio(const struct figure *figure);
+double figure_value(const struct figure *figure);
+bool figure_met(const struct figure *figure);
 
-/* Appends the JSON object to the file `json_path` and prints the row: name, median [least..greatest] of the ratios,
- * bound and whether it is met, median value, unit, reference. Ends the process with 1 if the file cannot be written. */
+/* Appends the JSON object to the file `json_path` (median, quartiles, least and greatest, all runs, the bound and
+ * whether it is met) and prints the row: name, median [least..greatest] of the ratios, bound, median value, unit,
+ * reference. Ends the process with 1 if there are no runs, if one is not a finite number, or if the file cannot be
+ * written; so do the other reports. */
 void figure_report(const struct figure *figure, const char *json_path);
 
 /* One pass over the data. */

@@ -132,7 +132,7 @@ struct chain *rules_chain(unsigned mask)
             continue;
         struct module_host host = {
             .context = (void *)(uintptr_t)modules[index].name, .report = report, .read_file = read_no_file};
-        json_t *configuration = modules[index].configuration();
+        json_t *configuration = rules_configuration(index);
         if (!chain_append(chain, module_find(modules[index].name), configuration, NULL, &host))
             bench_fail("module %s refused its configuration", modules[index].name);
         json_decref(configuration);
@@ -144,4 +144,9 @@ struct chain *rules_chain(unsigned mask)
 const char *rules_module_name(unsigned index)
 {
     return modules[index].name;
+}
+
+json_t *rules_configuration(unsigned index)
+{
+    return modules[index].configuration();
 }

@@ -14,4 +14,7 @@ struct chain *rules_chain(unsigned mask);
 
 const char *rules_module_name(unsigned index);
 
+/* The configuration of a module of the chain, a new reference: what other engines are given to do the same. */
+json_t *rules_configuration(unsigned index);
+
 #endif

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what Weir needs from Debian: dependencies.sh [--check] run|test|lint …
+# Installs what Weir needs from Debian: dependencies.sh [--check] run|test|lint|bench|synapse …
+# (synapse: what a checkout of Synapse needs to be measured beside the engine).
 #
 # Nothing is done when everything is there. Debian 12 has no yyjson: its two packages are then taken from Debian 13 (they
 # need only libc6), with apt sources of their own in a temporary folder, so that the machine's sources stay as they are.
@@ -11,6 +12,11 @@ build="gcc make pkg-config libc6-dev libevent-dev libhiredis-dev libjansson-dev 
  uthash-dev libxxhash-dev libzstd-dev libssl-dev libpcre2-dev libyyjson-dev liblua5.4-dev"
 run="$build redis-server redis-tools curl ca-certificates"
 test="$run libcriterion-dev clang libclang-rt-14-dev postgresql python3 python3-redis zstd procps python3-yaml"
+bench="$run python3 g++ libsimdjson-dev nodejs"
+synapse="python3-attr python3-bcrypt python3-bleach python3-canonicaljson python3-cryptography python3-frozendict python3-idna
+ python3-jinja2 python3-jsonschema python3-matrix-common python3-nacl python3-netaddr python3-openssl python3-packaging
+ python3-phonenumbers python3-pil python3-prometheus-client python3-pyasn1 python3-pydantic python3-pymacaroons
+ python3-signedjson python3-sortedcontainers python3-twisted python3-typing-extensions python3-unpaddedbase64 python3-yaml"
 lint="$build clang-format clang-tidy shellcheck"
 
 check=false
@@ -21,7 +27,9 @@ for word in "$@"; do
         run) wanted="$wanted $run" ;;
         test) wanted="$wanted $test" ;;
         lint) wanted="$wanted $lint" ;;
-        *) echo "usage: dependencies.sh [--check] run|test|lint …" >&2; exit 2 ;;
+        bench) wanted="$wanted $bench" ;;
+        synapse) wanted="$wanted $synapse" ;;
+        *) echo "usage: dependencies.sh [--check] run|test|lint|bench|synapse …" >&2; exit 2 ;;
     esac
 done
 

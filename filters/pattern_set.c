@@ -8,6 +8,8 @@
  * report too much but never too little, confirmed by PCRE2; PCRE2 alone. What PCRE2 would refuse is an error even where
  * vectorscan would take it, so that a configuration means one thing on every machine.
  *
+ * Before all that, a text without any factor of any pattern is not searched at all (filters/factor_filter.h).
+ *
  * Known difference: vectorscan's tables are those of Unicode 7. A regular expression on its own route does not know
  * letters and cases that came later (`\w` on Tangut, caseless Georgian); literals and globs do. Where the two libraries
  * differ for other reasons (script names, POSIX classes, caseless \p{Lu}), differs() sends the pattern to PCRE2. */
@@ -19,6 +21,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "filters/case_folding.h"
+#include "filters/factor_filter.h"
 #include "filters/glob.h"
 #include "filters/pattern_confirm.h"
 #include "filters/vectorscan.h"
@@ -51,7 +54,8 @@ struct pattern_set {
     uint64_t *pending;         /* bits by place: to be tried on this text */
     size_t bit_words;
     struct confirm_context *confirm;
-    uint32_t best; /* of the scan under way */
+    struct factor_filter *filter; /* NULL: every text is searched */
+    uint32_t best;                /* of the scan under way */
     uint64_t limit_hits;
     /* The set as other lanes have it: the same databases, and their own of what a scan changes. [0] is unused. */
     struct pattern_set *lanes[LANES_MAXIMUM];
@@ -369,8 +373,10 @@ struct pattern_set *pattern_set_compile(const struct pattern *patterns, uint32_t
         prepare(&builder, index, &patterns[index]);
     struct pattern_set *set = memory_allocate_zeroed(1, sizeof *set);
     set->vectorscan = vectorscan_implementation();
-    if (!builder.failed)
+    if (!builder.failed) {
         build(&builder, set);
+        set->filter = factor_filter_create(patterns, count);
+    }
     for (uint32_t index = 0; index < count; index++) {
         free(builder.candidates[index].expression);
         confirm_pattern_destroy(builder.candidates[index].confirm);
@@ -400,6 +406,7 @@ void pattern_set_destroy(struct pattern_set *set)
     free(set->confirmed);
     free(set->confirmed_place);
     free(set->alone);
+    factor_filter_destroy(set->filter);
     free(set);
 }
 
@@ -447,7 +454,7 @@ static struct slice fold(struct pattern_set *set, struct slice text)
 
 uint32_t pattern_set_scan(struct pattern_set *set, struct slice text)
 {
-    if (!text.data || text.length > UINT32_MAX)
+    if (!text.data || text.length > UINT32_MAX || (set->filter && !factor_filter_passes(set->filter, text)))
         return PATTERN_NONE;
     set = own_lane(set);
     set->best = PATTERN_NONE;
