@@ -60,10 +60,11 @@ static json_index_kernel *choose_kernel(void)
 
 static json_index_kernel *kernel(void)
 {
-    static json_index_kernel *chosen;
-    if (!chosen)
-        chosen = choose_kernel();
-    return chosen;
+    static json_index_kernel *_Atomic chosen; /* several threads may ask first */
+    json_index_kernel *known = chosen;
+    if (!known)
+        chosen = known = choose_kernel();
+    return known;
 }
 
 bool json_index_available(void)

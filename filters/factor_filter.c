@@ -183,9 +183,10 @@ static bool scan_plainly(const struct factor_filter *filter, struct slice text)
 static bool has_avx512(void)
 {
 #ifdef __x86_64__
-    static int answer;
+    static _Atomic int known; /* several threads may ask first */
+    int answer = known;
     if (answer == 0)
-        answer = __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") ? 1 : -1;
+        known = answer = __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") ? 1 : -1;
     return answer > 0;
 #else
     return false;
