@@ -3,6 +3,7 @@
  * what is kept is a sequence of tokens that the next event of the same kind will have, too. */
 #include "base/json_index.h"
 
+#include <stdatomic.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -60,10 +61,13 @@ static json_index_kernel *choose_kernel(void)
 
 static json_index_kernel *kernel(void)
 {
-    static json_index_kernel *chosen;
-    if (!chosen)
-        chosen = choose_kernel();
-    return chosen;
+    static _Atomic(json_index_kernel *) chosen; /* two threads that choose at once choose the same */
+    json_index_kernel *known = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (!known) {
+        known = choose_kernel();
+        atomic_store_explicit(&chosen, known, memory_order_relaxed);
+    }
+    return known;
 }
 
 bool json_index_available(void)

@@ -1,50 +1,13 @@
 /* What a module costs that looks at nothing, and what dry_run costs: events of the stream's row alone, so that nothing
  * but the walk is measured. */
-#include <stdlib.h>
-
-#include "base/memory.h"
 #include "bench/figure.h"
+#include "bench/pass_chain.h"
 #include "filters/judge.h"
 
 #define EVENTS 100000
 #define ROUNDS 4
 #define RUNS 15
 #define MODULES 20
-
-static void pass(void *state, const struct callback_arguments *arguments, struct result *result)
-{
-    (void)state, (void)arguments;
-    result->value.kind = VALUE_PASS;
-}
-
-static void *create(const struct module_setup *setup)
-{
-    (void)setup;
-    return memory_allocate_zeroed(1, 1);
-}
-
-static void on_report(void *context, const char *path, const char *message)
-{
-    (void)context;
-    bench_fail("%s: %s", path, message);
-}
-
-static struct chain *make_chain(unsigned modules, unsigned dry)
-{
-    static const struct module_callback callbacks[] = {{.callback = CALLBACK_check_event_for_spam, .function = pass}};
-    static const struct module_definition definition = {
-        .name = "pass", .callbacks = callbacks, .callback_count = 1, .create = create, .destroy = free};
-    static const struct module_host host = {.report = on_report};
-    struct chain *chain = chain_create(&(struct chain_settings){.server_name = "bench.example"});
-    for (unsigned index = 0; index < modules; index++) {
-        struct module_options options = {.dry_run = index < dry};
-        if (!chain_append(chain, &definition, NULL, &options, &host))
-            bench_fail("a module could not be appended");
-    }
-    if (!chain_seal(chain, NULL, NULL))
-        bench_fail("the chain has a conflict");
-    return chain;
-}
 
 static void judge_events(void *context)
 {
@@ -58,7 +21,7 @@ static void judge_events(void *context)
 /* What a chain of that one module comes down to: its answer made ready, and the call. */
 static void call_alone(void *context)
 {
-    callback_function *volatile function = pass;
+    callback_function *volatile function = pass_event;
     struct event event = {.event_id = SLICE("$e"), .room_id = SLICE("!r:x"), .type = SLICE("m.room.message")};
     struct callback_arguments arguments = {.callback = CALLBACK_check_event_for_spam, .event = &event, .count = 1};
     (void)context;
@@ -122,8 +85,8 @@ int main(int argument_count, char **arguments)
 {
     if (argument_count < 2)
         bench_fail("usage: module_bench JSON");
-    struct chain *one = make_chain(1, 0), *many = make_chain(1 + MODULES, 0);
-    struct chain *live = make_chain(MODULES, 0), *half = make_chain(MODULES, MODULES / 2);
+    struct chain *one = pass_chain(1, 0), *many = pass_chain(1 + MODULES, 0);
+    struct chain *live = pass_chain(MODULES, 0), *half = pass_chain(MODULES, MODULES / 2);
     struct figure overhead = {.name = "module_overhead_ns",
                               .reference = "a chain of one such module; the value is what each of 20 more adds",
                               .unit = "ns/event"};

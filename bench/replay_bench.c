@@ -15,6 +15,7 @@
 #include "bench/rules.h"
 #include "engine/log.h"
 #include "engine/replay.h"
+#include "replication/body_file.h"
 #include "replication/recording.h"
 
 #define ROUNDS 3
@@ -24,6 +25,7 @@ struct work {
     struct chain *chain;
     const char *recording;
     const char *bodies;
+    unsigned jobs;
     int output;
     struct json_pool pool;
     struct replay_summary summary;
@@ -35,18 +37,15 @@ static void replay(void *context)
 {
     struct work *work = context;
     struct buffer error = {0};
-    struct body_file *bodies = body_file_open(work->bodies, &error);
-    if (!bodies)
-        bench_fail("%s", buffer_string(&error));
     struct replay_settings settings = {.chain = work->chain,
                                        .server_name = CORPUS_SERVER,
                                        .instance_name = "weir1",
                                        .recording = work->recording,
-                                       .bodies = bodies,
+                                       .bodies = work->bodies,
+                                       .jobs = work->jobs,
                                        .output = work->output};
     if (!replay_run(&settings, &work->summary, &error))
         bench_fail("%s", buffer_string(&error));
-    body_file_close(bodies);
 }
 
 static void open_bodies(void *context)
@@ -115,12 +114,21 @@ static void measure(struct work *work, const char *json_path)
                           .limit = 0.6};
     struct figure opening = {
         .name = "replay_bodies_share", .reference = "the whole replay; opening and indexing the bodies", .unit = "ms"};
+    struct figure two_jobs = {.name = "replay_two_jobs_vs_yyjson",
+                              .reference = "rate of yyjson alone, on one core, over every line of the same two files",
+                              .unit = "lines/s",
+                              .bound = BOUND_AT_LEAST,
+                              .limit = 1.0};
     for (unsigned run = 0; run <= bench_runs(RUNS); run++) {
+        work->jobs = 2;
+        struct figure_pair both = figure_measure(replay, parse_alone, work, ROUNDS);
+        work->jobs = 1;
         struct figure_pair pair = figure_measure(replay, parse_alone, work, ROUNDS);
         struct figure_pair opened = figure_measure(open_bodies, parse_alone, work, 1);
         if (run == 0)
             continue;
         double lines = (double)work->lines_parsed * ROUNDS;
+        figure_add(&two_jobs, both.reference / both.ours, lines / both.ours);
         figure_add(&rate, pair.reference / pair.ours, lines / pair.ours);
         figure_add(&opening, opened.ours * ROUNDS / pair.ours, opened.ours * 1e3);
     }
@@ -133,6 +141,7 @@ static void measure(struct work *work, const char *json_path)
             (unsigned long long)work->summary.messages, (unsigned long long)counts->judged,
             (unsigned long long)counts->denied, (unsigned long long)work->lines_parsed);
     figure_report(&rate, json_path);
+    figure_report(&two_jobs, json_path);
     figure_report(&opening, json_path);
 }
 

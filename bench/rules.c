@@ -3,11 +3,11 @@
  */
 #include "bench/rules.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "bench/figure.h"
+#include "bench/patterns.h"
 
-#define SENDERS 10000
 #define DOMAINS 1000
 
 static const char *const expressions[] = {
@@ -62,7 +62,8 @@ static const char *const expressions[] = {
     "(?:\\bfree\\b\\W+){3}",
     "ignore\\s+(?:all\\s+)?previous\\s+instructions",
 };
-_Static_assert(sizeof expressions / sizeof *expressions == 50, "the figure's name says fifty");
+#define EXPRESSIONS (sizeof expressions / sizeof *expressions)
+_Static_assert(EXPRESSIONS == 50, "the figure's name says fifty");
 
 static const char *const words[] = {"alice", "nova", "pixel", "crypto", "ghost",  "luna", "marcus", "delta",
                                     "omega", "jess", "promo", "winner", "trader", "fox",  "echo",   "ivan"};
@@ -75,22 +76,45 @@ static unsigned long long scramble(unsigned long long number)
 }
 
 /* "@nova.promo4711:matrix-ghost12.example": 20 to 40 bytes, as real ids are. */
+void rules_append_sender(struct buffer *output, unsigned index)
+{
+    unsigned long long draw = scramble(index + 1ull);
+    buffer_append_char(output, '@');
+    buffer_append_string(output, words[draw % WORDS]);
+    buffer_append_char(output, '.');
+    buffer_append_string(output, words[draw / 16 % WORDS]);
+    buffer_append_integer(output, index);
+    buffer_append_string(output, draw & 1024 ? ":matrix-" : ":");
+    buffer_append_string(output, words[draw / 256 % WORDS]);
+    buffer_append_integer(output, (unsigned)(draw >> 20) % 400);
+    buffer_append_string(output, ".example");
+}
+
+void rules_append_senders(struct buffer *output, unsigned count)
+{
+    for (unsigned index = 0; index < count; index++) {
+        rules_append_sender(output, index);
+        buffer_append_char(output, '\n');
+    }
+}
+
 static json_t *senders(void)
 {
+    struct buffer id = {0};
     json_t *list = json_array();
-    for (unsigned index = 0; index < SENDERS; index++) {
-        unsigned long long draw = scramble(index + 1);
-        json_array_append_new(list, json_sprintf("@%s.%s%u:%s%s%u.example", words[draw % WORDS],
-                                                 words[draw / 16 % WORDS], index, draw & 1024 ? "matrix-" : "",
-                                                 words[draw / 256 % WORDS], (unsigned)(draw >> 20) % 400));
+    for (unsigned index = 0; index < RULES_SENDERS; index++) {
+        buffer_clear(&id);
+        rules_append_sender(&id, index);
+        json_array_append_new(list, json_string(buffer_string(&id)));
     }
+    buffer_free(&id);
     return json_pack("{s:o}", "users", list);
 }
 
 static json_t *keywords(void)
 {
     json_t *list = json_array();
-    for (size_t index = 0; index < sizeof expressions / sizeof *expressions; index++)
+    for (size_t index = 0; index < EXPRESSIONS; index++)
         json_array_append_new(list, json_string(expressions[index]));
     return json_pack("{s:o,s:s,s:[s]}", "patterns", list, "syntax", "regex", "fields", "body");
 }
@@ -117,33 +141,92 @@ static void report(void *context, const char *path, const char *message)
     bench_fail("module %s: %s: %s", (const char *)context, path, message);
 }
 
-static bool read_no_file(void *context, const char *name, struct buffer *content, struct buffer *error)
+/* A list file named "<kind> <count>" is made when a module asks for it: long lists stay out of JSON. */
+static const char *const syntax_names[] = {
+    [PATTERN_LITERAL] = "literal", [PATTERN_GLOB] = "glob", [PATTERN_REGEX] = "regex"};
+#define SYNTAXES (sizeof syntax_names / sizeof *syntax_names)
+
+static bool make_list(void *context, const char *name, struct buffer *content, struct buffer *error)
 {
-    (void)context, (void)name, (void)content;
-    buffer_append_string(error, "no files here");
+    (void)context;
+    const char *space = strchr(name, ' ');
+    unsigned count = space ? (unsigned)strtoul(space + 1, NULL, 10) : 0;
+    struct slice kind = slice_of(name, space ? (size_t)(space - name) : 0);
+    if (slice_equal(kind, SLICE("senders"))) {
+        rules_append_senders(content, count);
+        return true;
+    }
+    for (enum pattern_syntax syntax = 0; syntax < SYNTAXES; syntax++) {
+        if (!slice_equal(kind, slice_from_string(syntax_names[syntax])))
+            continue;
+        patterns_append_lines(content, syntax, count);
+        return true;
+    }
+    buffer_append_string(error, "there is no such list");
     return false;
 }
 
-struct chain *rules_chain(unsigned mask)
+struct chain *rules_chain_of(const struct rules_module *list, size_t count)
 {
     struct chain *chain = chain_create(&(struct chain_settings){0});
-    for (unsigned index = 0; index < RULES_MODULES; index++) {
-        if (!(mask & 1u << index))
-            continue;
+    for (size_t index = 0; index < count; index++) {
         struct module_host host = {
-            .context = (void *)(uintptr_t)modules[index].name, .report = report, .read_file = read_no_file};
-        json_t *configuration = rules_configuration(index);
-        if (!chain_append(chain, module_find(modules[index].name), configuration, NULL, &host))
-            bench_fail("module %s refused its configuration", modules[index].name);
-        json_decref(configuration);
+            .context = (void *)(uintptr_t)list[index].name, .report = report, .read_file = make_list};
+        if (!chain_append(chain, module_find(list[index].name), list[index].configuration, NULL, &host))
+            bench_fail("module %s refused its configuration", list[index].name);
+        json_decref(list[index].configuration);
     }
     chain_seal(chain, NULL, NULL);
     return chain;
 }
 
+struct chain *rules_chain(unsigned mask)
+{
+    struct rules_module list[RULES_MODULES];
+    size_t count = 0;
+    for (unsigned index = 0; index < RULES_MODULES; index++) {
+        if (mask & 1u << index)
+            list[count++] = (struct rules_module){modules[index].name, modules[index].configuration()};
+    }
+    return rules_chain_of(list, count);
+}
+
 const char *rules_module_name(unsigned index)
 {
     return modules[index].name;
+}
+
+struct rules_module rules_senders(unsigned count)
+{
+    return (struct rules_module){"sender_list", json_pack("{s:o}", "users_file", json_sprintf("senders %u", count))};
+}
+
+struct rules_module rules_keywords(void)
+{
+    return (struct rules_module){"keywords", keywords()};
+}
+
+struct rules_module rules_domains(void)
+{
+    return (struct rules_module){"link_domains", domains()};
+}
+
+static json_t *list_file(enum pattern_syntax syntax, unsigned count)
+{
+    return json_sprintf("%s %u", syntax_names[syntax], count);
+}
+
+struct rules_module rules_patterns(enum pattern_syntax syntax, unsigned count)
+{
+    return (struct rules_module){"keywords", json_pack("{s:o,s:s,s:[s]}", "patterns_file", list_file(syntax, count),
+                                                       "syntax", syntax_names[syntax], "fields", "body")};
+}
+
+struct rules_module rules_expressions(unsigned count)
+{
+    json_t *configuration = keywords();
+    json_object_set_new(configuration, "patterns_file", list_file(PATTERN_REGEX, count - EXPRESSIONS));
+    return (struct rules_module){"keywords", configuration};
 }
 
 json_t *rules_configuration(unsigned index)

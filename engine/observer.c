@@ -9,6 +9,7 @@
 #include "engine/judging.h"
 #include "engine/log.h"
 #include "replication/command.h"
+#include "replication/recording.h"
 
 struct observer {
     struct observer_settings settings;
@@ -23,7 +24,9 @@ struct observer {
     struct slice current_json;
     struct event_row current_row;
     uint64_t received_ns;
-    bool writer_was_open; /* before the POSITION that is being worked on */
+    bool escaped;            /* as observer_escaped_line has it */
+    struct buffer unescaped; /* the row of an escaped line, or the line */
+    bool writer_was_open;    /* before the POSITION that is being worked on */
 
     struct observer_counts counts;
     struct observer_metrics metrics;
@@ -95,7 +98,11 @@ static void on_rows(void *context, const struct position_rows *rows)
             row = observer->current_row;
         else
             read = read_row(&observer->batch_pool, rows->rows[index], &row, &problem);
-        if (read && row_counts(observer, &row))
+        if (!read || !row_counts(observer, &row))
+            continue;
+        if (observer->callbacks.event)
+            observer->callbacks.event(observer->callbacks.context, &row, rows->writer, rows->token, rows->count == 1);
+        else
             judging_event(observer->judging, &row, &origin, rows->count == 1);
     }
     judging_token_ends(observer->judging, origin.writer, rows->token);
@@ -145,6 +152,12 @@ static void take_rdata(struct observer *observer, const struct command *command)
     enum stream stream = known_stream(observer, command->stream_name);
     if (stream == STREAM_UNKNOWN)
         return;
+    struct command unescaped;
+    if (observer->escaped && (stream == STREAM_events || observer->other_streams >> stream & 1)) {
+        unescaped = *command;
+        unescaped.json = recording_unescape(command->json, &observer->unescaped);
+        command = &unescaped;
+    }
     if (stream == STREAM_events) {
         const char *problem;
         if (!read_row(&observer->row_pool, command->json, &observer->current_row, &problem)) {
@@ -201,13 +214,24 @@ void observer_keep(struct observer *observer, enum stream stream, bool keep)
     position_keep(observer->tracker, stream, keep);
 }
 
-void observer_line(struct observer *observer, struct slice line, uint64_t received_ns)
+/* Whether an escape stands in what is read of the line before its row. Names hold none; but who knows. */
+static bool has_escaped_names(struct slice line, const struct command *command)
+{
+    size_t length = command->name == COMMAND_RDATA ? (size_t)(command->json.data - line.data) : line.length;
+    return memchr(line.data, '\\', length) != NULL;
+}
+
+static void take_line(struct observer *observer, struct slice line)
 {
     struct command command;
     const char *problem = NULL;
+    enum command_status status = command_parse(line, &command, &problem);
+    if (observer->escaped && status == COMMAND_OK && handlers[command.name] && has_escaped_names(line, &command)) {
+        observer->escaped = false;
+        status = command_parse(recording_unescape(line, &observer->unescaped), &command, &problem);
+    }
     observer->counts.lines++;
-    observer->received_ns = received_ns;
-    switch (command_parse(line, &command, &problem)) {
+    switch (status) {
     case COMMAND_OK:
         observer->metrics.commands[command.name]++;
         if (handlers[command.name])
@@ -223,6 +247,20 @@ void observer_line(struct observer *observer, struct slice line, uint64_t receiv
                        problem, "command");
         break;
     }
+}
+
+void observer_line(struct observer *observer, struct slice line, uint64_t received_ns)
+{
+    observer->received_ns = received_ns;
+    observer->escaped = false;
+    take_line(observer, line);
+}
+
+void observer_escaped_line(struct observer *observer, struct slice line)
+{
+    observer->received_ns = 0;
+    observer->escaped = true;
+    take_line(observer, line);
 }
 
 void observer_disconnected(struct observer *observer)
@@ -291,6 +329,7 @@ void observer_destroy(struct observer *observer)
     judging_destroy(observer->judging);
     json_pool_free(&observer->row_pool);
     json_pool_free(&observer->batch_pool);
+    buffer_free(&observer->unescaped);
     free(observer);
 }
 

@@ -31,6 +31,9 @@ struct observer_callbacks {
     void *context;
     /* An event was judged. The verdict lives until the call returns. */
     void (*judged)(void *context, const struct verdict *verdict);
+    /* Events are judged elsewhere: the row and writer live until the call returns; `alone`: it is the only row of its
+     * token. NULL: the observer judges them. */
+    void (*event)(void *context, const struct event_row *row, struct slice writer, int64_t token, bool alone);
     /* All rows of `writer` up to `token` are done with. */
     void (*position)(void *context, enum stream stream, struct slice writer, int64_t token);
     /* Events of `writer` were judged beyond its position, since others before them wait: what observer_append_ahead
@@ -76,6 +79,9 @@ void observer_destroy(struct observer *observer);
 void observer_keep(struct observer *observer, enum stream stream, bool keep);
 /* One message of the main channel. */
 void observer_line(struct observer *observer, struct slice line, uint64_t received_ns);
+/* The same, as a recording has it: each quote in `line` has a backslash before it, and there are no other backslashes.
+ * What nobody reads is not unescaped. */
+void observer_escaped_line(struct observer *observer, struct slice line);
 /* The subscription was lost. */
 void observer_disconnected(struct observer *observer);
 /* A position from an earlier run. */

@@ -4,39 +4,58 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/lane.h"
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/replay_jobs.h"
+#include "replication/body_file.h"
 #include "replication/recording.h"
 
 #define OUTPUT_CHUNK (256u << 10)
 
 struct replay {
     const struct replay_settings *settings;
+    struct slice server_name;
     struct observer *observer;
     struct presence_router *presence;
+    struct body_file *bodies; /* of a replay of one job */
+    struct replay_jobs *jobs; /* NULL for one */
     struct buffer output;
     struct buffer *error;
     bool failed;
+    bool write_failed; /* what was read before a failure is judged and written; after this one it is not */
 };
 
 static void write_out(struct replay *replay)
 {
     size_t written = 0;
-    while (!replay->failed && written < replay->output.length) {
+    while (!replay->write_failed && written < replay->output.length) {
         ssize_t count = write(replay->settings->output, replay->output.data + written, replay->output.length - written);
         if (count > 0) {
             written += (size_t)count;
         } else if (errno != EINTR) {
-            replay->failed = true;
+            replay->failed = replay->write_failed = true;
             buffer_append_format(replay->error, "cannot write the rows: %s", strerror(errno));
         }
     }
     buffer_clear(&replay->output);
 }
 
-static void end_output_row(struct replay *replay)
+/* What a verdict gives to write; by jobs, each to its own rows. */
+static void append_rows(void *context, const struct verdict *verdict, struct buffer *rows)
 {
-    buffer_append_char(&replay->output, '\n');
+    const struct replay *replay = context;
+    if (replay->settings->output < 0)
+        return;
+    buffer_append_slice(rows, verdict->dry_runs);
+    if (verdict->outcome->kind == OUTCOME_PASSED && !replay->settings->all)
+        return;
+    verdict_append_row(verdict, rows);
+    buffer_append_char(rows, '\n');
+}
+
+static void write_full(struct replay *replay)
+{
     if (replay->output.length >= OUTPUT_CHUNK)
         write_out(replay);
 }
@@ -44,17 +63,23 @@ static void end_output_row(struct replay *replay)
 static void on_judged(void *context, const struct verdict *verdict)
 {
     struct replay *replay = context;
-    if (replay->settings->output < 0)
-        return;
-    struct slice dry_runs = verdict->dry_runs, row;
-    while (verdict_next_row(&dry_runs, &row)) {
-        buffer_append_slice(&replay->output, row);
-        end_output_row(replay);
-    }
-    if (verdict->outcome->kind == OUTCOME_PASSED && !replay->settings->all)
-        return;
-    verdict_append_row(verdict, &replay->output);
-    end_output_row(replay);
+    append_rows(replay, verdict, &replay->output);
+    write_full(replay);
+}
+
+/* The rows of finished jobs. */
+static void on_output(void *context, struct slice rows)
+{
+    struct replay *replay = context;
+    buffer_append_slice(&replay->output, rows);
+    write_full(replay);
+}
+
+static void on_event(void *context, const struct event_row *row, struct slice writer, int64_t token, bool alone)
+{
+    struct replay *replay = context;
+    if (!replay_jobs_event(replay->jobs, row, writer, token, alone))
+        replay->failed = true;
 }
 
 static void on_route(void *context, struct slice row)
@@ -63,7 +88,8 @@ static void on_route(void *context, struct slice row)
     if (replay->settings->output < 0 || !replay->settings->routes)
         return;
     buffer_append_slice(&replay->output, row);
-    end_output_row(replay);
+    buffer_append_char(&replay->output, '\n');
+    write_full(replay);
 }
 
 /* A recording has no turns of a loop: each token's rows are routed by themselves. */
@@ -98,7 +124,7 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
     static struct log_gate gate;
     struct recording_message message;
     const char *problem;
-    if (!recording_read(recording, line, &message, &problem)) {
+    if (!recording_read_escaped(recording, line, &message, &problem)) {
         summary->bad_records++;
         uint64_t suppressed;
         if (log_gate_pass(&gate, &suppressed))
@@ -107,10 +133,12 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
         return;
     }
     summary->messages++;
-    if (slice_equal(message.channel, slice_from_string(replay->settings->server_name)))
-        observer_line(replay->observer, message.data, 0);
-    else
+    if (!slice_equal(message.channel, replay->server_name))
         summary->other_channels++;
+    else if (message.escaped)
+        observer_escaped_line(replay->observer, message.data);
+    else
+        observer_line(replay->observer, message.data, 0);
     wait_for_services(replay);
 }
 
@@ -130,6 +158,81 @@ static void read_recording(struct replay *replay, struct line_reader *lines, str
     recording_reader_destroy(recording);
 }
 
+unsigned replay_jobs_possible(const struct replay_settings *settings, const char **reason)
+{
+    uint32_t module_index;
+    *reason = NULL;
+    if (settings->jobs <= 1)
+        return 1;
+    if (!chain_concurrent(settings->chain, &module_index))
+        *reason = chain_module(settings->chain, module_index)->name;
+    else if (settings->ask_as_synapse)
+        *reason = "observe.ask: as_synapse";
+    else
+        return settings->jobs < LANES_MAXIMUM ? settings->jobs : LANES_MAXIMUM;
+    return 1;
+}
+
+static bool open_bodies(struct replay *replay)
+{
+    const struct replay_settings *settings = replay->settings;
+    const char *reason;
+    struct replay_jobs_settings jobs_settings = {.chain = settings->chain,
+                                                 .jobs = replay_jobs_possible(settings, &reason),
+                                                 .bodies_path = settings->bodies,
+                                                 .append = append_rows,
+                                                 .output = on_output,
+                                                 .context = replay};
+    if (jobs_settings.jobs > 1)
+        replay->jobs = replay_jobs_create(&jobs_settings);
+    else if (settings->bodies)
+        return (replay->bodies = body_file_open(settings->bodies, replay->error)) != NULL;
+    return true;
+}
+
+static void open_observer(struct replay *replay, struct metrics *metrics)
+{
+    const struct replay_settings *settings = replay->settings;
+    struct observer_settings observer_settings = {.chain = settings->chain,
+                                                  .instance_name = settings->instance_name,
+                                                  .judge_rejected = settings->judge_rejected,
+                                                  .judge_outliers = settings->judge_outliers,
+                                                  .ask_as_synapse = settings->ask_as_synapse,
+                                                  .queue_limit = SIZE_MAX};
+    if (replay->bodies)
+        observer_settings.bodies = (struct body_source){.context = replay->bodies, .find = find_body};
+    struct observer_callbacks callbacks = {.context = replay,
+                                           .judged = on_judged,
+                                           .event = replay->jobs ? on_event : NULL,
+                                           .position = on_position,
+                                           .rows = on_rows};
+    struct presence_router_callbacks presence_callbacks = {
+        .context = replay, .route = on_route, .position = on_position};
+    replay->observer = observer_create(&observer_settings, &callbacks, metrics);
+    replay->presence = presence_router_create(settings->chain, &presence_callbacks, metrics);
+    observer_keep(replay->observer, STREAM_presence, presence_router_wanted(settings->chain));
+}
+
+/* False if the bodies could not be read. */
+static bool finish_jobs(struct replay *replay)
+{
+    if (!replay->jobs || replay_jobs_finish(replay->jobs, !replay->write_failed, replay->error))
+        return true;
+    replay->failed = true;
+    return false;
+}
+
+static void summarise(const struct replay *replay, struct replay_summary *summary)
+{
+    const struct chain *chain = replay->settings->chain;
+    summary->counts = observer_counts(replay->observer);
+    summary->presence = presence_router_counts(replay->presence);
+    for (uint32_t index = 0; index < chain_module_count(chain) && index < REPLAY_MODULES_MAXIMUM; index++)
+        summary->denials[index] = observer_module_denials(replay->observer, index);
+    if (replay->jobs)
+        replay_jobs_add_counts(replay->jobs, &summary->counts, summary->denials, REPLAY_MODULES_MAXIMUM);
+}
+
 bool replay_run(const struct replay_settings *settings, struct replay_summary *summary, struct buffer *error)
 {
     uint64_t started = clock_now_ns();
@@ -137,35 +240,24 @@ bool replay_run(const struct replay_settings *settings, struct replay_summary *s
     struct line_reader *lines = line_reader_open(settings->recording, error);
     if (!lines)
         return false;
-    struct replay replay = {.settings = settings, .error = error};
-    struct observer_settings observer_settings = {.chain = settings->chain,
-                                                  .instance_name = settings->instance_name,
-                                                  .judge_rejected = settings->judge_rejected,
-                                                  .judge_outliers = settings->judge_outliers,
-                                                  .ask_as_synapse = settings->ask_as_synapse,
-                                                  .queue_limit = SIZE_MAX};
-    if (settings->bodies)
-        observer_settings.bodies = (struct body_source){.context = settings->bodies, .find = find_body};
-    struct observer_callbacks callbacks = {
-        .context = &replay, .judged = on_judged, .position = on_position, .rows = on_rows};
-    struct presence_router_callbacks presence_callbacks = {
-        .context = &replay, .route = on_route, .position = on_position};
+    struct replay replay = {
+        .settings = settings, .server_name = slice_from_string(settings->server_name), .error = error};
     struct metrics *metrics = metrics_create();
-    replay.observer = observer_create(&observer_settings, &callbacks, metrics);
-    replay.presence = presence_router_create(settings->chain, &presence_callbacks, metrics);
-    observer_keep(replay.observer, STREAM_presence, presence_router_wanted(settings->chain));
+    summary->bodies_failed = replay.failed = !open_bodies(&replay);
+    open_observer(&replay, metrics);
     if (settings->answers_to)
         *settings->answers_to = replay.observer;
     read_recording(&replay, lines, summary);
+    if (!finish_jobs(&replay))
+        summary->bodies_failed = true;
     if (settings->answers_to)
         *settings->answers_to = NULL;
     write_out(&replay);
-    summary->counts = observer_counts(replay.observer);
-    summary->presence = presence_router_counts(replay.presence);
-    for (uint32_t index = 0; index < chain_module_count(settings->chain) && index < REPLAY_MODULES_MAXIMUM; index++)
-        summary->denials[index] = observer_module_denials(replay.observer, index);
+    summarise(&replay, summary);
+    replay_jobs_destroy(replay.jobs);
     observer_destroy(replay.observer);
     presence_router_destroy(replay.presence);
+    body_file_close(replay.bodies);
     metrics_destroy(metrics);
     line_reader_close(lines);
     buffer_free(&replay.output);

@@ -6,14 +6,14 @@
 
 #include "engine/observer.h"
 #include "engine/presence_router.h"
-#include "replication/body_file.h"
 
 struct replay_settings {
     struct chain *chain;
     const char *server_name;   /* messages of other channels are passed over */
     const char *instance_name; /* ours, whose echoes are passed over */
     const char *recording;     /* a path, or "-" */
-    struct body_file *bodies;  /* NULL: only modules that need no body are asked */
+    const char *bodies;        /* path of their file; NULL: only modules that need no body are asked */
+    unsigned jobs;             /* threads that judge; see replay_jobs_possible */
     int output;                /* file descriptor for the rows; -1: none are written */
     bool all;                  /* rows of events that passed, too */
     bool routes;               /* rows of presence routes, too */
@@ -27,6 +27,10 @@ struct replay_settings {
     struct observer **answers_to;
 };
 
+/* How many threads a replay with these settings may use, `settings->jobs` at most; `*reason` says why if it is fewer,
+ * and is NULL otherwise. */
+unsigned replay_jobs_possible(const struct replay_settings *settings, const char **reason);
+
 #define REPLAY_MODULES_MAXIMUM 256
 
 struct replay_summary {
@@ -36,11 +40,12 @@ struct replay_summary {
     uint64_t other_channels;                  /* of those, on channels that are not ours */
     uint64_t bad_records;                     /* lines that are no recorded messages */
     uint64_t denials[REPLAY_MODULES_MAXIMUM]; /* by place in the chain */
+    bool bodies_failed;                       /* the bodies could not be read, so that nothing was judged */
     double seconds;
 };
 
-/* False with a sentence in `error` if the recording cannot be read or a row cannot be written; the summary then tells
- * how far it came. */
+/* False with a sentence in `error` if the recording or the bodies cannot be read or a row cannot be written; the
+ * summary then tells how far it came. */
 bool replay_run(const struct replay_settings *settings, struct replay_summary *summary, struct buffer *error);
 
 #endif

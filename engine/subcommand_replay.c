@@ -2,11 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lane.h"
 #include "engine/option.h"
 #include "engine/replay.h"
 #include "engine/report.h"
@@ -16,6 +19,7 @@ struct replay_options {
     const char *configuration;
     const char *events;
     const char *output;
+    const char *jobs;
     bool all;
     bool routes;
 };
@@ -30,6 +34,11 @@ static const struct option_definition options[] = {
      "where the verdict rows go; `-`, the default, is standard output"},
     {"all", 'a', OPTION_FLAG, offsetof(struct replay_options, all), NULL, false,
      "rows of every event that was judged, not only of those that do not pass"},
+    {"jobs", 'j', OPTION_TEXT, offsetof(struct replay_options, jobs), "N", false,
+     "threads that judge, 1 to 64; default: the processors that this process may use. The rows are the same, in the "
+     "same "
+     "order. Chains with modules that remember (lua, plugin, services, presence) or with `observe.ask: as_synapse` are "
+     "judged by one"},
     {"routes", 'r', OPTION_FLAG, offsetof(struct replay_options, routes), NULL, false,
      "rows of presence routes, too: arrays of who gets it and the states"},
     {0},
@@ -96,8 +105,29 @@ static void on_service_answered(void *context, uint64_t ticket, const struct ser
         observer_answered(loop->observer, ticket, answer);
 }
 
+/* 0 if it is no number of jobs. */
+static unsigned read_jobs(const char *text)
+{
+    cpu_set_t processors;
+    if (!text)
+        return sched_getaffinity(0, sizeof processors, &processors) == 0 ? (unsigned)CPU_COUNT(&processors) : 1;
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && number <= LANES_MAXIMUM ? (unsigned)number : 0;
+}
+
+static void print_jobs(const struct replay_settings *settings, const struct replay_options *chosen)
+{
+    const char *reason;
+    unsigned jobs = replay_jobs_possible(settings, &reason);
+    if (reason && settings->jobs > 1)
+        fprintf(stderr, "judged by one job: %s allows no more\n", reason);
+    else if (chosen->jobs && jobs != settings->jobs)
+        fprintf(stderr, "judged by %u jobs\n", jobs);
+}
+
 static int replay(const struct configuration *configuration, const struct replay_options *chosen, const char *recording,
-                  struct body_file *bodies, struct services_loop *loop)
+                  const char *bodies, struct services_loop *loop)
 {
     int output = open_output(chosen->output);
     if (output < 0)
@@ -107,6 +137,7 @@ static int replay(const struct configuration *configuration, const struct replay
                                        .instance_name = configuration->instance_name,
                                        .recording = recording,
                                        .bodies = bodies,
+                                       .jobs = read_jobs(chosen->jobs),
                                        .output = output,
                                        .all = chosen->all,
                                        .routes = chosen->routes,
@@ -120,7 +151,10 @@ static int replay(const struct configuration *configuration, const struct replay
     bool good = replay_run(&settings, &summary, &error);
     if (!good)
         fprintf(stderr, "weir replay: %s\n", buffer_string(&error));
-    print_summary(configuration, &summary);
+    if (!summary.bodies_failed) {
+        print_summary(configuration, &summary);
+        print_jobs(&settings, chosen);
+    }
     if (summary.messages && summary.messages == summary.other_channels)
         fprintf(stderr, "weir replay: no message is on the channel of %s: is `server_name` right?\n",
                 configuration->server_name);
@@ -136,26 +170,24 @@ static int run_configuration(const struct configuration *configuration, const st
                              const char *recording, struct services_loop *loop)
 {
     const char *path = chosen->events ? chosen->events : configuration->bodies_file;
-    struct body_file *bodies = NULL;
-    int code = EXIT_CODE_FAILED;
-    struct buffer error = {0};
-    if (path && !(bodies = body_file_open(path, &error))) {
-        fprintf(stderr, "weir replay: %s\n", buffer_string(&error));
-    } else {
-        if (!path && chain_needs_body(configuration->chain))
-            fprintf(stderr, "weir replay: without --events BODIES the modules that need bodies are not asked\n");
-        code = replay(configuration, chosen, recording, bodies, loop);
+    /* Before the output is emptied. */
+    if (path && strcmp(path, "-") != 0 && access(path, R_OK) != 0) {
+        fprintf(stderr, "weir replay: %s: %s\n", path, strerror(errno));
+        return EXIT_CODE_FAILED;
     }
-    if (bodies)
-        body_file_close(bodies);
-    buffer_free(&error);
-    return code;
+    if (!path && chain_needs_body(configuration->chain))
+        fprintf(stderr, "weir replay: without --events BODIES the modules that need bodies are not asked\n");
+    return replay(configuration, chosen, recording, path, loop);
 }
 
 static int run(const void *filled, char **operands, size_t operand_count)
 {
     (void)operand_count;
     const struct replay_options *chosen = filled;
+    if (!read_jobs(chosen->jobs)) {
+        fprintf(stderr, "weir replay: --jobs is a number from 1 to %u\n", LANES_MAXIMUM);
+        return EXIT_CODE_USAGE;
+    }
     struct services_loop loop = {.base = event_base_new(), .metrics = metrics_create()};
     int code = EXIT_CODE_CONFIGURATION;
     loop.services = services_create(loop.base, loop.metrics, on_service_answered, &loop);
@@ -175,7 +207,8 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_replay = {
     .name = "replay",
     .summary = "judge a recording and print the verdicts, without Redis",
-    .synopsis = "weir replay -c FILE RECORDING [--events BODIES] [--output FILE|-] [--all] [--routes]",
+    .synopsis = "weir replay -c FILE RECORDING [--events BODIES] [--output FILE|-] [--jobs N] [--all] "
+                "[--routes]",
     .description =
         "Reads a recorded replication stream (JSON lines, plain or zstd) and takes every line through the same path "
         "as the running engine: command, position, row, body, chain. For each event that does not pass, one row goes "

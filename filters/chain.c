@@ -222,6 +222,17 @@ bool chain_needs_body(const struct chain *chain)
     return chain->needs_body;
 }
 
+bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
+{
+    for (uint32_t index = 0; index < chain->module_count; index++) {
+        if (chain->modules[index].definition->concurrent)
+            continue;
+        *module_index = index;
+        return false;
+    }
+    return true;
+}
+
 bool chain_uses_body(const struct chain *chain)
 {
     return chain->uses_body;
@@ -275,6 +286,5 @@ void chain_trace(struct chain *chain, chain_trace_function *trace, void *context
 
 void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context)
 {
-    chain->dry_run = report;
-    chain->dry_run_context = context;
+    chain->dry_runs[lane_number] = (struct chain_dry_run){report, context};
 }

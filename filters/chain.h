@@ -1,7 +1,7 @@
 /* The ordered chain of modules, and how their answers combine: exactly as in Synapse (callbacks.md, section 2).
  *
  * A chain is built once from the configuration's list of modules and then judges events without allocating. It is used
- * by one thread at a time. */
+ * by one thread at a time, or, if chain_concurrent says so, by several, each with a lane of its own (base/lane.h). */
 #ifndef WEIR_FILTERS_CHAIN_H
 #define WEIR_FILTERS_CHAIN_H
 
@@ -73,6 +73,8 @@ const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);
 /* Whether any module needs it, or reads it where one can be had. */
 bool chain_uses_body(const struct chain *chain);
+/* Whether several threads may ask it at once; if not, `*module_index` says which module forbids it. */
+bool chain_concurrent(const struct chain *chain, uint32_t *module_index);
 /* The keys of `content` that the modules read; for event_reader_create. */
 const struct field_table *chain_fields(const struct chain *chain);
 /* The modules that registered `callback`, in order: their indices in `indices` (room for `room`); returns how many
@@ -101,7 +103,8 @@ typedef void chain_trace_function(void *context, uint32_t module_index, const st
                                   const struct result *result, uint64_t nanoseconds);
 void chain_trace(struct chain *chain, chain_trace_function *trace, void *context);
 
-/* Called when the answer of a module in dry_run would have ended the walk; `outcome` is what it would have been. */
+/* Called when the answer of a module in dry_run would have ended the walk; `outcome` is what it would have been. Each
+ * lane has its own: it is set for, and called in, the thread's lane. */
 typedef void chain_dry_run_function(void *context, const struct callback_arguments *arguments,
                                     const struct outcome *outcome);
 void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context);

@@ -99,20 +99,23 @@ static enum step take_failure(struct walk *walk, struct result *result)
     return STEP_STOP;
 }
 
+/* The counts are the modules', which lanes share. */
+#define COUNT_ONE(count) __atomic_fetch_add(&(count), 1, __ATOMIC_RELAXED)
+
 /* What one answer does to the walk. */
 static enum step take_answer(struct walk *walk, struct result *result, struct module_counts *counts)
 {
     if (result->value.kind == VALUE_REFUSE)
         result->value = translate_refusal(walk, &result->value);
     if (result->value.kind == VALUE_RAISED) {
-        counts->raised++;
+        (void)COUNT_ONE(counts->raised);
         return take_failure(walk, result);
     }
     if (walk->chain->settings.semantics == SEMANTICS_147)
         result->value = old_constants(walk->arguments.arena, result->value, 0);
     enum step step = walk->rule->take(walk, result);
     if (step == STEP_ILLEGAL_NEXT || step == STEP_ILLEGAL_STOP)
-        counts->illegal++;
+        (void)COUNT_ONE(counts->illegal);
     return step == STEP_ILLEGAL_NEXT ? STEP_NEXT : step == STEP_ILLEGAL_STOP ? STEP_STOP : step;
 }
 
@@ -183,10 +186,11 @@ static void try_answer(struct walk *walk, const struct link *link, struct result
     struct outcome outcome = {.result = *result};
     if (take_answer(&trial, &outcome.result, counts) != STEP_STOP)
         return;
-    counts->dry_runs++;
+    (void)COUNT_ONE(counts->dry_runs);
     set_outcome(walk, link, &outcome);
-    if (chain->dry_run)
-        chain->dry_run(chain->dry_run_context, &walk->arguments, &outcome);
+    const struct chain_dry_run *dry_run = &chain->dry_runs[lane_number];
+    if (dry_run->report)
+        dry_run->report(dry_run->context, &walk->arguments, &outcome);
 }
 
 enum asked {

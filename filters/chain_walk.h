@@ -2,6 +2,7 @@
 #ifndef WEIR_FILTERS_CHAIN_WALK_H
 #define WEIR_FILTERS_CHAIN_WALK_H
 
+#include "base/lane.h"
 #include "filters/chain.h"
 
 /* A module's place in the chain of one callback. */
@@ -48,8 +49,10 @@ struct chain {
     bool uses_body;
     chain_trace_function *trace;
     void *trace_context;
-    chain_dry_run_function *dry_run;
-    void *dry_run_context;
+    struct chain_dry_run {
+        chain_dry_run_function *report;
+        void *context;
+    } dry_runs[LANES_MAXIMUM];
 };
 
 #endif

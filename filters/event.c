@@ -295,17 +295,14 @@ static void read_shape(struct event_reader *reader, const struct event_shape *sh
         struct slice text = slice_of(body.data + begin, index->places[capture->token + 1] - begin);
         if (index->has_escapes && text.length && memchr(text.data, '\\', text.length))
             text = decode_string(reader, text);
-        if (capture->field < HEADER_FIELDS)
-            *(struct slice *)((char *)event + header_fields[capture->field].offset) = text;
-        else
+        if (capture->field >= HEADER_FIELDS) {
             reader->content_strings[capture->field - HEADER_FIELDS] = text;
+            continue;
+        }
+        struct slice *field = (struct slice *)((char *)event + header_fields[capture->field].offset);
+        if (!slice_present(*field)) /* the row's comes first */
+            *field = text;
     }
-}
-
-static inline void keep_row_field(struct slice *field, struct slice from_row)
-{
-    if (slice_present(from_row))
-        *field = from_row;
 }
 
 static enum event_read_status read_text(struct event_reader *reader, struct event *event)
@@ -321,14 +318,31 @@ static enum event_read_status read_text(struct event_reader *reader, struct even
     return is_object && reader->content_is_object ? EVENT_READ_OK : EVENT_READ_NOT_EVENT;
 }
 
+static inline void keep_row_field(struct slice *field, struct slice from_row)
+{
+    if (slice_present(from_row))
+        *field = from_row;
+}
+
+/* By the scanner; what it learns makes the next one of its kind known. */
 static enum event_read_status read_unknown(struct event_reader *reader, struct slice body, struct event *event)
 {
     char *copy = buffer_reserve(&reader->text, body.length + JSON_SCAN_PADDING);
     memcpy(copy, body.data, body.length);
     memset(copy + body.length, 0, JSON_SCAN_PADDING);
     reader->text.length = body.length;
+    struct event row = *event;
     enum event_read_status status = read_text(reader, event);
-    if (status == EVENT_READ_OK && reader->shapes)
+    if (status != EVENT_READ_OK) {
+        *event = row;
+        return status;
+    }
+    keep_row_field(&event->event_id, row.event_id);
+    keep_row_field(&event->room_id, row.room_id);
+    keep_row_field(&event->type, row.type);
+    keep_row_field(&event->state_key, row.state_key);
+    keep_row_field(&event->redacts, row.redacts);
+    if (reader->shapes)
         event_shapes_learn(reader->shapes, body, field_of, reader);
     return status;
 }
@@ -336,28 +350,20 @@ static enum event_read_status read_unknown(struct event_reader *reader, struct s
 enum event_read_status event_reader_read(struct event_reader *reader, struct slice body, struct event *event)
 {
     event->has_body = false;
+    event->sender = SLICE_ABSENT;
     if (body.length > EVENT_BODY_MAXIMUM)
         return EVENT_READ_TOO_LARGE;
     buffer_clear(&reader->text);
     for (uint32_t slot = 0; slot < reader->fields->count; slot++)
         reader->content_strings[slot] = SLICE_ABSENT;
-    struct event row = *event;
-    event->sender = SLICE_ABSENT;
     const struct event_shape *shape = reader->shapes ? event_shapes_find(reader->shapes, body) : NULL;
-    if (shape) {
+    enum event_read_status status = EVENT_READ_OK;
+    if (shape)
         read_shape(reader, shape, body, event);
-    } else {
-        enum event_read_status status = read_unknown(reader, body, event);
-        if (status != EVENT_READ_OK) {
-            *event = row;
-            return status;
-        }
-    }
-    keep_row_field(&event->event_id, row.event_id);
-    keep_row_field(&event->room_id, row.room_id);
-    keep_row_field(&event->type, row.type);
-    keep_row_field(&event->state_key, row.state_key);
-    keep_row_field(&event->redacts, row.redacts);
+    else
+        status = read_unknown(reader, body, event);
+    if (status != EVENT_READ_OK)
+        return status;
     event->has_body = true;
     event->body = body;
     event->content_strings = reader->content_strings;

@@ -123,6 +123,15 @@ static inline bool keys_fit(const struct shape *shape, const struct json_index *
     return true;
 }
 
+/* Both end in zeros up to a multiple of sixteen. */
+static inline bool kinds_fit(const struct shape *shape, const struct json_index *index)
+{
+    bytes16 differences = {0};
+    for (uint32_t token = 0; token < index->count; token += sizeof(bytes16))
+        differences |= load16((const char *)index->kinds + token) ^ load16((const char *)shape->kinds + token);
+    return any_bit(differences) == 0;
+}
+
 static inline bool values_fit(const struct shape *shape, const struct json_index *index, struct slice body)
 {
     for (uint32_t number = 0; number < shape->value_count; number++)
@@ -140,10 +149,9 @@ const struct event_shape *event_shapes_find(struct event_shapes *shapes, struct 
     const struct set *set = &shapes->sets[index->hash % SETS];
     for (size_t way = 0; way < WAYS; way++) {
         const struct shape *shape = set->shapes[way];
-        if (set->hashes[way] != index->hash || !shape || shape->token_count != index->count ||
-            memcmp(shape->kinds, index->kinds, index->count) != 0)
+        if (set->hashes[way] != index->hash || !shape || shape->token_count != index->count)
             continue;
-        if (keys_fit(shape, index, body) && values_fit(shape, index, body))
+        if (kinds_fit(shape, index) && keys_fit(shape, index, body) && values_fit(shape, index, body))
             return &shape->found;
     }
     return NULL;
@@ -265,7 +273,8 @@ static bool is_long(struct slice key)
     return key.length > sizeof(bytes16);
 }
 
-/* Lays out what the lesson needs, in the memory that the shape has where that is enough; fields of wide types first. */
+/* Lays out what the lesson needs, in the memory that the shape has where that is enough; wide types first. The kinds
+ * are copied already, with the zeros behind them. */
 static void lay_out(struct shape *shape, const struct lesson *lesson)
 {
     size_t long_keys = 0;
@@ -278,7 +287,8 @@ static void lay_out(struct shape *shape, const struct lesson *lesson)
     size_t long_keys_size = long_keys * sizeof(struct long_key);
     size_t captures_size = lesson->capture_count * sizeof(struct event_capture);
     size_t values_size = lesson->value_count * sizeof(uint16_t);
-    size_t needed = keys_size + long_keys_size + captures_size + values_size + lesson->index->count + texts;
+    size_t kinds_size = (lesson->index->count + sizeof(bytes16) - 1) / sizeof(bytes16) * sizeof(bytes16);
+    size_t needed = keys_size + long_keys_size + captures_size + values_size + kinds_size + texts;
     if (needed > shape->capacity) {
         free(shape->memory);
         shape->capacity = (needed + 255) / 256 * 256;
@@ -289,7 +299,8 @@ static void lay_out(struct shape *shape, const struct lesson *lesson)
     shape->captures = (struct event_capture *)(void *)((char *)shape->long_keys + long_keys_size);
     shape->values = (uint16_t *)(void *)((char *)shape->captures + captures_size);
     shape->kinds = (unsigned char *)shape->values + values_size;
-    shape->texts = (char *)shape->kinds + lesson->index->count;
+    shape->texts = (char *)shape->kinds + kinds_size;
+    memcpy(shape->kinds, lesson->index->kinds, kinds_size);
 }
 
 static void fill_keys(struct shape *shape, const struct lesson *lesson)
@@ -317,7 +328,6 @@ static void fill(struct shape *shape, const struct lesson *lesson)
     for (uint32_t number = 0; number < lesson->value_count; number++)
         shape->values[number] = (uint16_t)lesson->values[number];
     memcpy(shape->captures, lesson->captures, lesson->capture_count * sizeof *shape->captures);
-    memcpy(shape->kinds, lesson->index->kinds, lesson->index->count);
     shape->token_count = lesson->index->count;
     shape->key_count = lesson->key_count;
     shape->value_count = lesson->value_count;

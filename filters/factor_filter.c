@@ -167,7 +167,7 @@ bool factor_filter_confirms(const struct factor_filter *filter, uint32_t buckets
     return false;
 }
 
-static bool scan_plainly(const struct factor_filter *filter, struct slice text)
+bool factor_filter_scan_plainly(const struct factor_filter *filter, struct slice text)
 {
     const unsigned char *bytes = (const unsigned char *)text.data;
     for (size_t place = 0; place < text.length; place++) {
@@ -177,26 +177,15 @@ static bool scan_plainly(const struct factor_filter *filter, struct slice text)
         if (left && factor_filter_confirms(filter, left, text, place))
             return true;
     }
-    return false;
-}
-
-static bool has_avx512(void)
-{
-#ifdef __x86_64__
-    static int answer;
-    if (answer == 0)
-        answer = __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") ? 1 : -1;
-    return answer > 0;
-#else
-    return false;
-#endif
+    return pattern_factor_blind(text);
 }
 
 bool factor_filter_passes(const struct factor_filter *filter, struct slice text)
 {
 #ifdef __x86_64__
-    if (has_avx512())
+    /* What the processor can do was found out before main: this is one look at a word. */
+    if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw"))
         return factor_filter_scan_avx512(filter, text);
 #endif
-    return scan_plainly(filter, text) || pattern_factor_blind(text);
+    return factor_filter_scan_plainly(filter, text);
 }

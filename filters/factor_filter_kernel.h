@@ -22,6 +22,8 @@ struct factor_filter {
 /* Whether a factor of one of `buckets` is really at `place`. */
 bool factor_filter_confirms(const struct factor_filter *filter, uint32_t buckets, struct slice text, size_t place);
 
+/* factor_filter_passes, in two ways. */
+bool factor_filter_scan_plainly(const struct factor_filter *filter, struct slice text);
 bool factor_filter_scan_avx512(const struct factor_filter *filter, struct slice text);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 
+#include "base/lane.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "filters/case_folding.h"
@@ -56,6 +57,8 @@ struct pattern_set {
     struct factor_filter *filter; /* NULL: every text is searched */
     uint32_t best;                /* of the scan under way */
     uint64_t limit_hits;
+    /* The set as other lanes have it: the same databases, and their own of what a scan changes. [0] is unused. */
+    struct pattern_set *lanes[LANES_MAXIMUM];
 };
 
 enum route { ROUTE_VECTORSCAN, ROUTE_PREFILTER, ROUTE_ALONE };
@@ -307,17 +310,54 @@ static void collect_confirmed(struct builder *builder, struct pattern_set *set)
     }
 }
 
-static void build(struct builder *builder, struct pattern_set *set)
+static void allocate_scratch(struct pattern_set *set)
 {
-    for (enum part part = 0; part < PART_COUNT; part++)
-        compile_part(builder, part, &set->databases[part]);
-    collect_confirmed(builder, set);
     for (enum part part = 0; part < PART_COUNT; part++) {
         if (set->databases[part] && hs_alloc_scratch(set->databases[part], &set->scratch) != HS_SUCCESS)
             abort(); /* out of memory, as in base/memory.c */
     }
     if (set->uses_folded)
         (void)buffer_reserve(&set->folded, FOLDED_TEXT_CAPACITY);
+}
+
+static void build(struct builder *builder, struct pattern_set *set)
+{
+    for (enum part part = 0; part < PART_COUNT; part++)
+        compile_part(builder, part, &set->databases[part]);
+    collect_confirmed(builder, set);
+    allocate_scratch(set);
+}
+
+/* What a scan changes. */
+static void free_scratch(struct pattern_set *set)
+{
+    hs_free_scratch(set->scratch);
+    confirm_context_destroy(set->confirm);
+    free(set->pending);
+    buffer_free(&set->folded);
+}
+
+/* A lane's slot is written by its own thread only. */
+static struct pattern_set *own_lane(struct pattern_set *set)
+{
+    struct pattern_set **slot = &set->lanes[lane_number];
+    if (lane_number == 0)
+        return set;
+    if (!*slot) {
+        struct pattern_set *lane = memory_allocate_zeroed(1, sizeof *lane);
+        memcpy(lane->databases, set->databases, sizeof lane->databases);
+        lane->vectorscan = set->vectorscan;
+        lane->uses_folded = set->uses_folded;
+        lane->confirmed = set->confirmed;
+        lane->confirmed_place = set->confirmed_place;
+        lane->alone = set->alone;
+        lane->bit_words = set->bit_words;
+        lane->pending = memory_allocate_zeroed(set->bit_words, sizeof *lane->pending);
+        lane->confirm = set->confirm ? confirm_context_create() : NULL;
+        allocate_scratch(lane);
+        *slot = lane;
+    }
+    return *slot;
 }
 
 struct pattern_set *pattern_set_compile(const struct pattern *patterns, uint32_t count, pattern_error_function *report,
@@ -355,16 +395,18 @@ void pattern_set_destroy(struct pattern_set *set)
         return;
     for (enum part part = 0; part < PART_COUNT; part++)
         hs_free_database(set->databases[part]);
-    hs_free_scratch(set->scratch);
+    for (unsigned lane = 1; lane < LANES_MAXIMUM; lane++) {
+        if (set->lanes[lane])
+            free_scratch(set->lanes[lane]);
+        free(set->lanes[lane]);
+    }
+    free_scratch(set);
     for (uint32_t place = 0; place < set->confirmed_count; place++)
         confirm_pattern_destroy(set->confirmed[place].pattern);
-    confirm_context_destroy(set->confirm);
     free(set->confirmed);
     free(set->confirmed_place);
     free(set->alone);
-    free(set->pending);
     factor_filter_destroy(set->filter);
-    buffer_free(&set->folded);
     free(set);
 }
 
@@ -414,6 +456,7 @@ uint32_t pattern_set_scan(struct pattern_set *set, struct slice text)
 {
     if (!text.data || text.length > UINT32_MAX || (set->filter && !factor_filter_passes(set->filter, text)))
         return PATTERN_NONE;
+    set = own_lane(set);
     set->best = PATTERN_NONE;
     struct slice texts[PART_COUNT] = {text, set->uses_folded ? fold(set, text) : text, text};
     if (set->bit_words)
@@ -430,5 +473,8 @@ uint32_t pattern_set_scan(struct pattern_set *set, struct slice text)
 
 uint64_t pattern_set_limit_hits(const struct pattern_set *set)
 {
-    return set->limit_hits;
+    uint64_t hits = set->limit_hits;
+    for (unsigned lane = 1; lane < LANES_MAXIMUM; lane++)
+        hits += set->lanes[lane] ? set->lanes[lane]->limit_hits : 0;
+    return hits;
 }

@@ -1,7 +1,7 @@
 /* Many patterns looked for in one pass over a text: vectorscan, with PCRE2 behind it for what vectorscan cannot take.
  *
- * A set is compiled once and scanned by one thread at a time (it owns its scratch memory). Scanning allocates
- * nothing. */
+ * A set is compiled once. Threads with lanes of their own (base/lane.h) may scan it at the same time: each has its own
+ * memory for that, made with its first scan. Otherwise scanning allocates nothing. */
 #ifndef WEIR_FILTERS_PATTERN_SET_H
 #define WEIR_FILTERS_PATTERN_SET_H
 

@@ -80,6 +80,14 @@ static inline uint64_t prefix_parity(uint64_t bits)
     return bits;
 }
 
+/* The compiler's own is a call into its library, where the machine it builds for may lack the instruction. */
+static inline uint64_t count_bits(uint64_t bits)
+{
+    bits -= bits >> 1 & 0x5555555555555555u;
+    bits = (bits & 0x3333333333333333u) + (bits >> 2 & 0x3333333333333333u);
+    return ((bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56;
+}
+
 struct scan {
     uint64_t escape_carry;
     uint64_t in_string; /* all ones within a string */
@@ -97,9 +105,9 @@ static inline size_t scan_block(struct scan *scan, const char *block)
     scan->in_string = 0 - (strings >> 63);
     uint64_t open = masks.open & ~strings;
     uint64_t close = masks.close & ~strings;
-    uint64_t closing = (uint64_t)__builtin_popcountll(close);
+    uint64_t closing = count_bits(close);
     if (scan->depth > closing) {
-        scan->depth += (uint64_t)__builtin_popcountll(open) - closing;
+        scan->depth += count_bits(open) - closing;
         return 0;
     }
     for (uint64_t rest = open | close; rest; rest &= rest - 1) {

@@ -1,5 +1,7 @@
 /* A recording is read at the speed of replay, and almost every line has one shape: a number and two strings, of which
- * one is full of escaped quotes. That shape is read here; whatever else may be JSON goes through the parser. */
+ * one is full of escaped quotes. That shape is read here; whatever else may be JSON goes through the parser. Who asks
+ * for it gets the second string unread, if a look at its quotes and backslashes (json_quotes.h) says that nothing else
+ * is in it. */
 #include "replication/recording.h"
 
 #include <stdlib.h>
@@ -8,6 +10,7 @@
 #include "base/json_block.h"
 #include "base/json_scan.h"
 #include "base/memory.h"
+#include "replication/json_quotes.h"
 
 struct recording_reader {
     struct buffer channel; /* unescaped text of the last usual message */
@@ -151,8 +154,24 @@ static const char *read_middle(struct recording_reader *reader, const char *curs
     return cursor;
 }
 
+/* The string at `cursor`, up to the closing brace that ends the line, as it stands there. */
+static bool take_escaped(struct slice line, const char *cursor, struct recording_message *message)
+{
+    const char *last = line.data + line.length - 2;
+    if (cursor >= last || *cursor != '"' || last[0] != '"' || last[1] != '}')
+        return false;
+    struct slice text = slice_of(cursor + 1, (size_t)(last - cursor - 1));
+    bool seen;
+    if (!json_quotes_escaped(line, text, &seen))
+        return false;
+    message->data = text;
+    message->escaped = seen;
+    return true;
+}
+
 /* `{"t": number, "ch": string, "data": string}`, in this order. */
-static bool read_usual(struct recording_reader *reader, struct slice line, struct recording_message *message)
+static bool read_usual(struct recording_reader *reader, struct slice line, struct recording_message *message,
+                       bool escaped)
 {
     const char *cursor = line.data;
     const char *end = cursor + line.length;
@@ -164,6 +183,10 @@ static bool read_usual(struct recording_reader *reader, struct slice line, struc
         return false;
     const char *data = skip_known_middle(reader, cursor, end);
     cursor = data ? data : read_middle(reader, cursor, end);
+    if (cursor && escaped && take_escaped(line, cursor, message)) {
+        message->channel = buffer_slice(&reader->channel);
+        return true;
+    }
     if (!cursor || !(cursor = read_string(cursor, end, &reader->data)))
         return false;
     bool ends = end - cursor == 1 && *cursor == '}';
@@ -206,14 +229,44 @@ static bool read_any(struct recording_reader *reader, struct slice line, struct 
     return true;
 }
 
-bool recording_read(struct recording_reader *reader, struct slice line, struct recording_message *message,
-                    const char **problem)
+static bool read_line(struct recording_reader *reader, struct slice line, struct recording_message *message,
+                      bool escaped, const char **problem)
 {
-    yyjson_doc_free(reader->document);
+    if (reader->document)
+        yyjson_doc_free(reader->document);
     reader->document = NULL;
+    message->escaped = false;
     if (line.length == 0) {
         *problem = "the line is empty";
         return false;
     }
-    return read_usual(reader, line, message) || read_any(reader, line, message, problem);
+    return read_usual(reader, line, message, escaped) || read_any(reader, line, message, problem);
+}
+
+bool recording_read(struct recording_reader *reader, struct slice line, struct recording_message *message,
+                    const char **problem)
+{
+    return read_line(reader, line, message, false, problem);
+}
+
+bool recording_read_escaped(struct recording_reader *reader, struct slice line, struct recording_message *message,
+                            const char **problem)
+{
+    return read_line(reader, line, message, true, problem);
+}
+
+struct slice recording_unescape(struct slice text, struct buffer *output)
+{
+    const char *cursor = text.data;
+    const char *end = cursor + text.length;
+    buffer_clear(output);
+    char *start = buffer_reserve(output, text.length + JSON_BLOCK);
+    char *write = start;
+    while ((cursor = copy_plain(cursor, end, &write)) < end) {
+        if (*cursor == '\\' && ++cursor == end)
+            break;
+        *write++ = *cursor++;
+    }
+    output->length = (size_t)(write - start);
+    return buffer_slice(output);
 }

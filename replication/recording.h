@@ -39,6 +39,7 @@ struct recording_message {
     struct slice time; /* the number as it was written; absent if the line has none */
     struct slice channel;
     struct slice data;
+    bool escaped; /* `data` is as it stands in the line, see recording_read_escaped */
 };
 
 /* The message's time in seconds since 1970; 0 if it has none. */
@@ -54,5 +55,12 @@ void recording_reader_destroy(struct recording_reader *reader);
  * command_parse does so. */
 bool recording_read(struct recording_reader *reader, struct slice line, struct recording_message *message,
                     const char **problem);
+/* The same, but `data` may be given as it stands in the line, with `escaped` set: a text whose only escapes are
+ * backslashes before quotes. Most rows of a stream are passed over by who reads it, and need not be copied. The slice
+ * then lives as long as the line. */
+bool recording_read_escaped(struct recording_reader *reader, struct slice line, struct recording_message *message,
+                            const char **problem);
+/* Such a text without its backslashes, in `output`, which is cleared before. */
+struct slice recording_unescape(struct slice text, struct buffer *output);
 
 #endif

@@ -84,6 +84,7 @@ const struct module_definition module_event_types = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .needs_body = false,
+    .concurrent = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

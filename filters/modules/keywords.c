@@ -118,6 +118,7 @@ const struct module_definition module_keywords = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
+    .concurrent = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

@@ -128,6 +128,7 @@ const struct module_definition module_sender_list = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
+    .concurrent = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

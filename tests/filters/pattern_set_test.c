@@ -2,12 +2,15 @@
 #include "filters/pattern_set.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+
+#include "base/lane.h"
 
 static char last_error[256];
 static uint32_t last_error_index;
@@ -470,5 +473,55 @@ Test(pattern_set, ten_thousand_caseless_words)
     cr_assert_not_null(set);
     cr_expect_eq(pattern_set_scan(set, SLICE("x СЛОВО7777КОНЕЦ word4444end")), 4444);
     cr_expect_eq(pattern_set_scan(set, SLICE("слово7777коне")), PATTERN_NONE);
+    pattern_set_destroy(set);
+}
+
+enum { LANES = 4, ROUNDS = 2000 };
+
+struct lane {
+    pthread_t thread;
+    unsigned number;
+    struct pattern_set *set;
+    uint32_t wrong;
+};
+
+/* Each lane scans texts of which different patterns are found, by vectorscan, by folding and by PCRE2. */
+static void *scan_in_lane(void *context)
+{
+    static const struct {
+        struct slice text;
+        uint32_t found;
+    } scans[] = {{SLICE("СЛОВО"), 0}, {SLICE("a word"), 1}, {SLICE("undone xx"), 2}, {SLICE("nothing"), PATTERN_NONE}};
+    struct lane *lane = context;
+    lane_number = lane->number;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        unsigned index = (round + lane->number) % (sizeof scans / sizeof *scans);
+        lane->wrong += pattern_set_scan(lane->set, scans[index].text) != scans[index].found;
+    }
+    char hostile[2048];
+    memset(hostile, 'a', sizeof hostile - 1);
+    hostile[sizeof hostile - 1] = '!';
+    pattern_set_scan(lane->set, slice_of(hostile, sizeof hostile));
+    return NULL;
+}
+
+Test(pattern_set, lanes_scan_at_the_same_time)
+{
+    const struct pattern patterns[] = {{SLICE("слово"), PATTERN_LITERAL, false},
+                                       {SLICE("\\bword\\b"), PATTERN_REGEX, true},
+                                       {SLICE("(?<=undone )(\\w)\\1"), PATTERN_REGEX, true},
+                                       {SLICE("(?=(a+)+$)(a+)+\\2$"), PATTERN_REGEX, false}};
+    struct pattern_set *set = pattern_set_compile(patterns, sizeof patterns / sizeof *patterns, remember, NULL);
+    cr_assert_not_null(set, "%s", last_error);
+    struct lane lanes[LANES];
+    for (unsigned number = 0; number < LANES; number++) {
+        lanes[number] = (struct lane){.number = number, .set = set};
+        cr_assert_eq(pthread_create(&lanes[number].thread, NULL, scan_in_lane, &lanes[number]), 0);
+    }
+    for (unsigned number = 0; number < LANES; number++) {
+        pthread_join(lanes[number].thread, NULL);
+        cr_expect_eq(lanes[number].wrong, 0, "lane %u", number);
+    }
+    cr_expect_geq(pattern_set_limit_hits(set), LANES, "every lane's hits count");
     pattern_set_destroy(set);
 }

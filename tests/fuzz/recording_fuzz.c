@@ -52,6 +52,16 @@ static void read_message(struct slice line)
         yyjson_is_str(last_of(yyjson_doc_get_root(document), "data")))
         require(good);
     yyjson_doc_free(document);
+    struct buffer plain = {0};
+    if (recording_read_escaped(reader, line, &message, &problem) != good)
+        abort();
+    struct slice text = good && message.escaped ? recording_unescape(message.data, &plain) : message.data;
+    document = line.length ? yyjson_read(line.data, line.length, YYJSON_READ_ALLOW_INVALID_UNICODE) : NULL;
+    if (good)
+        require(is_text(last_of(yyjson_doc_get_root(document), "data"), text) &&
+                is_text(last_of(yyjson_doc_get_root(document), "ch"), message.channel));
+    yyjson_doc_free(document);
+    buffer_free(&plain);
     recording_reader_destroy(reader);
 }
 

@@ -215,6 +215,62 @@ Test(recording, messages)
         } else {
             cr_expect_not_null(problem);
         }
+        cr_expect_eq(recording_read_escaped(reader, slice_from_string(wanted->line), &message, &problem), good);
+        if (good && !message.escaped && wanted->data)
+            cr_expect(slice_equal(message.data, slice_from_string(wanted->data)), "%s", wanted->line);
     }
     recording_reader_destroy(reader);
+}
+
+/* A line of `length` bytes of data with `odd` put over the place `at`. */
+static char *line_with(size_t length, size_t at, const char *odd)
+{
+    struct buffer line = {0};
+    buffer_append_string(&line, "{\"t\": 1795424807.440672, \"ch\": \"lab.test\", \"data\": \"");
+    size_t start = line.length;
+    for (size_t index = 0; index < length; index++)
+        buffer_append_char(&line, (char)('a' + index % 26));
+    for (const char *byte = odd; *byte; byte++)
+        line.data[start + at++] = *byte;
+    buffer_append_string(&line, "\"}");
+    return buffer_string(&line), line.data;
+}
+
+Test(recording, escaped_messages)
+{
+    static const struct {
+        const char *odd;
+        bool escaped; /* given as it stands */
+        bool plain;   /* the same, without any escape */
+    } cases[] = {
+        {"x", false, true},         {"\\\"", true, false},     {"\\\"\\\"", true, false}, {"\\\\", false, false},
+        {"\\\\\\\"", false, false}, {"\\n\\\"", false, false}, {"\\u0041", false, false}, {"\"", false, false},
+        {"\t", false, false},       {"\xc3\xa9", false, true}, {"\\\"\\", false, false},
+    };
+    struct recording_reader *reader = recording_reader_create(), *other = recording_reader_create();
+    struct buffer plain = {0};
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        size_t width = strlen(cases[index].odd);
+        for (size_t length = width; length < 200; length++) {
+            for (size_t at = 0; at + width <= length; at++) {
+                struct recording_message message, read;
+                const char *problem;
+                char *line = line_with(length, at, cases[index].odd);
+                bool good = recording_read_escaped(reader, slice_from_string(line), &message, &problem);
+                cr_assert_eq(good, recording_read(other, slice_from_string(line), &read, &problem), "%s", line);
+                if (good) {
+                    struct slice text = message.escaped ? recording_unescape(message.data, &plain) : message.data;
+                    cr_assert(slice_equal(text, read.data), "%s", line);
+                    bool block = strlen(line) - 2 >= 64; /* shorter ones are read */
+                    cr_assert_eq(message.escaped, block && cases[index].escaped, "%s", line);
+                    bool stands = message.data.data >= line && message.data.data < line + strlen(line);
+                    cr_assert_eq(stands, block && (cases[index].escaped || cases[index].plain), "%s", line);
+                }
+                free(line);
+            }
+        }
+    }
+    buffer_free(&plain);
+    recording_reader_destroy(reader);
+    recording_reader_destroy(other);
 }
