@@ -1,42 +1,16 @@
-/* A pattern is read as a concatenation of parts. What can be written out as a few short sequences of byte sets is
- * multiplied with what comes before it, so that "8(?:00|33)" becomes "800" and "833"; where that grows too large, or a
- * part may repeat, the sequences so far are weighed and new ones begin. Of all that was weighed, the rarest is kept: in
- * a text that matches, each of the weighed lists has a sequence that occurs.
- *
- * A character outside ASCII has several bytes, all of them above 0x7f. A part that may be such a character ("wide") has
- * all those bytes in its set; behind it only further wide parts are at a known distance. */
+/* A pattern is read as a concatenation of parts (pattern_part.h). Reading regular expressions, it gives up at anything
+ * that it does not know for certain: a pattern without factors costs time, a wrong factor a match. */
 #include "filters/pattern_factor.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "filters/pattern_part.h"
 
-/* Sequences at a time, and their length. */
-#define SEQUENCES_MAXIMUM FACTORS_MAXIMUM
-#define SEQUENCE_MAXIMUM 8
 #define NESTING_MAXIMUM 24
-/* Rarer than this is no better; more common than that is no use. */
+/* What is more common is no use. */
 #define PROBABILITY_USEFUL 0.02
-
-struct sequence {
-    struct byte_set sets[SEQUENCE_MAXIMUM];
-    uint32_t length;
-    bool wide; /* its last part may be a character outside ASCII */
-};
-
-/* All that a part may be, if that can be written out. */
-struct language {
-    struct sequence sequences[SEQUENCES_MAXIMUM];
-    uint32_t count;
-};
-
-/* What is known of a part of an expression. */
-struct part {
-    bool exact; /* `language` has all that it matches */
-    struct language language;
-    struct factor_list best; /* probability 1: none */
-};
 
 struct reader {
     const char *at;
@@ -44,269 +18,6 @@ struct reader {
     bool caseless;
     bool failed; /* something that it does not know */
 };
-
-static const struct byte_set every_byte = {{~0ull, ~0ull, ~0ull, ~0ull}};
-
-double byte_set_probability(const struct byte_set *set)
-{
-    /* In English chat, in thousandths; capitals a tenth of the letter. */
-    static const unsigned char letters[26] = {65, 12, 22, 34, 100, 18, 16, 48, 56, 2,  6, 32, 20,
-                                              56, 60, 15, 2,  48,  51, 73, 22, 8,  19, 2, 16, 2};
-    /* From the space on; links make slashes and colons common. */
-    static const unsigned char others[96] = {[0] = 160,
-                                             ['!' - ' '] = 4,
-                                             ['"' - ' '] = 4,
-                                             ['\'' - ' '] = 6,
-                                             ['(' - ' '] = 3,
-                                             [')' - ' '] = 3,
-                                             [',' - ' '] = 10,
-                                             ['-' - ' '] = 5,
-                                             ['.' - ' '] = 15,
-                                             ['/' - ' '] = 60,
-                                             ['0' - ' '] = 8,
-                                             8,
-                                             8,
-                                             8,
-                                             8,
-                                             8,
-                                             8,
-                                             8,
-                                             8,
-                                             8,
-                                             [':' - ' '] = 60,
-                                             2,
-                                             3,
-                                             3,
-                                             3,
-                                             5,
-                                             3,
-                                             ['[' - ' '] = 2,
-                                             1,
-                                             2,
-                                             1,
-                                             3,
-                                             1,
-                                             ['{' - ' '] = 1,
-                                             1,
-                                             1,
-                                             1,
-                                             1,
-                                             ['#' - ' '] = 2,
-                                             2,
-                                             2,
-                                             2,
-                                             ['*' - ' '] = 2,
-                                             2};
-    double sum = 0;
-    for (unsigned byte = 0; byte < 128; byte++) {
-        if (!byte_set_has(set, (unsigned char)byte))
-            continue;
-        unsigned lower = byte | 0x20;
-        if (lower >= 'a' && lower <= 'z' && byte >= 'A')
-            sum += letters[lower - 'a'] * (byte < 'a' ? 0.0001 : 0.001);
-        else
-            sum += byte < ' ' ? 0.0005 : others[byte - ' '] * 0.001;
-    }
-    return sum + 0.001 * (__builtin_popcountll(set->bits[2]) + __builtin_popcountll(set->bits[3]));
-}
-
-static void set_add(struct byte_set *set, unsigned char byte)
-{
-    set->bits[byte / 64] |= 1ull << byte % 64;
-}
-
-static void set_add_range(struct byte_set *set, unsigned first, unsigned last)
-{
-    for (unsigned byte = first; byte <= last; byte++)
-        set_add(set, (unsigned char)byte);
-}
-
-/* Any byte of a character outside ASCII. */
-static void set_add_wide(struct byte_set *set)
-{
-    set->bits[2] = set->bits[3] = ~0ull;
-}
-
-static bool set_is_wide(const struct byte_set *set)
-{
-    return set->bits[2] || set->bits[3];
-}
-
-static void set_add_cases(struct byte_set *set)
-{
-    for (unsigned letter = 'a'; letter <= 'z'; letter++) {
-        unsigned capital = letter - 0x20;
-        if (byte_set_has(set, (unsigned char)letter) || byte_set_has(set, (unsigned char)capital)) {
-            set_add(set, (unsigned char)letter);
-            set_add(set, (unsigned char)capital);
-        }
-    }
-}
-
-static void best_none(struct factor_list *best)
-{
-    best->count = 0;
-    best->probability = 1;
-}
-
-/* The part of a sequence that begins with the rarest four in a row; a shorter one is followed by anything. */
-static double rarest_window(const struct sequence *sequence, struct factor *factor)
-{
-    double least = 2;
-    uint32_t rarest = 0;
-    uint32_t last = sequence->length > FACTOR_RAREST ? sequence->length - FACTOR_RAREST : 0;
-    for (uint32_t begin = 0; begin <= last; begin++) {
-        double probability = 1;
-        for (uint32_t place = begin; place < begin + FACTOR_RAREST && place < sequence->length; place++)
-            probability *= byte_set_probability(&sequence->sets[place]);
-        if (probability < least) {
-            least = probability;
-            rarest = begin;
-        }
-    }
-    for (uint32_t place = 0; place < FACTOR_LENGTH; place++)
-        factor->sets[place] = rarest + place < sequence->length ? sequence->sets[rarest + place] : every_byte;
-    return least;
-}
-
-static void weigh_list(struct factor_list *best, const struct factor_list *list)
-{
-    if (list->probability < best->probability)
-        *best = *list;
-}
-
-/* Each match of the part has one of the language's sequences. */
-static void weigh(struct factor_list *best, const struct language *language)
-{
-    struct factor_list list = {.count = language->count};
-    for (uint32_t number = 0; number < language->count; number++) {
-        if (language->sequences[number].length == 0)
-            return;
-        list.probability += rarest_window(&language->sequences[number], &list.factors[number]);
-    }
-    if (list.count)
-        weigh_list(best, &list);
-}
-
-static void language_empty(struct language *language)
-{
-    language->count = 1;
-    language->sequences[0] = (struct sequence){.length = 0};
-}
-
-/* Most languages use few of their sequences. */
-static void language_copy(struct language *to, const struct language *from)
-{
-    memcpy(to->sequences, from->sequences, from->count * sizeof *from->sequences);
-    to->count = from->count;
-}
-
-static bool may_follow(const struct sequence *left, const struct sequence *right)
-{
-    return !left->wide || right->length == 0 || set_is_wide(&right->sets[0]);
-}
-
-/* `run` times `language`; false if that is too much, or where a wide part comes before one that is not. */
-static bool multiply(struct language *run, const struct language *language)
-{
-    if (run->count * language->count > SEQUENCES_MAXIMUM)
-        return false;
-    struct language *product = memory_allocate(sizeof *product);
-    product->count = 0;
-    bool good = true;
-    for (uint32_t left = 0; left < run->count && good; left++) {
-        for (uint32_t right = 0; right < language->count && good; right++) {
-            struct sequence *joined = &product->sequences[product->count++];
-            const struct sequence *tail = &language->sequences[right];
-            *joined = run->sequences[left];
-            good = joined->length + tail->length <= SEQUENCE_MAXIMUM && may_follow(joined, tail);
-            if (!good)
-                break;
-            memcpy(joined->sets + joined->length, tail->sets, tail->length * sizeof *tail->sets);
-            joined->length += tail->length;
-            joined->wide = tail->length ? tail->wide : joined->wide;
-        }
-    }
-    if (good)
-        language_copy(run, product);
-    free(product);
-    return good;
-}
-
-/* A concatenation in the making. */
-struct concatenation {
-    struct language run; /* what the last parts may be, in a row */
-    bool whole;          /* `run` is all of it */
-    struct factor_list best;
-};
-
-/* Behind a wide part the only thing at a known distance is that part's last byte. */
-static void keep_last_byte(struct language *run)
-{
-    for (uint32_t number = 0; number < run->count; number++) {
-        struct sequence *sequence = &run->sequences[number];
-        if (sequence->length == 0)
-            continue;
-        sequence->sets[0] = sequence->sets[sequence->length - 1];
-        sequence->length = 1;
-        sequence->wide = false; /* it is a byte now, not a character */
-    }
-}
-
-static void append_language(struct concatenation *whole, const struct language *language)
-{
-    if (multiply(&whole->run, language))
-        return;
-    weigh(&whole->best, &whole->run);
-    whole->whole = false;
-    keep_last_byte(&whole->run);
-    if (!multiply(&whole->run, language))
-        language_copy(&whole->run, language);
-}
-
-/* The part any number of times from `least` on; `more`: perhaps more often. */
-static void append_part(struct concatenation *whole, const struct part *part, uint32_t least, bool more)
-{
-    if (!part->exact || least == 0) {
-        weigh(&whole->best, &whole->run);
-        whole->whole = false;
-        language_empty(&whole->run);
-        if (least && part->best.count)
-            weigh_list(&whole->best, &part->best);
-        return;
-    }
-    uint32_t times = least < FACTOR_LENGTH ? least : FACTOR_LENGTH;
-    for (uint32_t time = 0; time < times; time++)
-        append_language(whole, &part->language);
-    if (!more && times == least)
-        return;
-    weigh(&whole->best, &whole->run);
-    whole->whole = false;
-    language_empty(&whole->run);
-    for (uint32_t time = 0; time < times; time++)
-        append_language(whole, &part->language);
-}
-
-static void part_of_set(struct part *part, const struct byte_set *set)
-{
-    part->exact = true;
-    part->language.count = 1;
-    part->language.sequences[0] = (struct sequence){.sets = {*set}, .length = 1, .wide = set_is_wide(set)};
-    best_none(&part->best);
-}
-
-static void part_of_nothing_known(struct part *part)
-{
-    part->exact = false;
-    best_none(&part->best);
-}
-
-static void part_of_empty(struct part *part)
-{
-    part->exact = true;
-    language_empty(&part->language);
-    best_none(&part->best);
-}
 
 static bool at_end(const struct reader *reader)
 {
@@ -332,24 +43,24 @@ static bool add_class(struct byte_set *set, char letter)
 {
     switch (letter) {
     case 'd':
-        set_add_range(set, '0', '9');
+        byte_set_add_range(set, '0', '9');
         break;
     case 'w':
-        set_add_range(set, '0', '9');
-        set_add_range(set, 'a', 'z');
-        set_add_range(set, 'A', 'Z');
-        set_add(set, '_');
+        byte_set_add_range(set, '0', '9');
+        byte_set_add_range(set, 'a', 'z');
+        byte_set_add_range(set, 'A', 'Z');
+        byte_set_add(set, '_');
         break;
     case 's':
-        set_add_range(set, '\t', '\r');
-        set_add(set, ' ');
+        byte_set_add_range(set, '\t', '\r');
+        byte_set_add(set, ' ');
         break;
     case 'h':
-        set_add(set, '\t');
-        set_add(set, ' ');
+        byte_set_add(set, '\t');
+        byte_set_add(set, ' ');
         break;
     case 'v':
-        set_add_range(set, '\n', '\r');
+        byte_set_add_range(set, '\n', '\r');
         break;
     case 'D':
     case 'W':
@@ -357,12 +68,12 @@ static bool add_class(struct byte_set *set, char letter)
     case 'H':
     case 'V':
     case 'N':
-        *set = every_byte;
+        *set = byte_set_every;
         return true;
     default:
         return false;
     }
-    set_add_wide(set);
+    byte_set_add_wide(set);
     return true;
 }
 
@@ -427,10 +138,10 @@ static bool read_member(struct reader *reader, struct byte_set *set, int *byte)
 
 static void add_characters(const struct reader *reader, struct byte_set *set, int first, int last)
 {
-    set_add_range(set, (unsigned)first, last < 0x80 ? (unsigned)last : 0x7f);
+    byte_set_add_range(set, (unsigned)first, last < 0x80 ? (unsigned)last : 0x7f);
     if (last < 0x80)
         return;
-    set_add_wide(set);
+    byte_set_add_wide(set);
     if (reader->caseless) /* U+017F and U+212A may be among them */
         add_class(set, 'w');
 }
@@ -454,7 +165,7 @@ static bool read_bracket(struct reader *reader, struct part *part)
                 return false;
         }
         if (high < 0) { /* `[a-\d]`: the hyphen is one */
-            set_add(&set, '-');
+            byte_set_add(&set, '-');
             high = low;
         }
         if (high < low)
@@ -463,8 +174,8 @@ static bool read_bracket(struct reader *reader, struct part *part)
     }
     reader->at++;
     if (reader->caseless)
-        set_add_cases(&set);
-    part_of_set(part, negated ? &every_byte : &set);
+        byte_set_add_cases(&set);
+    part_of_set(part, negated ? &byte_set_every : &set);
     return true;
 }
 
@@ -512,9 +223,9 @@ static bool read_backslash(struct reader *reader, struct part *part)
         part_of_nothing_known(part);
         return true;
     }
-    set_add(&set, (unsigned char)byte);
+    byte_set_add(&set, (unsigned char)byte);
     if (reader->caseless)
-        set_add_cases(&set);
+        byte_set_add_cases(&set);
     part_of_set(part, &set);
     return true;
 }
@@ -535,7 +246,7 @@ static bool read_atom(struct reader *reader, struct part *part, unsigned depth)
         part_of_empty(part);
         return true;
     case '.':
-        part_of_set(part, &every_byte);
+        part_of_set(part, &byte_set_every);
         return true;
     case '*':
     case '+':
@@ -550,9 +261,9 @@ static bool read_atom(struct reader *reader, struct part *part, unsigned depth)
         part_of_nothing_known(part);
         return true;
     }
-    set_add(&set, byte);
+    byte_set_add(&set, byte);
     if (reader->caseless)
-        set_add_cases(&set);
+        byte_set_add_cases(&set);
     part_of_set(part, &set);
     return true;
 }
@@ -608,68 +319,25 @@ static void read_quantifier(struct reader *reader, uint32_t *least, uint32_t *mo
         (void)take(reader, '+');
 }
 
-/* Adds the empty sequence to a part that may be missing. */
-static void make_optional(struct part *part)
-{
-    if (!part->exact || part->language.count == SEQUENCES_MAXIMUM) {
-        part_of_nothing_known(part);
-        return;
-    }
-    part->language.sequences[part->language.count++] = (struct sequence){.length = 0};
-}
-
 static bool read_concatenation(struct reader *reader, struct part *part, unsigned depth)
 {
     struct concatenation *whole = memory_allocate(sizeof *whole);
     struct part *atom = memory_allocate(sizeof *atom);
-    language_empty(&whole->run);
-    whole->whole = true;
-    best_none(&whole->best);
+    concatenation_begin(whole);
     while (!at_end(reader) && *reader->at != '|' && *reader->at != ')' && read_atom(reader, atom, depth)) {
         uint32_t least, most;
         read_quantifier(reader, &least, &most);
         if (least == 0 && most == 1) {
-            make_optional(atom);
-            append_part(whole, atom, 1, false);
+            part_make_optional(atom);
+            concatenation_append(whole, atom, 1, false);
         } else {
-            append_part(whole, atom, least, most != least);
+            concatenation_append(whole, atom, least, most != least);
         }
     }
-    if (whole->whole) {
-        language_copy(&part->language, &whole->run);
-        best_none(&part->best);
-    } else {
-        weigh(&whole->best, &whole->run);
-        part->best = whole->best;
-    }
-    part->exact = whole->whole;
+    concatenation_end(whole, part);
     free(atom);
     free(whole);
     return !reader->failed;
-}
-
-/* The part is one or the other. */
-static void unite(struct part *part, const struct part *other)
-{
-    if (part->exact && other->exact && part->language.count + other->language.count <= SEQUENCES_MAXIMUM) {
-        memcpy(part->language.sequences + part->language.count, other->language.sequences,
-               other->language.count * sizeof *other->language.sequences);
-        part->language.count += other->language.count;
-        return;
-    }
-    struct factor_list right = other->best;
-    if (part->exact)
-        weigh(&part->best, &part->language);
-    if (other->exact)
-        weigh(&right, &other->language);
-    part->exact = false;
-    if (part->best.count == 0 || right.count == 0 || part->best.count + right.count > FACTORS_MAXIMUM) {
-        best_none(&part->best);
-        return;
-    }
-    memcpy(part->best.factors + part->best.count, right.factors, right.count * sizeof *right.factors);
-    part->best.count += right.count;
-    part->best.probability += right.probability;
 }
 
 static bool read_alternatives(struct reader *reader, struct part *part, unsigned depth)
@@ -681,7 +349,7 @@ static bool read_alternatives(struct reader *reader, struct part *part, unsigned
     struct part *other = memory_allocate(sizeof *other);
     while (!reader->failed && take(reader, '|'))
         if (read_concatenation(reader, other, depth))
-            unite(part, other);
+            part_unite(part, other);
     free(other);
     return !reader->failed;
 }
@@ -697,25 +365,21 @@ static void read_bytes(const struct pattern *pattern, struct part *part)
 {
     struct concatenation *whole = memory_allocate(sizeof *whole);
     struct part *byte = memory_allocate(sizeof *byte);
-    language_empty(&whole->run);
-    whole->whole = true;
-    best_none(&whole->best);
+    concatenation_begin(whole);
     for (size_t index = 0; index < pattern->text.length; index++) {
         unsigned char letter = (unsigned char)pattern->text.data[index];
         struct byte_set set = {{0}};
         bool wildcard = pattern->syntax == PATTERN_GLOB && (letter == '*' || letter == '?');
-        set_add(&set, letter);
+        byte_set_add(&set, letter);
         if (!pattern->case_sensitive)
-            set_add_cases(&set);
+            byte_set_add_cases(&set);
         if (wildcard || letter >= 0x80)
             part_of_nothing_known(byte);
         else
             part_of_set(byte, &set);
-        append_part(whole, byte, 1, false);
+        concatenation_append(whole, byte, 1, false);
     }
-    weigh(&whole->best, &whole->run);
-    part->exact = false;
-    part->best = whole->best;
+    concatenation_end(whole, part);
     free(byte);
     free(whole);
 }
@@ -724,16 +388,11 @@ bool pattern_factors(const struct pattern *pattern, struct factor_list *list)
 {
     struct part *part = memory_allocate(sizeof *part);
     bool known = true;
-    best_none(&part->best);
     if (pattern->syntax == PATTERN_REGEX)
         known = read_regex(pattern->text, !pattern->case_sensitive, part);
     else
         read_bytes(pattern, part);
-    if (known && part->exact)
-        weigh(&part->best, &part->language);
-    known = known && part->best.count && part->best.probability <= PROBABILITY_USEFUL;
-    if (known)
-        *list = part->best;
+    known = known && part_factors(part, list) && list->probability <= PROBABILITY_USEFUL;
     free(part);
     return known;
 }

@@ -1,5 +1,6 @@
-/* What a text must hold for a pattern to match it: for each pattern a few factors, four bytes in a row, each byte one
- * of a set. A text without any factor of a pattern cannot match that pattern, so it need not be searched for it.
+/* What a text must hold for a pattern to match it: for each pattern a few factors, up to eight bytes in a row,
+ * each one of a set. A text without any factor of a pattern cannot match that pattern, so it need not be searched for
+ * it.
  *
  * Factors are necessary, not sufficient, and hold for texts that are valid UTF-8 and in which no letter stands for `k`
  * or `s` that is neither (pattern_factor_blind). Not every pattern has factors: `\w+` has none, and what the reader of
@@ -9,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "filters/byte_set.h"
 #include "filters/pattern_set.h"
 
 /* The first bytes of a factor are its rarest; the others are there to be sure. */
@@ -16,15 +18,6 @@
 #define FACTOR_LENGTH 8
 /* Of one pattern. */
 #define FACTORS_MAXIMUM 64
-
-struct byte_set {
-    uint64_t bits[4];
-};
-
-static inline bool byte_set_has(const struct byte_set *set, unsigned char byte)
-{
-    return set->bits[byte / 64] >> byte % 64 & 1;
-}
 
 /* A position that may be anything holds for the end of the text, too: it has all 256 bytes. */
 struct factor {
@@ -42,8 +35,5 @@ bool pattern_factors(const struct pattern *pattern, struct factor_list *list);
 
 /* Whether `text` has a letter outside ASCII that is `k` or `s` where case does not count: U+017F, U+212A. */
 bool pattern_factor_blind(struct slice text);
-
-/* The guess for one set. */
-double byte_set_probability(const struct byte_set *set);
 
 #endif

@@ -107,7 +107,8 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
     } else if (slice_present(result->rule = pattern_list_match(&state->user_globs, sender))) {
         result->reason = SLICE("the sender matches a pattern on the list");
         result->evidence = sender;
-    } else if (slice_present(result->rule =
+    } else if (state->server_globs.count &&
+               slice_present(result->rule =
                                  pattern_list_match(&state->server_globs, event_sender_server(arguments->event)))) {
         result->reason = SLICE("the server of the sender is on the list");
         result->evidence = event_sender_server(arguments->event);
