@@ -1,4 +1,5 @@
-/* The table is small and has no chains: a set of four places for each hash. A stranger who sends a new shape with every
+/* The table is small and has no chains: a set of eight places for each hash, as many
+ * kinds of state differ in nothing but the key of their content. A stranger who sends a new shape with every
  * event pushes others out and costs them a parse each, no memory. */
 #include "filters/event_shapes.h"
 
@@ -9,7 +10,7 @@
 
 _Static_assert(_Alignof(max_align_t) >= 16, "memory from malloc must do for the keys");
 
-#define WAYS 4
+#define WAYS 8
 #define SETS (EVENT_SHAPES_MAXIMUM / WAYS)
 
 /* Sixteen bytes at a time, in whatever way the processor has. */
