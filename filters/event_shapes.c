@@ -13,6 +13,9 @@ _Static_assert(_Alignof(max_align_t) >= 16, "memory from malloc must do for the 
 #define WAYS 8
 #define SETS (EVENT_SHAPES_MAXIMUM / WAYS)
 
+/* What is allocated for a shape at first; the recorded events need 0.8 to 1.6 KiB. */
+#define SHAPE_MEMORY 2048
+
 /* Sixteen bytes at a time, in whatever way the processor has. */
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
@@ -292,7 +295,10 @@ static void lay_out(struct shape *shape, const struct lesson *lesson)
     size_t needed = keys_size + long_keys_size + captures_size + values_size + kinds_size + texts;
     if (needed > shape->capacity) {
         free(shape->memory);
-        shape->capacity = (needed + 255) / 256 * 256;
+        /* Shapes that share a place are about as large: one that comes in fits where another one goes. */
+        shape->capacity = SHAPE_MEMORY;
+        while (shape->capacity < needed)
+            shape->capacity *= 2;
         shape->memory = memory_allocate(shape->capacity);
     }
     shape->keys = shape->memory;
