@@ -1,6 +1,6 @@
-/* Bodies: any bytes, several in a row, split at 0x1e, read twice, so that shapes learnt from one are tried on the others
- * and on itself. What is refused must be what yyjson refuses, and what is read must be what a look into its tree finds.
- * Only texts of more bytes than the deepest nesting may differ, since yyjson has no limit there. */
+/* Bodies: any bytes, several in a row, split at 0x1e, read twice, so that shapes learnt from one are tried on the
+ * others and on itself. What is refused must be what yyjson refuses, and what is read must be what a look into its tree
+ * finds. Only texts of more bytes than the deepest nesting may differ, since yyjson has no limit there. */
 #include <stdlib.h>
 #include <yyjson.h>
 
