@@ -200,20 +200,51 @@ static inline __attribute__((always_inline)) uint64_t index_block(struct json_in
     return in_string;
 }
 
-/* Full blocks up to the first with a control character, a backslash or a byte above U+007F; returns where that one
- * begins. It calls nothing, so that all constants stay in registers. */
+static inline __attribute__((always_inline)) __m512i marks_of(const struct block *block)
+{
+    return _mm512_or_si512(block->bytes, block->classes);
+}
+
+/* A bit for each of the bytes from `begin` on that the text has, of a block's. */
+static inline __mmask64 present_from(struct slice text, size_t begin)
+{
+    size_t left = begin < text.length ? text.length - begin : 0;
+    return left < JSON_INDEX_BLOCK ? (1ull << left) - 1 : ~0ull;
+}
+
+/* The same for what is left, less than two blocks. */
+static inline __attribute__((always_inline)) uint32_t index_plain_end(struct json_index *index, struct slice text,
+                                                                      uint32_t base, struct kernel *kernel)
+{
+    __mmask64 in_first = present_from(text, base);
+    __mmask64 in_second = present_from(text, base + JSON_INDEX_BLOCK);
+    struct block first = read_block(text.data + base, in_first);
+    struct block second = read_block(text.data + base + JSON_INDEX_BLOCK, in_second);
+    __mmask64 special =
+        (_mm512_movepi8_mask(marks_of(&first)) & in_first) | (_mm512_movepi8_mask(marks_of(&second)) & in_second);
+    if (kernel->count > JSON_INDEX_TOKENS_MAXIMUM - 2 * JSON_INDEX_BLOCK || special)
+        return base;
+    index_block(index, first.classes, 0, base, in_first, kernel);
+    index_block(index, second.classes, 0, base + JSON_INDEX_BLOCK, in_second, kernel);
+    return (uint32_t)text.length;
+}
+
+/* Pairs of blocks up to the first with a control character, a backslash or a byte above U+007F; returns where that one
+ * begins. It calls nothing, so that all constants stay in registers, and asks for such bytes once a pair. */
 static inline __attribute__((always_inline)) uint32_t index_plain_blocks(struct json_index *index, struct slice text,
                                                                          struct kernel *kernel)
 {
     uint32_t base = 0;
-    for (; base + JSON_INDEX_BLOCK <= text.length; base += JSON_INDEX_BLOCK) {
-        struct block block = read_block(text.data + base, ~0ull);
-        __mmask64 special = _mm512_movepi8_mask(_mm512_or_si512(block.bytes, block.classes));
-        if (kernel->count > JSON_INDEX_TOKENS_MAXIMUM - JSON_INDEX_BLOCK || special)
-            break;
-        index_block(index, block.classes, 0, base, ~0ull, kernel);
+    for (; base + 2 * JSON_INDEX_BLOCK <= text.length; base += 2 * JSON_INDEX_BLOCK) {
+        struct block first = read_block(text.data + base, ~0ull);
+        struct block second = read_block(text.data + base + JSON_INDEX_BLOCK, ~0ull);
+        __mmask64 special = _mm512_movepi8_mask(_mm512_or_si512(marks_of(&first), marks_of(&second)));
+        if (kernel->count > JSON_INDEX_TOKENS_MAXIMUM - 2 * JSON_INDEX_BLOCK || special)
+            return base;
+        index_block(index, first.classes, 0, base, ~0ull, kernel);
+        index_block(index, second.classes, 0, base + JSON_INDEX_BLOCK, ~0ull, kernel);
     }
-    return base;
+    return index_plain_end(index, text, base, kernel);
 }
 
 /* The rest, whatever is in it. */
