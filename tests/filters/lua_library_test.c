@@ -95,7 +95,7 @@ Test(lua_library, stores)
 Test(lua_library, stores_live_across_calls_and_forget)
 {
     struct lua_fixture fixture = {0};
-    lua_fixture_open(&fixture, "local counts, brief = weir.store(100, 3600000), weir.store(100, 1)\n"
+    lua_fixture_open(&fixture, "local counts, brief = weir.store(100, 3600000), weir.store(100, 100)\n"
                                "function check_event_for_spam(event)\n"
                                "  local before = brief:get('k')\n"
                                "  brief:set('k', 1)\n"
@@ -105,7 +105,7 @@ Test(lua_library, stores_live_across_calls_and_forget)
         char expected[100];
         snprintf(expected, sizeof expected, "{'tuple':[{'int':%d},{'none':true},{'int':1}]}", call);
         EXPECT_TEXT(lua_fixture_judge(&fixture, "{}"), expected);
-        usleep(5000); /* what lives a millisecond is gone */
+        usleep(120000); /* what lives a tenth of a second is gone */
     }
     lua_fixture_close(&fixture);
 }
