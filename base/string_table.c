@@ -103,7 +103,7 @@ bool string_table_add(struct string_table *table, struct slice key, uint32_t val
     uint64_t hash = hash_of(key);
     if (find_slot(table, key, hash)->entry)
         return false;
-    if ((table->entry_count + 1) * 4 > (table->slot_mask + 1) * 3)
+    if ((table->entry_count + 1) * 2 > table->slot_mask + 1)
         grow_slots(table);
     table->entries = room_for(table->entries, &table->entry_capacity, table->entry_count + 1, sizeof *table->entries);
     table->arena = room_for(table->arena, &table->arena_capacity, table->arena_length + key.length, 1);
