@@ -43,8 +43,9 @@ struct json_index {
 /* Whether this processor can. */
 bool json_index_available(void);
 
-/* Fills `index`. False if the text is too large, has a string that is not valid (a control character, an escape that is
- * none, no UTF-8, no end), or if the processor cannot; then `index` says nothing. Reads no byte outside the text. */
+/* Fills `index`. False if the text is too large or has too many tokens, has a string that is not valid (a control
+ * character, an escape that is none, no UTF-8, no end), or if the processor cannot; then `index` says nothing. Reads no
+ * byte outside the text. */
 bool json_index_build(struct json_index *index, struct slice text);
 
 /* Whether a JSON_TOKEN_VALUE at `place` begins a valid number, true, false or null with nothing stuck to its end. */

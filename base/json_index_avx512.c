@@ -212,7 +212,7 @@ static inline __mmask64 present_from(struct slice text, size_t begin)
     return left < JSON_INDEX_BLOCK ? (1ull << left) - 1 : ~0ull;
 }
 
-/* The same for what is left, less than two blocks. */
+/* The end of a text, less than two blocks: where it ends, or `base` if some byte there needs more than this. */
 static inline __attribute__((always_inline)) uint32_t index_plain_end(struct json_index *index, struct slice text,
                                                                       uint32_t base, struct kernel *kernel)
 {
@@ -253,8 +253,7 @@ static bool index_blocks(struct json_index *index, struct slice text, uint32_t b
     struct json_index_escapes escapes = {0};
     bool utf8 = false; /* the block before had bytes above U+007F */
     for (; base < text.length; base += JSON_INDEX_BLOCK) {
-        size_t left = text.length - base;
-        __mmask64 present = left < JSON_INDEX_BLOCK ? (1ull << left) - 1 : ~0ull;
+        __mmask64 present = present_from(text, base);
         struct block block = read_block(text.data + base, present);
         __mmask64 high = _mm512_movepi8_mask(block.bytes);
         uint64_t backslashes = _mm512_cmpeq_epi8_mask(block.bytes, _mm512_set1_epi8('\\'));

@@ -14,8 +14,8 @@ struct json_index_escapes {
     bool faulty;
 };
 
-/* Reads the escapes of the block at `base`, whose backslashes are given. Which of its bytes an escape has as its second
- * one: a quote there ends no string. */
+/* Reads the escapes of the block at `base`, whose backslashes are given. Returns which bytes are the second one of an
+ * escape, a bit each: a quote there ends no string. */
 uint64_t json_index_escaped(struct slice text, uint32_t base, uint64_t backslashes, struct json_index_escapes *escapes);
 
 #endif

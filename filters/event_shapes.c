@@ -1,6 +1,6 @@
-/* The table is small and has no chains: a set of eight places for each hash, as many
- * kinds of state differ in nothing but the key of their content. A stranger who sends a new shape with every
- * event pushes others out and costs them a parse each, no memory. */
+/* The table is small and has no chains: a set of eight places for each hash, as many kinds of state differ in nothing
+ * but the key of their content. A stranger who sends a new shape with every event pushes others out and costs them a
+ * parse each, no memory. */
 #include "filters/event_shapes.h"
 
 #include <stddef.h>
