@@ -10,42 +10,42 @@
 
 #define NAME_MAXIMUM 255u
 
-/* A name that stands in channel names and between spaces on the wire. */
-static void check_name(struct configuration_reader *reader, const struct configuration_place *place, const char *name)
+bool configuration_check_name(struct configuration_reader *reader, const struct configuration_place *place,
+                              const char *name)
 {
     if (strlen(name) > NAME_MAXIMUM) {
         configuration_error(reader, place, "must have at most 255 characters");
-        return;
+        return false;
     }
     for (; *name; name++) {
         if (*name > ' ' && *name < 0x7f)
             continue;
         configuration_error(reader, place, "must have no spaces and only printable ASCII characters");
-        return;
+        return false;
     }
+    return true;
 }
 
 void configuration_check_server_name(struct configuration_reader *reader, const struct configuration_place *place,
                                      const struct yaml_node *node)
 {
-    check_name(reader, place, node->text);
+    configuration_check_name(reader, place, node->text);
 }
 
 void configuration_check_instance_name(struct configuration_reader *reader, const struct configuration_place *place,
                                        const struct yaml_node *node)
 {
-    check_name(reader, place, node->text);
+    configuration_check_name(reader, place, node->text);
 }
 
-/* Reports the second of two keys that say the same thing twice. */
-static void check_exclusive(struct configuration_reader *reader, const struct configuration_place *place,
-                            const struct yaml_node *map, const char *first, const char *second)
+void configuration_check_exclusive(struct configuration_reader *reader, const struct configuration_place *place,
+                                   const struct yaml_node *map, const char *first, const char *second)
 {
     const struct yaml_pair *one = yaml_map_find(map, first), *other = yaml_map_find(map, second);
     if (!one || !other || one->value->kind == YAML_KIND_NULL || other->value->kind == YAML_KIND_NULL)
         return;
     struct buffer key = {0};
-    buffer_append_format(&key, "%s.%s", place->key, second);
+    buffer_append_format(&key, "%s%s%s", place->key, *place->key ? "." : "", second);
     struct configuration_place at = {place->file, other->mark, buffer_string(&key)};
     configuration_error(reader, &at, "stands beside `%s` (line %u): only one of them can be used", first,
                         one->mark.line);
@@ -55,7 +55,7 @@ static void check_exclusive(struct configuration_reader *reader, const struct co
 void configuration_check_redis(struct configuration_reader *reader, const struct configuration_place *place,
                                const struct yaml_node *node)
 {
-    check_exclusive(reader, place, node, "password", "password_path");
+    configuration_check_exclusive(reader, place, node, "password", "password_path");
     reader->configuration->redis_configured = true;
     if (reader->configuration->redis.username && !yaml_map_find(node, "password") &&
         !yaml_map_find(node, "password_path"))
@@ -105,25 +105,18 @@ void configuration_check_semantics(struct configuration_reader *reader, const st
     configuration_error(reader, place, "must be one of: latest, 1.47");
 }
 
-void configuration_check_unused(struct configuration_reader *reader, const struct configuration_place *place,
-                                const struct yaml_node *node)
-{
-    (void)node;
-    configuration_warning(reader, place, "nothing uses this yet");
-}
-
 void configuration_check_postgres(struct configuration_reader *reader, const struct configuration_place *place,
                                   const struct yaml_node *node)
 {
-    check_exclusive(reader, place, node, "dbname", "database");
-    check_exclusive(reader, place, node, "password", "password_path");
+    configuration_check_exclusive(reader, place, node, "dbname", "database");
+    configuration_check_exclusive(reader, place, node, "password", "password_path");
     reader->configuration->body_source = BODY_SOURCE_POSTGRES;
 }
 
 void configuration_check_bodies(struct configuration_reader *reader, const struct configuration_place *place,
                                 const struct yaml_node *node)
 {
-    check_exclusive(reader, place, node, "file", "postgres");
+    configuration_check_exclusive(reader, place, node, "file", "postgres");
     struct configuration *configuration = reader->configuration;
     if (!configuration->bodies_file)
         return;
@@ -190,4 +183,8 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
     bool has_modules = configuration->chain && chain_module_count(configuration->chain) > 0;
     if (purpose != CONFIGURATION_FOR_CLIENT && !yaml_map_find(root, "modules") && !has_modules)
         check_required(reader, root, "modules", "a list of modules (`weir modules` shows them)");
+    configuration_check_exclusive(reader, &(struct configuration_place){0, root->mark, ""}, root,
+                                  "worker_replication_secret", "worker_replication_secret_path");
+    if (purpose == CONFIGURATION_FOR_RUN)
+        configuration_check_catch_up(reader, root);
 }
