@@ -1,0 +1,70 @@
+/* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
+ * engine_pages.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+#ifndef WEIR_ENGINE_ENGINE_PARTS_H
+#define WEIR_ENGINE_ENGINE_PARTS_H
+
+#include <event2/event.h>
+
+#include "engine/ask_pages.h"
+#include "engine/bodies.h"
+#include "engine/configuration.h"
+#include "engine/http_server.h"
+#include "engine/metrics.h"
+#include "engine/observer.h"
+#include "engine/outbox.h"
+#include "engine/presence_router.h"
+#include "engine/requests.h"
+#include "engine/service.h"
+
+struct engine {
+    struct event_base *base;
+    struct configuration *configuration;
+    struct metrics *metrics;
+    struct services *services;
+    struct bodies *bodies;
+    struct observer *observer;
+    struct presence_router *presence;
+    struct outbox *outbox;
+    struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
+    struct redis_link *subscriber;
+    struct http_server *http;
+    struct ask_pages *ask_pages; /* NULL unless requests.http is set */
+    struct event *signals[3];
+    struct event *replicate_timer;
+    struct event *shutdown_timer;
+    struct buffer own_channel; /* <server_name>/weir */
+    struct slice main_channel; /* <server_name> */
+    uint64_t received_ns;      /* when the messages that are being handed on were read; 0 between reads */
+    bool subscribed;
+    bool replicate_seldom; /* the last REPLICATE was answered */
+    bool positions_seen;   /* some writer has answered since the last subscription */
+    bool observer_stop;
+    bool outbox_stop;
+    bool stopping;
+    uint64_t stop_by_ns;
+    uint64_t started_ns;
+    int exit_code;
+};
+
+/* Stops or resumes reading, as the observer, the outbox and a stop demand. */
+void engine_apply_flow(struct engine *engine);
+
+/* Subscribes to the replication channel and asks every writer for its position, now and when the connection was lost.
+ * To be called when the stored positions are known: not before may rows come. */
+void engine_follow_start(struct engine *engine);
+void engine_follow_stop(struct engine *engine);
+
+/* Opens the HTTP listener; false (logged) if it cannot. */
+bool engine_pages_start(struct engine *engine);
+void engine_pages_stop(struct engine *engine);
+
+/* event_callback_fn of SIGHUP, and of SIGTERM and SIGINT, with the engine as argument. */
+void engine_on_reload_signal(evutil_socket_t number, short what, void *argument);
+void engine_on_stop_signal(evutil_socket_t number, short what, void *argument);
+/* Everything that was handed to the outbox is answered: the end of a stop. */
+void engine_on_drained(void *context);
+void engine_shutdown_stop(struct engine *engine);
+/* What was done, for the log's last line. */
+void engine_log_summary(struct engine *engine);
+
+#endif
