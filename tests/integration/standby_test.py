@@ -69,12 +69,20 @@ class Writer(threading.Thread):
     def answer(self, client, questions):
         while (message := questions.get_message(ignore_subscribe_messages=True)) is not None:
             if message["data"] == b"REPLICATE ":
-                for field, token in client.hgetall(f"{SERVER_NAME}/weir/positions").items():
-                    instance, stream, writer = field.decode().split(" ")
-                    if stream == "events":
-                        client.publish(SERVER_NAME, f"POSITION events {writer} {int(token)} {int(token)}")
+                for writer, token in self.positions(client).items():
+                    client.publish(SERVER_NAME, f"POSITION events {writer} {token} {token}")
                 self.next = 0
                 self.may_go.set()
+
+    def positions(self, client):
+        """Those that are stored; our own where Redis has lost them."""
+        matches = (EVENT_ROW.match(row) for row in self.rows[:self.furthest])
+        positions = {match[1]: int(match[2]) for match in matches if match[2] != "batch"}
+        for field, token in client.hgetall(f"{SERVER_NAME}/weir/positions").items():
+            _, stream, writer = field.decode().split(" ")
+            if stream == "events":
+                positions[writer] = int(token)
+        return positions
 
     def has_published(self, count):
         if self.errors:
@@ -304,6 +312,7 @@ class WithoutPersistence(Pair):
         holder, waiter = self.start_pair()
         fence = self.fence()
         self.play_to(0.4)
+        self.settle(holder)
         self.redis_process.terminate()
         self.redis_process.wait()
         self.start_redis()
