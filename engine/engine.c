@@ -16,6 +16,7 @@ void engine_apply_flow(struct engine *engine)
     bool stop = engine->observer_stop || engine->outbox_stop || engine->stopping;
     if (engine->subscriber)
         redis_link_pause(engine->subscriber, stop);
+    catch_up_pause(engine->catch_up, stop);
     if (engine->requests)
         requests_pause(engine->requests, engine->outbox_stop || engine->stopping);
 }
@@ -141,6 +142,7 @@ static void start_observer(struct engine *engine)
                                            .position = on_position,
                                            .ahead = on_ahead,
                                            .rows = on_presence_rows,
+                                           .fetch = engine_on_fetch,
                                            .flow = on_observer_flow,
                                            .chain_unused = on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
@@ -186,6 +188,7 @@ static bool start(struct engine *engine)
     if (!engine->bodies || !engine_pages_start(engine))
         return false;
     module_pages_warn(engine->configuration->chain, engine->http);
+    engine_catch_up_start(engine);
     start_observer(engine);
     start_outbox(engine);
     return true;
@@ -197,6 +200,7 @@ static void stop(struct engine *engine)
     engine_follow_stop(engine);
     requests_destroy(engine->requests);
     outbox_destroy(engine->outbox);
+    engine_catch_up_stop(engine);
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);

@@ -6,6 +6,7 @@
 
 #include "base/json_pool.h"
 #include "base/memory.h"
+#include "engine/clock.h"
 #include "engine/judging.h"
 #include "engine/log.h"
 #include "replication/command.h"
@@ -108,12 +109,15 @@ static void on_rows(void *context, const struct position_rows *rows)
     judging_token_ends(observer->judging, origin.writer, rows->token);
 }
 
-/* There is nobody to ask. After a time without a subscription the rows may be lost. On a subscription that holds, a
- * position that moves on without its rows is nearly always harmless (replication.md 5.3): before 1.96 it is announced
- * ahead of rows that are about to come, or was taken over from another writer. */
+/* Asked first is whoever can fetch. Where there is nobody to ask: after a time without a subscription the rows may be
+ * lost. On a subscription that holds, a position that moves on without its rows is nearly always harmless
+ * (replication.md 5.3): before 1.96 it is announced ahead of rows that are about to come, or was taken over from
+ * another writer. */
 static bool on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto)
 {
     struct observer *observer = context;
+    if (observer->callbacks.fetch && observer->callbacks.fetch(observer->callbacks.context, stream, writer, from, upto))
+        return true;
     if (stream != STREAM_events || !observer->settings.live)
         return false;
     if (observer->writer_was_open) {
@@ -173,10 +177,25 @@ static void take_rdata(struct observer *observer, const struct command *command)
     observer->current_json = SLICE_ABSENT;
     if (stream == STREAM_events && status == POSITION_ROW_DUPLICATE)
         observer->counts.duplicates++;
-    if (status == POSITION_ROW_OVERFLOW)
+    if (observer->callbacks.fetch && (status == POSITION_ROW_OVERFLOW || status == POSITION_ROW_CLOSED))
+        position_retry(observer->tracker, stream, command->instance_name);
+    else if (status == POSITION_ROW_OVERFLOW)
         count_bad_line(observer, &observer->row_gate,
                        "a batch grew past its bound and was dropped; its writer's next POSITION tells what is missing",
                        "too many rows without a token", stream_definitions[stream].name);
+}
+
+/* Tells how far a writer is now, if that is not what it was. */
+static void tell_move(struct observer *observer, enum stream stream, struct slice writer, bool known, int64_t before)
+{
+    int64_t after;
+    if (!position_get(observer->tracker, stream, writer, &after) || (known && after == before))
+        return;
+    struct position_rows nothing = {.stream = stream, .writer = writer, .token = after};
+    if (stream == STREAM_events)
+        judging_token_ends(observer->judging, judging_writer(observer->judging, writer), after);
+    else
+        hand_on_other(observer, &nothing);
 }
 
 static void take_position(struct observer *observer, const struct command *command)
@@ -187,16 +206,10 @@ static void take_position(struct observer *observer, const struct command *comma
         return;
     }
     int64_t before = 0;
-    int64_t after = 0;
     bool known = position_get(observer->tracker, stream, command->instance_name, &before);
     observer->writer_was_open = position_is_open(observer->tracker, stream, command->instance_name);
     position_announced(observer->tracker, stream, command);
-    bool moved = position_get(observer->tracker, stream, command->instance_name, &after) && (!known || after != before);
-    struct position_rows nothing = {.stream = stream, .writer = command->instance_name, .token = after};
-    if (moved && stream != STREAM_events)
-        hand_on_other(observer, &nothing);
-    if (moved && stream == STREAM_events)
-        judging_token_ends(observer->judging, judging_writer(observer->judging, nothing.writer), after);
+    tell_move(observer, stream, command->instance_name, known, before);
 }
 
 typedef void command_handler(struct observer *observer, const struct command *command);
@@ -261,6 +274,24 @@ void observer_escaped_line(struct observer *observer, struct slice line)
     observer->received_ns = 0;
     observer->escaped = true;
     take_line(observer, line);
+}
+
+void observer_fetched(struct observer *observer, const struct position_rows *rows)
+{
+    observer->received_ns = clock_now_ns();
+    if (rows->stream == STREAM_events)
+        observer->counts.fetched += rows->count;
+    position_fetched(observer->tracker, rows);
+}
+
+void observer_fetch_done(struct observer *observer, enum stream stream, struct slice writer, int64_t reached,
+                         bool limited)
+{
+    int64_t before = 0;
+    bool known = position_get(observer->tracker, stream, writer, &before);
+    observer->received_ns = clock_now_ns();
+    position_fetch_done(observer->tracker, stream, writer, reached, limited, false);
+    tell_move(observer, stream, writer, known, before);
 }
 
 void observer_disconnected(struct observer *observer)
