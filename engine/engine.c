@@ -48,6 +48,14 @@ static void on_position(void *context, enum stream stream, struct slice writer, 
 {
     struct engine *engine = context;
     outbox_position(engine->outbox, stream, writer, token);
+    if (engine->audit && stream == STREAM_events)
+        audit_begin_at(engine->audit, writer, token);
+}
+
+static void on_seen(void *context, struct slice writer, int64_t token, struct slice event_id)
+{
+    struct engine *engine = context;
+    audit_seen(engine->audit, writer, token, event_id);
 }
 
 static void on_ahead(void *context, enum stream stream, struct slice writer)
@@ -99,6 +107,8 @@ static void on_stored_position(void *context, enum stream stream, struct slice w
     struct engine *engine = context;
     if (stream == STREAM_events || stream == STREAM_presence)
         observer_restore(engine->observer, stream, writer, token);
+    if (engine->audit && stream == STREAM_events)
+        audit_begin_at(engine->audit, writer, token);
     log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
              LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
 }
@@ -143,6 +153,7 @@ static void start_observer(struct engine *engine)
                                            .ahead = on_ahead,
                                            .rows = on_presence_rows,
                                            .fetch = engine_on_fetch,
+                                           .seen = engine->audit ? on_seen : NULL,
                                            .flow = on_observer_flow,
                                            .chain_unused = on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);

@@ -40,14 +40,32 @@ bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int
     return true;
 }
 
+static bool position_of(void *context, struct slice writer, int64_t *token)
+{
+    struct engine *engine = context;
+    return position_get(observer_positions(engine->observer), STREAM_events, writer, token);
+}
+
+static void on_missed(void *context, const struct event_row *row, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    observer_late_event(engine->observer, row, writer, token);
+}
+
 void engine_catch_up_start(struct engine *engine)
 {
     engine->catch_up = catch_up_create(engine->base, engine->metrics);
     engine->catch_up_owner = (struct catch_up_owner){.context = engine, .rows = on_rows, .ended = on_ended};
+    struct audit_callbacks audit_callbacks = {.context = engine, .position = position_of, .missed = on_missed};
+    if (engine->configuration->audit_ms)
+        engine->audit = audit_create(engine->base, engine->configuration->audit_ms, engine->catch_up, &audit_callbacks,
+                                     engine->metrics);
 }
 
 void engine_catch_up_stop(struct engine *engine)
 {
+    audit_destroy(engine->audit);
+    engine->audit = NULL;
     catch_up_destroy(engine->catch_up);
     engine->catch_up = NULL;
 }

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "engine/ask_pages.h"
+#include "engine/audit.h"
 #include "engine/bodies.h"
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
@@ -26,6 +27,7 @@ struct engine {
     struct observer *observer;
     struct catch_up *catch_up;
     struct catch_up_owner catch_up_owner;
+    struct audit *audit;        /* NULL unless it is configured */
     uint64_t fetching_since_ns; /* when the first of the ranges now being fetched was asked for */
     uint64_t fetched_before;    /* rows fetched until then */
     bool caught_up;             /* what was missed before the start is there */

@@ -63,17 +63,6 @@ static bool row_counts(struct observer *observer, const struct event_row *row)
     return true;
 }
 
-/* The row's slices live until `pool` is used again, and as long as `json` does. */
-static bool read_row(struct json_pool *pool, struct slice json, struct event_row *row, const char **problem)
-{
-    if (event_row_scan(json, row))
-        return true;
-    struct command command = {.name = COMMAND_RDATA, .json = json};
-    yyjson_alc allocator = json_pool_allocator(pool, json.length, YYJSON_READ_BIGNUM_AS_RAW);
-    yyjson_doc *document = command_json(&command, &allocator, problem);
-    return document && event_row_read(yyjson_doc_get_root(document), row, problem);
-}
-
 /* Rows of other streams are their owner's, who has asked for them. */
 static void hand_on_other(struct observer *observer, const struct position_rows *rows)
 {
@@ -98,8 +87,12 @@ static void on_rows(void *context, const struct position_rows *rows)
         if (rows->rows[index].data == observer->current_json.data)
             row = observer->current_row;
         else
-            read = read_row(&observer->batch_pool, rows->rows[index], &row, &problem);
-        if (!read || !row_counts(observer, &row))
+            read = event_row_parse(rows->rows[index], &observer->batch_pool, &row, &problem);
+        if (!read)
+            continue;
+        if (observer->callbacks.seen && row.kind == EVENT_ROW_EV)
+            observer->callbacks.seen(observer->callbacks.context, rows->writer, rows->token, row.event_id);
+        if (!row_counts(observer, &row))
             continue;
         if (observer->callbacks.event)
             observer->callbacks.event(observer->callbacks.context, &row, rows->writer, rows->token, rows->count == 1);
@@ -164,7 +157,7 @@ static void take_rdata(struct observer *observer, const struct command *command)
     }
     if (stream == STREAM_events) {
         const char *problem;
-        if (!read_row(&observer->row_pool, command->json, &observer->current_row, &problem)) {
+        if (!event_row_parse(command->json, &observer->row_pool, &observer->current_row, &problem)) {
             count_bad_line(observer, &observer->row_gate, "a row of `events` could not be read and was dropped",
                            problem, "RDATA");
             return;
@@ -292,6 +285,17 @@ void observer_fetch_done(struct observer *observer, enum stream stream, struct s
     observer->received_ns = clock_now_ns();
     position_fetch_done(observer->tracker, stream, writer, reached, limited, false);
     tell_move(observer, stream, writer, known, before);
+}
+
+void observer_late_event(struct observer *observer, const struct event_row *row, struct slice writer, int64_t token)
+{
+    if (row_counts(observer, row))
+        judging_late_event(observer->judging, row, writer, token);
+}
+
+bool observer_late_waiting(const struct observer *observer, struct slice writer)
+{
+    return judging_late_waiting(observer->judging, writer);
 }
 
 void observer_disconnected(struct observer *observer)

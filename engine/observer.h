@@ -45,6 +45,8 @@ struct observer_callbacks {
     /* Rows of `writer` in (from, upto] may be missing: true if they are being fetched, and come back through
      * observer_fetched and observer_fetch_done, not from within. NULL: there is nobody to ask. */
     bool (*fetch)(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
+    /* An `ev` row is acted upon, whether its event is to be judged or not; not called for late ones. May be NULL. */
+    void (*seen)(void *context, struct slice writer, int64_t token, struct slice event_id);
     /* True: too much is waiting, stop the lines; false: go on. May be NULL. */
     void (*flow)(void *context, bool stop);
     /* No walk goes on any more in a chain that another took over from: it may be destroyed. May be NULL. */
@@ -90,6 +92,11 @@ void observer_escaped_line(struct observer *observer, struct slice line);
 void observer_fetched(struct observer *observer, const struct position_rows *rows);
 void observer_fetch_done(struct observer *observer, enum stream stream, struct slice writer, int64_t reached,
                          bool limited);
+/* An event at or below its writer's position that never came, and was found otherwise: judged now, behind whatever its
+ * room has seen meanwhile. No position moves for it. The slices live until the call returns. */
+void observer_late_event(struct observer *observer, const struct event_row *row, struct slice writer, int64_t token);
+/* Whether such an event of that writer waits to be judged. */
+bool observer_late_waiting(const struct observer *observer, struct slice writer);
 /* The subscription was lost. */
 void observer_disconnected(struct observer *observer);
 /* A position from an earlier run. */
