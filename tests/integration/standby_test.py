@@ -25,18 +25,37 @@ FAIL_OVER_SECONDS_MAXIMUM = 3
 
 class Writer(threading.Thread):
     """Publishes the events of a recording, paced. Whoever subscribes asks with REPLICATE: it is told the positions that
-    are stored, and everything is published once more from the start, of which it has what comes after them. So no row
-    is lost for want of a listener, and what an engine makes of a repeated row is seen as well."""
+    are stored, and what was published is published again from there on. So no row is lost for want of a listener, and
+    what an engine makes of a repeated row is seen as well. Like Synapse it does nothing else within a batch."""
 
     def __init__(self, socket, rows, per_second):
         super().__init__(daemon=True)
         self.socket, self.rows, self.per_second = str(socket), rows, per_second
+        self.places, self.between_batches = self.find_places(rows)
         self.next = 0
         self.furthest = 0
         self.stopped = threading.Event()
         self.may_go = threading.Event()
         self.go_as_far_as = len(rows)
+        self.lost = False  # the connection, or all who listened; until somebody asks again
         self.errors = []
+
+    @staticmethod
+    def find_places(rows):
+        """Writer and token of each row, where rows of a batch get the token at its end; and whether no batch is open
+        before it."""
+        places, between, batches = [None] * len(rows), [], {}
+        for index, (writer, token) in enumerate(EVENT_ROW.match(row).groups() for row in rows):
+            between.append(not batches)
+            batches.setdefault(writer, []).append(index)
+            if token != "batch":
+                for member in batches.pop(writer):
+                    places[member] = (writer, int(token))
+        return places, [*between, True]
+
+    def first_after(self, positions):
+        return next((index for index, (writer, token) in enumerate(self.places) if token > positions.get(writer, 0)),
+                    len(self.rows))
 
     def run(self):
         while not self.stopped.is_set():
@@ -44,6 +63,7 @@ class Writer(threading.Thread):
             try:
                 self.publish(client)
             except redis.RedisError:
+                self.lost = True
                 time.sleep(0.02)
             except Exception as error:  # said by the test, which would wait in vain otherwise
                 self.errors.append(error)
@@ -55,13 +75,17 @@ class Writer(threading.Thread):
         questions = client.pubsub()
         questions.subscribe(SERVER_NAME)
         while not self.stopped.is_set():
-            self.answer(client, questions)
-            if not self.may_go.is_set() or self.next >= self.go_as_far_as:
+            between = self.between_batches[self.next]
+            if self.lost or between:
+                self.answer(client, questions)
+            if self.lost or between and (not self.may_go.is_set() or self.next >= self.go_as_far_as):
                 time.sleep(0.005)
                 continue
             behind = self.next < self.furthest
             if client.publish(SERVER_NAME, self.rows[self.next]) > 1:
                 self.next += 1
+            else:
+                self.lost = True
             self.furthest = max(self.furthest, self.next)
             if not behind:
                 time.sleep(1 / self.per_second)
@@ -69,15 +93,16 @@ class Writer(threading.Thread):
     def answer(self, client, questions):
         while (message := questions.get_message(ignore_subscribe_messages=True)) is not None:
             if message["data"] == b"REPLICATE ":
-                for writer, token in self.positions(client).items():
+                positions = self.positions(client)
+                for writer, token in positions.items():
                     client.publish(SERVER_NAME, f"POSITION events {writer} {token} {token}")
-                self.next = 0
+                self.next = min(self.next, self.first_after(positions))
+                self.lost = False
                 self.may_go.set()
 
     def positions(self, client):
         """Those that are stored; our own where Redis has lost them."""
-        matches = (EVENT_ROW.match(row) for row in self.rows[:self.furthest])
-        positions = {match[1]: int(match[2]) for match in matches if match[2] != "batch"}
+        positions = {writer: token for writer, token in self.places[:self.furthest]}
         for field, token in client.hgetall(f"{SERVER_NAME}/weir/positions").items():
             _, stream, writer = field.decode().split(" ")
             if stream == "events":
