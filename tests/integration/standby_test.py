@@ -1,6 +1,7 @@
 """Two engines for one job: whoever dies, sleeps, leaves or loses Redis, the durable stream holds what an offline replay
 of the recording says, row for row, and the other engine goes on within three seconds."""
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ from harness import DATA, SERVER_NAME, wait_until
 
 RECORDING = DATA / "synapse-1.140-big.jsonl.zst"
 BODIES = DATA / "synapse-1.140-big.events.jsonl.zst"
+EVENT_ROWS = 2400  # of it, to the end of a batch
+ROWS_PER_SECOND = 400
 EVENT_ROW = re.compile(r"RDATA events (\S+) (\S+) ")
 LEASE_KEY, FENCE_KEY = (f"{SERVER_NAME}/weir/{kind}/weir1" for kind in ("lease", "fence"))
 ROUNDS = int(os.environ.get("WEIR_STANDBY_ROUNDS", "3"))
@@ -126,9 +129,12 @@ class Pair(harness.Server):
             self.files[role] = self.configuration(
                 f"bodies: {{file: {BODIES}}}\npublish: {{verdicts: all}}\nrole: {role}\nlease: {self.lease}",
                 name=f"{role}.yaml")
-        lines = [line["data"] for line in oracle.read_jsonl(RECORDING)]
-        self.rows = [line for line in lines if EVENT_ROW.match(line)]
-        self.writer = Writer(self.socket, self.rows, 1000)
+        lines = [line for line in oracle.read_jsonl(RECORDING) if EVENT_ROW.match(line["data"])]
+        _, between_batches = Writer.find_places([line["data"] for line in lines])
+        lines = lines[:between_batches.index(True, EVENT_ROWS)]
+        self.rows = [line["data"] for line in lines]
+        self.recording = self.write("recording.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        self.writer = Writer(self.socket, self.rows, ROWS_PER_SECOND)
         self.addCleanup(self.stop_writer)
 
     def stop_writer(self):
@@ -196,7 +202,7 @@ class Pair(harness.Server):
     def check_durable(self):
         """All rows are there once, in order, under tokens that rise by one for each event."""
         self.play_to(1)
-        expected = self.replay(self.files["alone"], RECORDING, BODIES, "--all")
+        expected = self.replay(self.files["alone"], self.recording, BODIES, "--all")
         wait_until(lambda: len(self.durable()) >= len(expected), 60, "the last row")
         durable = self.durable()
         self.assertEqual([row for _, row in durable], expected)
@@ -347,7 +353,7 @@ class WithoutPersistence(Pair):
         self.assertTrue(self.works(holder))
         self.assertEqual(self.fence(), fence)
         self.play_to(1)
-        expected = self.replay(self.files["alone"], RECORDING, BODIES, "--all")
+        expected = self.replay(self.files["alone"], self.recording, BODIES, "--all")
         wait_until(lambda: self.durable() and self.durable()[-1][1] == expected[-1], 60, "the last row")
         self.assertEqual([row for _, row in self.durable()], expected[-len(self.durable()):])
         for engine in (waiter, holder):
