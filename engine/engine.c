@@ -61,9 +61,17 @@ static void on_append_ahead(void *context, enum stream stream, struct slice writ
     observer_append_ahead(engine->observer, stream, writer, record);
 }
 
+/* Whether this start was told to leave the stored positions of a stream alone. */
+static bool leaves_stored(const struct engine *engine, enum stream stream)
+{
+    return stream == STREAM_events && engine->options.from != ENGINE_FROM_STORED;
+}
+
 static void on_stored_ahead(void *context, enum stream stream, struct slice writer, struct slice record)
 {
     struct engine *engine = context;
+    if (leaves_stored(engine, stream))
+        return;
     observer_restore_ahead(engine->observer, stream, writer, record);
 }
 
@@ -96,10 +104,39 @@ static void on_route(void *context, struct slice row)
 static void on_stored_position(void *context, enum stream stream, struct slice writer, int64_t token)
 {
     struct engine *engine = context;
+    if (leaves_stored(engine, stream)) {
+        log_info("leaves a stored position, as --from says", LOG_STRING("stream", stream_definitions[stream].name),
+                 LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
+        return;
+    }
     if (stream == STREAM_events || stream == STREAM_presence)
         observer_restore(engine->observer, stream, writer, token);
     log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
              LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
+}
+
+static void on_stored_changed(void *context)
+{
+    struct engine *engine = context;
+    state_keeper_changed(engine->state, outbox_stored(engine->outbox));
+}
+
+/* Redis came back with older data. What came after it is judged again if it can be fetched: then everything begins
+ * anew, since nothing that was built on the newer positions holds any more. A stop leaves that to the next start. */
+static bool on_fell_back(void *context)
+{
+    struct engine *engine = context;
+    const struct configuration *configuration = engine->configuration;
+    if (!configuration->instance_count && configuration->body_source != BODY_SOURCE_POSTGRES)
+        return false;
+    log_error("Redis came back with older data and has lost rows of the durable log that it had acknowledged; starts "
+              "over from Redis's positions and judges again what came after them");
+    struct outbox_counts counts = outbox_counts(engine->outbox);
+    engine->least_tokens[OWN_STREAM_VERDICTS] = counts.token;
+    engine->least_tokens[OWN_STREAM_PRESENCE_ROUTES] = counts.routes_token;
+    engine->start_over = !engine->stopping;
+    event_base_loopbreak(engine->base);
+    return true;
 }
 
 static void start_requests(struct engine *engine)
@@ -149,6 +186,12 @@ static void start_observer(struct engine *engine)
         .context = engine, .route = on_route, .position = on_position};
     engine->presence = presence_router_create(configuration->chain, &presence_callbacks, engine->metrics);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(configuration->chain));
+    if (engine->options.from == ENGINE_FROM_TOKEN) {
+        observer_start_at(engine->observer, STREAM_events, engine->options.from_token);
+        log_info("judges the events above a token, as --from says", LOG_INTEGER("token", engine->options.from_token));
+    } else if (engine->options.from == ENGINE_FROM_NOW) {
+        log_info("judges the events from now on, as --from says");
+    }
 }
 
 static void start_outbox(struct engine *engine)
@@ -158,34 +201,54 @@ static void start_outbox(struct engine *engine)
                                        .instance_name = configuration->instance_name,
                                        .address = &configuration->redis,
                                        .publish_all = configuration->publish_all,
-                                       .keep = configuration->publish_keep};
+                                       .keep = configuration->publish_keep,
+                                       .found = state_keeper_found(engine->state)};
+    memcpy(settings.least_tokens, engine->least_tokens, sizeof settings.least_tokens);
     struct outbox_callbacks callbacks = {.context = engine,
                                          .stored_position = on_stored_position,
                                          .stored_ahead = on_stored_ahead,
                                          .append_ahead = on_append_ahead,
                                          .loaded = on_loaded,
+                                         .stored_changed = on_stored_changed,
+                                         .fell_back = on_fell_back,
                                          .flow = on_outbox_flow,
                                          .drained = engine_on_drained};
     engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
 }
 
+static const struct {
+    int number;
+    event_callback_fn handler;
+} handled_signals[] = {
+    {SIGTERM, engine_on_stop_signal}, {SIGINT, engine_on_stop_signal}, {SIGHUP, engine_on_reload_signal}};
+#define HANDLED_SIGNALS (sizeof handled_signals / sizeof *handled_signals)
+
+/* A signal that comes while nobody listens, between two engines, waits until somebody does. */
+static void hold_signals(int how)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t index = 0; index < HANDLED_SIGNALS; index++)
+        sigaddset(&signals, handled_signals[index].number);
+    sigprocmask(how, &signals, NULL);
+}
+
 static bool start(struct engine *engine)
 {
-    static const struct {
-        int number;
-        event_callback_fn handler;
-    } signals[] = {
-        {SIGTERM, engine_on_stop_signal}, {SIGINT, engine_on_stop_signal}, {SIGHUP, engine_on_reload_signal}};
-    for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
-        engine->signals[index] = evsignal_new(engine->base, signals[index].number, signals[index].handler, engine);
+    for (size_t index = 0; index < HANDLED_SIGNALS; index++) {
+        const int number = handled_signals[index].number;
+        engine->signals[index] = evsignal_new(engine->base, number, handled_signals[index].handler, engine);
         event_add(engine->signals[index], NULL);
     }
+    hold_signals(SIG_UNBLOCK);
     engine->main_channel = slice_from_string(engine->configuration->server_name);
     buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
     if (!engine->bodies || !engine_pages_start(engine))
         return false;
     module_pages_warn(engine->configuration->chain, engine->http);
+    struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
+    engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
     start_observer(engine);
     start_outbox(engine);
     return true;
@@ -196,6 +259,7 @@ static void stop(struct engine *engine)
     engine_pages_stop(engine);
     engine_follow_stop(engine);
     requests_destroy(engine->requests);
+    state_keeper_close(engine->state, engine->configuration->shutdown_timeout_ms);
     outbox_destroy(engine->outbox);
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
@@ -218,28 +282,42 @@ static int run(struct engine *engine)
         event_base_dispatch(engine->base);
         engine_log_summary(engine);
     }
+    if (engine->start_over)
+        hold_signals(SIG_BLOCK);
     stop(engine);
     return started ? engine->exit_code : EXIT_CODE_FAILED;
 }
 
 /* The modules' services work in the loop, so it is there before the configuration is read, and they outlive the chain.
- */
-int engine_run(const char *path)
+ * Nothing is kept of an engine that starts over but the tokens that it gave out. */
+static int run_once(struct engine *engine)
 {
-    struct engine engine = {.started_ns = clock_now_ns()};
     int exit_code = EXIT_CODE_CONFIGURATION;
-    engine.base = event_base_new();
-    engine.metrics = metrics_create();
-    engine.services = services_create(engine.base, engine.metrics, on_service_answered, &engine);
-    engine.configuration =
-        report_configuration_load("run", path, CONFIGURATION_FOR_RUN, services_interface(engine.services));
-    if (engine.configuration) {
-        log_open(engine.configuration->log_level);
-        exit_code = run(&engine);
-        configuration_destroy(engine.configuration);
+    engine->started_ns = clock_now_ns();
+    engine->base = event_base_new();
+    engine->metrics = metrics_create();
+    engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
+    engine->configuration = report_configuration_load("run", engine->options.configuration, CONFIGURATION_FOR_RUN,
+                                                      services_interface(engine->services));
+    if (engine->configuration) {
+        log_open(engine->configuration->log_level);
+        exit_code = run(engine);
+        configuration_destroy(engine->configuration);
     }
-    services_destroy(engine.services);
-    metrics_destroy(engine.metrics);
-    event_base_free(engine.base);
+    services_destroy(engine->services);
+    metrics_destroy(engine->metrics);
+    event_base_free(engine->base);
+    return exit_code;
+}
+
+int engine_run(const struct engine_options *options)
+{
+    struct engine engine = {.options = *options};
+    int exit_code;
+    while (exit_code = run_once(&engine), engine.start_over) {
+        struct engine next = {.options = {.configuration = options->configuration}};
+        memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);
+        engine = next;
+    }
     return exit_code;
 }

@@ -8,6 +8,7 @@
 #include "engine/ask_pages.h"
 #include "engine/bodies.h"
 #include "engine/configuration.h"
+#include "engine/engine.h"
 #include "engine/http_server.h"
 #include "engine/metrics.h"
 #include "engine/observer.h"
@@ -15,8 +16,10 @@
 #include "engine/presence_router.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/state_keeper.h"
 
 struct engine {
+    struct engine_options options;
     struct event_base *base;
     struct configuration *configuration;
     struct metrics *metrics;
@@ -25,7 +28,9 @@ struct engine {
     struct observer *observer;
     struct presence_router *presence;
     struct outbox *outbox;
-    struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
+    struct state_keeper *state;              /* NULL without a state_dir */
+    uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
+    struct requests *requests;               /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
     struct ask_pages *ask_pages; /* NULL unless requests.http is set */
@@ -41,6 +46,7 @@ struct engine {
     bool observer_stop;
     bool outbox_stop;
     bool stopping;
+    bool start_over; /* once the loop has ended: from what Redis holds now */
     uint64_t stop_by_ns;
     uint64_t started_ns;
     int exit_code;
