@@ -207,7 +207,7 @@ static void start_observer(struct engine *engine)
     }
 }
 
-static void start_outbox(struct engine *engine)
+static void create_outbox(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
     struct outbox_settings settings = {.server_name = configuration->server_name,
@@ -225,7 +225,8 @@ static void start_outbox(struct engine *engine)
                                          .stored_changed = on_stored_changed,
                                          .fell_back = on_fell_back,
                                          .flow = on_outbox_flow,
-                                         .drained = engine_on_drained};
+                                         .drained = engine_on_drained,
+                                         .fenced = engine_on_fenced};
     engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
 }
 
@@ -264,7 +265,8 @@ static bool start(struct engine *engine)
     engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
     engine_catch_up_start(engine);
     start_observer(engine);
-    start_outbox(engine);
+    create_outbox(engine);
+    engine_lease_start(engine);
     return true;
 }
 
@@ -276,6 +278,7 @@ static void stop(struct engine *engine)
     state_keeper_close(engine->state, engine->configuration->shutdown_timeout_ms);
     outbox_destroy(engine->outbox);
     engine_catch_up_stop(engine);
+    engine_lease_stop(engine);
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
@@ -295,7 +298,8 @@ static int run(struct engine *engine)
                  LOG_STRING("instance", configuration->instance_name),
                  LOG_INTEGER("modules", chain_module_count(configuration->chain)));
         event_base_dispatch(engine->base);
-        engine_log_summary(engine);
+        if (!engine->start_over)
+            engine_log_summary(engine);
     }
     if (engine->start_over)
         hold_signals(SIG_BLOCK);
@@ -304,7 +308,7 @@ static int run(struct engine *engine)
 }
 
 /* The modules' services work in the loop, so it is there before the configuration is read, and they outlive the chain.
- * Nothing is kept of an engine that starts over but the tokens that it gave out. */
+ */
 static int run_once(struct engine *engine)
 {
     int exit_code = EXIT_CODE_CONFIGURATION;
@@ -325,12 +329,14 @@ static int run_once(struct engine *engine)
     return exit_code;
 }
 
+/* An engine that lost its lease, or whose Redis fell back, may hold anything: events half judged, rows that another
+ * wrote, positions that were passed. Nothing of it is kept but some counts. */
 int engine_run(const struct engine_options *options)
 {
     struct engine engine = {.options = *options};
     int exit_code;
-    while (exit_code = run_once(&engine), engine.start_over) {
-        struct engine next = {.options = {.configuration = options->configuration}};
+    while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
+        struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);
         engine = next;
     }

@@ -5,11 +5,10 @@
 
 #include "engine/log.h"
 #include "engine/outbox.h"
+#include "engine/outbox_metrics.h"
 #include "engine/own_stream.h"
 #include "engine/positions_copy.h"
 #include "engine/stored_positions.h"
-
-#define OUTBOX_COUNT_METRICS 7
 
 enum load_state { LOAD_NOTHING, LOAD_ASKED, LOAD_ASKED_LOG, LOAD_DONE };
 
@@ -17,7 +16,8 @@ struct outbox {
     struct event_base *base;
     struct outbox_settings settings;
     struct outbox_callbacks callbacks;
-    struct redis_link *link;
+    struct redis_link *link; /* NULL until the outbox is started */
+    struct transaction_fence fence;
     struct event *flush_event;
     bool flush_wanted;          /* it is active */
     struct event *resume_event; /* ends the pause after a refused write */
@@ -35,12 +35,12 @@ struct outbox {
     enum load_state first_load; /* of the positions, once in a life */
     bool recovering;            /* connected, and the stored token has been asked for, or will be after a pause */
     bool refused;               /* the last connection ended because Redis refused a write */
+    bool held;                  /* by the owner: nothing is sent */
     bool stopped;
     bool draining;
 
     struct outbox_counts counts;
-    struct latency *latency;
-    uint64_t *count_metrics[OUTBOX_COUNT_METRICS];
+    struct outbox_metrics metrics;
     struct log_gate loss_gate;
 };
 
