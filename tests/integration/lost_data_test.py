@@ -14,7 +14,7 @@ import stand_in
 from harness import SERVER_NAME, wait_until
 
 POSITIONS = f"{SERVER_NAME}/weir/positions"
-PASS_ALL = "modules: [{module: sender_list, config: {users: ['@nobody:lab.test']}}]"
+PASS_ALL = "modules: []"
 
 
 class WithWriters(harness.Server):
