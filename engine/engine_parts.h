@@ -20,8 +20,8 @@
 #include "engine/presence_router.h"
 #include "engine/requests.h"
 #include "engine/service.h"
-#include "replication/rows_postgres.h"
 #include "engine/state_keeper.h"
+#include "replication/rows_postgres.h"
 
 struct engine {
     struct engine_options options;
