@@ -1,20 +1,25 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
- * engine_pages.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+ * engine_lease.c (whether it works or waits), engine_pages.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else
+ * includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
 #include <event2/event.h>
 
 #include "engine/ask_pages.h"
+#include "engine/audit.h"
 #include "engine/bodies.h"
+#include "engine/catch_up.h"
 #include "engine/configuration.h"
 #include "engine/http_server.h"
+#include "engine/lease.h"
 #include "engine/metrics.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "replication/rows_postgres.h"
 
 struct engine {
     struct event_base *base;
@@ -23,8 +28,16 @@ struct engine {
     struct services *services;
     struct bodies *bodies;
     struct observer *observer;
+    struct catch_up *catch_up;
+    struct catch_up_owner catch_up_owner;
+    struct rows_postgres *rows_postgres; /* NULL without a database */
+    struct audit *audit;                 /* NULL unless it is configured */
+    uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for */
+    uint64_t fetched_before;             /* rows fetched until then */
+    bool caught_up;                      /* what was missed before the start is there */
     struct presence_router *presence;
     struct outbox *outbox;
+    struct lease *lease;       /* NULL without a role */
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
@@ -44,6 +57,9 @@ struct engine {
     uint64_t stop_by_ns;
     uint64_t started_ns;
     int exit_code;
+    bool start_over;    /* another engine does the job now: the loop ends, and everything is made anew */
+    uint64_t takeovers; /* times this process took the job, also before it started over */
+    uint64_t *lease_metrics[3];
 };
 
 /* Stops or resumes reading, as the observer, the outbox and a stop demand. */
@@ -53,6 +69,23 @@ void engine_apply_flow(struct engine *engine);
  * To be called when the stored positions are known: not before may rows come. */
 void engine_follow_start(struct engine *engine);
 void engine_follow_stop(struct engine *engine);
+
+/* Fetches what the observer missed, from the sources that the configuration names; before the observer is started. */
+void engine_catch_up_start(struct engine *engine);
+void engine_catch_up_stop(struct engine *engine);
+/* observer_callbacks.fetch */
+bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
+
+/* Starts the outbox, and with it everything else: at once without a role, else when the lease is ours. */
+void engine_lease_start(struct engine *engine);
+void engine_lease_stop(struct engine *engine);
+/* Ends the loop once the lease is given back. */
+void engine_lease_leave(struct engine *engine);
+/* outbox_callbacks.fenced */
+void engine_on_fenced(void *context);
+/* Why this engine is not ready, or NULL: for one that waits, to take over. */
+const char *engine_lease_missing(const struct engine *engine);
+bool engine_waits(const struct engine *engine);
 
 /* Opens the HTTP listener; false (logged) if it cannot. */
 bool engine_pages_start(struct engine *engine);

@@ -1,11 +1,12 @@
-/* How long to wait before the next attempt at something that failed. */
+/* Pauses between attempts: they double up to a longest one, less up to half by chance, so that those who lost the same
+ * server do not all come back at once. */
 #ifndef WEIR_ENGINE_RETRY_PAUSE_H
 #define WEIR_ENGINE_RETRY_PAUSE_H
 
 #include <stdint.h>
 
-/* Milliseconds: `first`, doubled for each of `attempts` that failed before, at most `last`; less up to half of it by
- * chance, so that those who failed together do not try again together. */
-uint32_t retry_pause_ms(uint32_t first, uint32_t last, uint32_t attempts);
+/* Milliseconds to wait after `attempts` attempts that failed (0: after the first). `first` and `longest` are positive.
+ */
+uint32_t retry_pause_ms(uint32_t first, uint32_t longest, uint32_t attempts);
 
 #endif
