@@ -180,7 +180,7 @@ class Synapse(postgres_test.PostgresServer):
         self.ports = {name: free_port() for name in ("client", "main", "redis", *PERSISTERS)}
         self.port = self.ports["redis"]
         super().setUp()
-        self.sql("DROP TABLE event_json")
+        self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         self.synapse = {}
         self.write_configuration()
         self.start_process("main")
