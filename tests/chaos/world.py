@@ -1,0 +1,193 @@
+"""All that takes part in a run, and the links between them, in one folder."""
+
+import json
+import pathlib
+import queue
+import shutil
+import socket
+import threading
+
+import redis
+
+import proxy
+import servers
+from recording import SERVER_NAME
+
+SCHEMA = pathlib.Path(__file__).resolve().parents[1] / "integration" / "synapse_schema.sql"
+SECRET = "chaos secret"
+VERDICTS = f"{SERVER_NAME}/weir/verdicts"
+POSITIONS = f"{SERVER_NAME}/weir/positions"
+# Where weir's bodies come from, and the rows that it has missed.
+SET_UPS = {"database": ("postgres",), "http": ("http",), "both": ("postgres", "http")}
+# Some deny, so that rows of every kind are there; every event has a row (publish.verdicts: all).
+MODULES = r"""
+modules:
+  - module: sender_list
+    config: {users: ["@u003:lab.test", "@u01*:lab.test"]}
+  - module: keywords
+    config: {patterns: ["as", '\d\d'], syntax: regex}
+  - module: link_domains
+    config: {domains: [evil-casino.example, Example.ORG]}
+"""
+NOISE_EVERY = 0.02
+
+
+def free_ports(count):
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class Voice:
+    """Publishes on the channel beside the writers: what other processes say all the time, and what is put to it."""
+
+    def __init__(self, port, noise):
+        self.client = redis.Redis(port=port, socket_timeout=2)
+        self.noise = noise
+        self.wanted = queue.Queue()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        turn = 0
+        while not self.over.wait(NOISE_EVERY):
+            lines = [self.noise[turn % len(self.noise)]]
+            turn += 1
+            while not self.wanted.empty():
+                lines.append(self.wanted.get())
+            try:
+                for line in lines:
+                    self.client.publish(SERVER_NAME, line)
+            except redis.RedisError:
+                pass
+
+    def close(self):
+        self.over.set()
+        self.thread.join(5)
+
+
+class World:
+    def __init__(self, folder, weir, recording, set_up, at_once, extra=""):
+        self.folder = folder
+        self.recording = recording
+        self.writer_names = list(recording.scripts)
+        self.sources = SET_UPS[set_up]
+        self.proxies = proxy.Proxies()
+        redis_port, self.side_port, http_port, *ports = free_ports(3 + len(self.writer_names))
+        self.redis = servers.Redis(folder, redis_port)
+        self.postgres = servers.Postgres(folder, SCHEMA) if "postgres" in self.sources else None
+        self.links = {"weir-redis": self.proxies.add("weir-redis", ("127.0.0.1", redis_port))}
+        if self.postgres:
+            self.links["weir-postgres"] = self.proxies.add("weir-postgres", self.postgres.socket)
+        self.writers = {}
+        for name, port in zip(self.writer_names, ports):
+            self.links[f"{name}-redis"] = self.proxies.add(f"{name}-redis", ("127.0.0.1", redis_port))
+            if "http" in self.sources:
+                self.links[f"weir-{name}"] = self.proxies.add(f"weir-{name}", ("127.0.0.1", port))
+            self.writers[name] = servers.Writer(folder, name, recording, self.links[f"{name}-redis"].port, port,
+                                                self.postgres and self.postgres.address, secret=SECRET, at_once=at_once)
+        self.configuration = folder / "weir.yaml"
+        self.configuration.write_text(self.configuration_text(http_port, extra))
+        self.weir = servers.Weir(folder, weir, self.configuration, http_port)
+        self.processes = {"weir": self.weir, "redis": self.redis, **self.writers}
+        if self.postgres:
+            self.processes["postgres"] = self.postgres
+        self.voice = None
+        self.lives = []  # the durable stream of each Redis that has lost its data
+
+    def configuration_text(self, http_port, extra):
+        lines = [f"server_name: {SERVER_NAME}", f"redis: {{host: 127.0.0.1, port: {self.links['weir-redis'].port}}}",
+                 f"http: {{listen: '127.0.0.1:{http_port}'}}", "publish: {verdicts: all, keep: 1000000000}",
+                 f"stream_writers: {{events: [{', '.join(self.writer_names)}]}}", "catch_up: {timeout: 2s, page: 100}"]
+        if self.postgres:
+            lines.append(f"bodies: {{postgres: {{host: 127.0.0.1, port: {self.links['weir-postgres'].port}, "
+                         f"user: synapse, dbname: postgres}}, retry_for: 300ms}}")
+        else:
+            lines.append(f"bodies: {{file: {self.recording.bodies}}}")
+        if "http" in self.sources:
+            addresses = ", ".join(f"{name}: {{host: 127.0.0.1, port: {self.links[f'weir-{name}'].port}}}"
+                                  for name in self.writer_names)
+            lines += [f"instance_map: {{{addresses}}}", f"worker_replication_secret: {SECRET}"]
+        return "\n".join([*lines, extra]) + MODULES
+
+    def parts(self):
+        """What faults can meet."""
+        return {*self.processes, *self.links}
+
+    def start(self):
+        """Everything up, and weir knows where the writers stand, before the first event is written."""
+        self.redis.start()
+        if self.postgres:
+            self.postgres.start()
+            self.postgres.make_tables()
+        servers.wait_until(self.redis.answers, 20, "redis-server")
+        self.weir.start()
+        for writer in self.writers.values():
+            writer.start()
+        servers.wait_until(lambda: self.weir.page("/readyz")[0] == 200, 30, "weir's readiness")
+        self.wait_for_positions()
+        self.voice = Voice(self.redis.port, self.recording.noise)
+
+    def wait_for_positions(self):
+        wanted = {f"weir1 events {name}".encode() for name in self.writer_names}
+
+        def stored():
+            self.check()
+            try:
+                with self.redis.client() as client:
+                    return wanted <= set(client.hkeys(POSITIONS))
+            except redis.RedisError:
+                return False
+        servers.wait_until(stored, 60, "a stored position of every writer")
+
+    def check(self):
+        for process in self.processes.values():
+            process.check()
+
+    def durable(self):
+        """The rows stored in the present Redis: [(token, row)]."""
+        with self.redis.client() as client:
+            return self.rows_of(client)
+
+    @staticmethod
+    def rows_of(client):
+        rows, start = [], "-"
+        while page := client.xrange(VERDICTS, start, "+", 10000):
+            rows += [(int(fields[b"token"]), fields[b"row"].decode()) for _, fields in page]
+            start = b"(" + page[-1][0]
+        return rows
+
+    def lose_data(self):
+        """Redis dies and comes back empty; what it held is kept for the comparison."""
+        client, come_back = self.redis.lose_data(self.side_port)
+        self.lives.append(self.rows_of(client))
+        client.close()
+        come_back()
+        servers.wait_until(self.redis.answers, 20, "redis-server")
+        self.wait_for_positions()
+
+    def close(self):
+        if self.voice:
+            self.voice.close()
+        for process in self.processes.values():
+            process.go_on()
+            process.kill()
+        self.proxies.close()
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def weir_log(self):
+        """Its lines that can be read."""
+        lines = []
+        for line in self.weir.log.read_text(errors="replace").splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                pass
+        return lines
