@@ -107,7 +107,7 @@ class Writer:
         if what in self.orders:
             self.orders[what] = float(query["value"][0])
         return {"written": self.written, "sent": self.sent, "connected": self.connected,
-                "last": self.script.tokens[-1], "done": self.written == self.script.tokens[-1] == self.sent}
+                "last": self.script.tokens[-1], "done": min(self.written, self.sent) >= self.script.tokens[-1]}
 
     def take_order(self, what):
         """Whether this turn has to misbehave so; orders are counts that run down."""
