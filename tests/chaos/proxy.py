@@ -16,14 +16,19 @@ class Connection:
         self.writers = [client, server]
         self.forgotten = False
 
+    def open_transports(self):
+        return [writer.transport for writer in self.writers if writer and not writer.transport.is_closing()]
+
     def abort(self):
         """Closes both ends with a RST, as a process does that is killed with unread input."""
-        for writer in self.writers:
-            if writer and writer.transport:
-                sock = writer.transport.get_extra_info("socket")
-                if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
+        for transport in self.open_transports():
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+
+    def close(self):
+        """What was taken is delivered first."""
+        for transport in self.open_transports():
+            transport.close()
 
 
 class Proxy:
@@ -67,16 +72,18 @@ class Proxy:
             pass
         finally:
             if not connection.forgotten:
-                connection.abort()
+                connection.close()
                 self.connections.discard(connection)
 
     async def pump(self, connection, reader, writer):
         try:
-            while data := await reader.read(SLOW_CHUNK if self.mode == "slow" else CHUNK):
+            while data := await reader.read(CHUNK):
                 await self.may_go_on.wait()
                 if connection.forgotten:
                     return  # neither side is told
-                if self.mode == "slow":
+                while self.mode == "slow" and len(data) > SLOW_CHUNK:
+                    writer.write(data[:SLOW_CHUNK])
+                    data = data[SLOW_CHUNK:]
                     await asyncio.sleep(SLOW_PAUSE)
                 writer.write(data)
                 await writer.drain()

@@ -2,6 +2,7 @@
 it as replication.md 5 has it. It may be killed at any moment; what it has written is in its journal."""
 
 import argparse
+import json
 import threading
 import time
 
@@ -179,13 +180,17 @@ class Writer:
         if words[0] == "REPLICATE":
             self.announce()
         elif words[:2] == ["POSITION", "events"] and len(words) == 5 and words[2] != self.name:
-            self.note_other(words[4])
+            self.note_other(words[3:])
         elif words[:2] == ["RDATA", "events"] and len(words) == 5 and words[2] != self.name:
-            self.note_other(words[3])
+            self.note_other(words[3:4], words[4])
 
-    def note_other(self, token):
-        if token.isdecimal() and len(token) < 18:
-            self.others = max(self.others, int(token))
+    def note_other(self, tokens, row="0"):
+        """Both tokens of a POSITION, or that of an RDATA; a line that cannot be read is none."""
+        try:
+            json.loads(row)
+            self.others = max(self.others, *map(int, tokens))
+        except (ValueError, RecursionError):
+            pass  # `batch`, or garbage
 
     def idle_token(self):
         """How far its position may follow the others: below its own next row."""
