@@ -16,6 +16,7 @@ void engine_apply_flow(struct engine *engine)
     bool stop = engine->observer_stop || engine->outbox_stop || engine->stopping;
     if (engine->subscriber)
         redis_link_pause(engine->subscriber, stop);
+    catch_up_pause(engine->catch_up, stop);
     if (engine->requests)
         requests_pause(engine->requests, engine->outbox_stop || engine->stopping);
 }
@@ -47,6 +48,14 @@ static void on_position(void *context, enum stream stream, struct slice writer, 
 {
     struct engine *engine = context;
     outbox_position(engine->outbox, stream, writer, token);
+    if (engine->audit && stream == STREAM_events)
+        audit_begin_at(engine->audit, writer, token);
+}
+
+static void on_seen(void *context, struct slice writer, int64_t token, struct slice event_id)
+{
+    struct engine *engine = context;
+    audit_seen(engine->audit, writer, token, event_id);
 }
 
 static void on_ahead(void *context, enum stream stream, struct slice writer)
@@ -98,6 +107,8 @@ static void on_stored_position(void *context, enum stream stream, struct slice w
     struct engine *engine = context;
     if (stream == STREAM_events || stream == STREAM_presence)
         observer_restore(engine->observer, stream, writer, token);
+    if (engine->audit && stream == STREAM_events)
+        audit_begin_at(engine->audit, writer, token);
     log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
              LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
 }
@@ -141,6 +152,8 @@ static void start_observer(struct engine *engine)
                                            .position = on_position,
                                            .ahead = on_ahead,
                                            .rows = on_presence_rows,
+                                           .fetch = engine_on_fetch,
+                                           .seen = engine->audit ? on_seen : NULL,
                                            .flow = on_observer_flow,
                                            .chain_unused = on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
@@ -186,6 +199,7 @@ static bool start(struct engine *engine)
     if (!engine->bodies || !engine_pages_start(engine))
         return false;
     module_pages_warn(engine->configuration->chain, engine->http);
+    engine_catch_up_start(engine);
     start_observer(engine);
     start_outbox(engine);
     return true;
@@ -197,6 +211,7 @@ static void stop(struct engine *engine)
     engine_follow_stop(engine);
     requests_destroy(engine->requests);
     outbox_destroy(engine->outbox);
+    engine_catch_up_stop(engine);
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);

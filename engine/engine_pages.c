@@ -22,7 +22,9 @@ static void handle_ready(void *context, struct http_response *response)
                           : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
                           : !engine->subscribed              ? "not subscribed to the replication channel"
                           : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
-                                                             : NULL;
+                          : !engine->caught_up && catch_up_waiting(engine->catch_up)
+                              ? "catching up with what was missed"
+                              : NULL;
     response->status = missing ? 503 : 200;
     buffer_append_format(response->body, "%s\n", missing ? missing : "ready");
 }

@@ -6,7 +6,9 @@
 #include <event2/event.h>
 
 #include "engine/ask_pages.h"
+#include "engine/audit.h"
 #include "engine/bodies.h"
+#include "engine/catch_up.h"
 #include "engine/configuration.h"
 #include "engine/http_server.h"
 #include "engine/metrics.h"
@@ -23,6 +25,12 @@ struct engine {
     struct services *services;
     struct bodies *bodies;
     struct observer *observer;
+    struct catch_up *catch_up;
+    struct catch_up_owner catch_up_owner;
+    struct audit *audit;        /* NULL unless it is configured */
+    uint64_t fetching_since_ns; /* when the first of the ranges now being fetched was asked for */
+    uint64_t fetched_before;    /* rows fetched until then */
+    bool caught_up;             /* what was missed before the start is there */
     struct presence_router *presence;
     struct outbox *outbox;
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
@@ -53,6 +61,12 @@ void engine_apply_flow(struct engine *engine);
  * To be called when the stored positions are known: not before may rows come. */
 void engine_follow_start(struct engine *engine);
 void engine_follow_stop(struct engine *engine);
+
+/* Fetches what the observer missed, from the sources that the configuration names; before the observer is started. */
+void engine_catch_up_start(struct engine *engine);
+void engine_catch_up_stop(struct engine *engine);
+/* observer_callbacks.fetch */
+bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
 
 /* Opens the HTTP listener; false (logged) if it cannot. */
 bool engine_pages_start(struct engine *engine);

@@ -20,7 +20,8 @@ static void log_lines(struct buffer *lines, bool error)
 static bool needs_restart(const struct configuration *old, const struct configuration *new)
 {
     return strcmp(old->server_name, new->server_name) != 0 || strcmp(old->instance_name, new->instance_name) != 0 ||
-           old->body_source != new->body_source || old->requests_http != new->requests_http;
+           old->body_source != new->body_source || old->requests_http != new->requests_http ||
+           old->audit_ms != new->audit_ms || old->role != new->role;
 }
 
 /* The configuration's chain takes over from one that the observer gives back when no event waits in it any more. */
@@ -47,8 +48,9 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         log_lines(&errors, true);
         log_error("the configuration was not loaded; the old one goes on");
     } else if (needs_restart(engine->configuration, loaded)) {
-        log_error("server_name, instance_name, requests.http and the kind of body source need a restart; the old "
-                  "configuration goes on");
+        log_error(
+            "server_name, instance_name, role, audit, requests.http and the kind of body source need a restart; the "
+            "old configuration goes on");
         configuration_destroy(loaded);
     } else {
         engine->configuration->chain = loaded->chain;

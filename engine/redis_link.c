@@ -22,6 +22,7 @@
 #include "engine/log.h"
 #include "engine/redis_decoder.h"
 #include "engine/redis_transport.h"
+#include "engine/retry_pause.h"
 
 #define READ_AT_ONCE ((size_t)256 << 10)
 #define WRITE_AT_ONCE ((size_t)1 << 20)
@@ -87,19 +88,6 @@ static void set_timer(struct redis_link *link, uint32_t milliseconds)
     event_add(link->timer, &delay);
 }
 
-static uint32_t retry_pause(struct redis_link *link)
-{
-    uint32_t pause = link->times.retry_first;
-    for (uint32_t attempt = 0; attempt < link->attempts && pause < link->times.retry_last; attempt++)
-        pause *= 2;
-    if (pause > link->times.retry_last)
-        pause = link->times.retry_last;
-    uint32_t noise = 0;
-    if (getrandom(&noise, sizeof noise, GRND_NONBLOCK) != (ssize_t)sizeof noise)
-        noise = (uint32_t)clock_now_ns();
-    return pause - noise % (pause / 2 + 1);
-}
-
 static void log_loss(struct redis_link *link, uint32_t pause)
 {
     bool known = slice_equal(buffer_slice(&link->logged_reason), buffer_slice(&link->reset_reason));
@@ -131,7 +119,7 @@ static void drop(struct redis_link *link)
     buffer_clear(&link->output);
     redis_decoder_destroy(link->decoder);
     link->decoder = NULL;
-    uint32_t pause = retry_pause(link);
+    uint32_t pause = retry_pause_ms(link->times.retry_first, link->times.retry_last, link->attempts);
     log_loss(link, pause);
     link->attempts++;
     set_timer(link, pause);

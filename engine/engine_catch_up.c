@@ -1,0 +1,71 @@
+/* Rows that the observer misses are fetched from the database where there is one, since that needs no access to the
+ * workers, and else from the writers themselves. */
+#include "engine/clock.h"
+#include "engine/engine_parts.h"
+#include "engine/log.h"
+
+static void on_rows(void *context, const struct position_rows *rows)
+{
+    struct engine *engine = context;
+    observer_fetched(engine->observer, rows);
+}
+
+static void on_ended(void *context, enum stream stream, struct slice writer, int64_t reached, bool limited)
+{
+    struct engine *engine = context;
+    observer_fetch_done(engine->observer, stream, writer, reached, limited);
+    presence_router_flush(engine->presence);
+    if (catch_up_waiting(engine->catch_up))
+        return;
+    engine->caught_up = true;
+    uint64_t fetched = observer_counts(engine->observer).fetched - engine->fetched_before;
+    if (fetched)
+        log_info("has caught up with what was missed", LOG_INTEGER("rows", fetched),
+                 LOG_NUMBER("seconds", (double)(clock_now_ns() - engine->fetching_since_ns) / 1e9));
+}
+
+bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto)
+{
+    struct engine *engine = context;
+    struct row_request request = {.stream = stream, .writer = writer, .from = from, .upto = upto};
+    bool idle = catch_up_waiting(engine->catch_up) == 0;
+    if (!catch_up_ask(engine->catch_up, &request, &engine->catch_up_owner))
+        return false;
+    log_debug("asks for rows that may have been missed", LOG_STRING("stream", stream_definitions[stream].name),
+              LOG_TEXT("writer", writer), LOG_INTEGER("after", from), LOG_INTEGER("up_to", upto));
+    if (idle) {
+        engine->fetching_since_ns = clock_now_ns();
+        engine->fetched_before = observer_counts(engine->observer).fetched;
+    }
+    return true;
+}
+
+static bool position_of(void *context, struct slice writer, int64_t *token)
+{
+    struct engine *engine = context;
+    return position_get(observer_positions(engine->observer), STREAM_events, writer, token);
+}
+
+static void on_missed(void *context, const struct event_row *row, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    observer_late_event(engine->observer, row, writer, token);
+}
+
+void engine_catch_up_start(struct engine *engine)
+{
+    engine->catch_up = catch_up_create(engine->base, engine->metrics);
+    engine->catch_up_owner = (struct catch_up_owner){.context = engine, .rows = on_rows, .ended = on_ended};
+    struct audit_callbacks audit_callbacks = {.context = engine, .position = position_of, .missed = on_missed};
+    if (engine->configuration->audit_ms)
+        engine->audit = audit_create(engine->base, engine->configuration->audit_ms, engine->catch_up, &audit_callbacks,
+                                     engine->metrics);
+}
+
+void engine_catch_up_stop(struct engine *engine)
+{
+    audit_destroy(engine->audit);
+    engine->audit = NULL;
+    catch_up_destroy(engine->catch_up);
+    engine->catch_up = NULL;
+}
