@@ -123,6 +123,10 @@ def burst(world, fault):
     return end
 
 
+def failed_publish(world, fault):
+    world.lose_publishes(fault.target, int(fault.amount))
+
+
 def redis_loses_data(world, fault):
     world.lose_data()
 
@@ -144,6 +148,6 @@ MAKE = {
     "slow-batches": order("slow"),
     "replicate": order("replicate"),
     "burst": burst,
-    "failed-publish": order("lose"),
+    "failed-publish": failed_publish,
     "redis-loses-data": redis_loses_data,
 }

@@ -1,7 +1,7 @@
 """What goes wrong, and when: a list of faults made from a seed, or read from the file that an earlier run has left.
 
-A fault has a time in seconds on the plan's own clock (which stands still while the world is made whole after Redis has
-lost its data), a kind, whom it meets, and how long it lasts or how much there is of it."""
+A fault has a time in seconds on the plan's own clock (which stands still during faults that have to be alone), a kind,
+whom it meets, and how long it lasts or how much there is of it."""
 
 import json
 import random
@@ -43,10 +43,10 @@ KINDS = {
     "slow-batches": Kind(4, "{w}", 1, 30),  # its batches leave line by line, others' lines in between
     "replicate": Kind(3, "{w}", 1, 3),  # somebody asks for positions
     "burst": Kind(3, "{w}", 0.3, 1.5),  # it writes as fast as it can for so long
-    "failed-publish": Kind(4, "{w}", 1, 3),  # rows that are written and never published; only an audit finds them
+    "failed-publish": Kind(1.5, "{w}", 1, 4),  # rows that are written and never published; only an audit finds them
     "redis-loses-data": Kind(0.8, "redis", 0.0, 0.0),
 }
-ALONE = {"redis-loses-data"}  # everything else is made whole before it
+ALONE = {"redis-loses-data", "failed-publish"}  # everything else is made whole before, and waits for its end
 LASTING = {"kill", "stop", "terminate", "refuse", "stall", "slow", "half-open", "burst"}
 SETTLES = 0.3  # after a fault its target is left alone for so long
 

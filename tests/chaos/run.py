@@ -83,8 +83,9 @@ class Player:
             if end:
                 self.add_end(fault.at + fault.amount, end)
             return
-        self.run_ends(float("inf"))
         began = time.monotonic()
+        self.run_ends(float("inf"))
+        self.world.wait_until_ready()
         faults.MAKE[fault.kind](self.world, fault)
         self.clock_start += time.monotonic() - began
 
@@ -205,7 +206,7 @@ def run(arguments, say=print):
     finally:
         world.close()
     if not problems:
-        problems = compare.compare(lives, compare.replay(arguments.weir, world), recorded.events)
+        problems = compare.compare(lives, compare.replay(arguments.weir, world), recorded.events, world.late)
     made = ", ".join(f"{kind} {count}" for kind, count in sorted(player.made.items()))
     say(f"chaos: {sum(player.made.values())} faults ({made}); {sum(map(len, lives))} rows of {recorded.events} events; "
         f"weir started {world.weir.starts} times; {time.monotonic() - began:.0f} s")

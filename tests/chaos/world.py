@@ -10,6 +10,7 @@ import threading
 import redis
 
 import proxy
+import script
 import servers
 from recording import SERVER_NAME
 
@@ -30,6 +31,7 @@ modules:
     config: {domains: [evil-casino.example, Example.ORG]}
 """
 NOISE_EVERY = 0.02
+AUDIT = "2s"
 
 
 def free_ports(count):
@@ -98,12 +100,13 @@ class World:
         if self.postgres:
             self.processes["postgres"] = self.postgres
         self.voice = None
+        self.late = set()  # (writer, token) of rows that an audit had to find
         self.lives = []  # the durable stream of each Redis that has lost its data
 
     def configuration_text(self, http_port, extra):
         lines = [f"server_name: {SERVER_NAME}", f"redis: {{host: 127.0.0.1, port: {self.links['weir-redis'].port}}}",
                  f"http: {{listen: '127.0.0.1:{http_port}'}}", "publish: {verdicts: all, keep: 1000000000}",
-                 f"stream_writers: {{events: [{', '.join(self.writer_names)}]}}", "catch_up: {timeout: 2s, page: 100}"]
+                 f"stream_writers: {{events: [{', '.join(self.writer_names)}]}}", "catch_up: {timeout: 2s, page: 100}", f"audit: {AUDIT}"]
         if self.postgres:
             lines.append(f"bodies: {{postgres: {{host: 127.0.0.1, port: {self.links['weir-postgres'].port}, "
                          f"user: synapse, dbname: postgres}}, retry_for: 300ms}}")
@@ -129,9 +132,15 @@ class World:
         self.weir.start()
         for writer in self.writers.values():
             writer.start()
-        servers.wait_until(lambda: self.weir.page("/readyz")[0] == 200, 30, "weir's readiness")
+        self.wait_until_ready()
         self.wait_for_positions()
         self.voice = Voice(self.redis.port, self.recording.noise)
+
+    def wait_until_ready(self):
+        def ready():
+            self.check()
+            return self.weir.page("/readyz")[0] == 200
+        servers.wait_until(ready, 90, "weir's readiness")
 
     def wait_for_positions(self):
         wanted = {f"weir1 events {name}".encode() for name in self.writer_names}
@@ -170,6 +179,36 @@ class World:
         come_back()
         servers.wait_until(self.redis.answers, 20, "redis-server")
         self.wait_for_positions()
+
+    def lose_publishes(self, name, count):
+        """A writer does not publish some rows that it has written. The engine's audit has to find them, and has nothing
+        to go by but what it has seen itself in this life, so that it must live until then."""
+        writer = self.writers[name]
+        with self.redis.client() as client:
+            after = next((entry for entry, _ in client.xrevrange(VERDICTS, count=1)), b"-")
+        known = set(writer.state()["lost"])
+        writer.tell("lose", count)
+
+        def lost():
+            self.check()
+            state = writer.state()
+            return state and (state["done"] or len(state["lost"]) >= len(known) + count) and set(state["lost"]) - known
+        tokens = servers.wait_until(lost, 30, f"{name} not publishing {count} rows")
+        self.late |= {(name, token) for token in tokens}
+        wanted = {token for token in tokens if self.is_judged(name, token)}
+
+        def found():
+            self.check()
+            with self.redis.client() as client:
+                rows = [json.loads(fields[b"row"]) for _, fields in client.xrange(VERDICTS, after)]
+            return wanted <= {row["token"] for row in rows if row["instance"] == name}
+        servers.wait_until(found, 60, f"the audit finding {sorted(wanted)} of {name}")
+
+    def is_judged(self, name, token):
+        """Whether a token has an event that gets a verdict."""
+        lines = script.Script(self.recording.scripts[name], self.recording.bodies)
+        rows = map(json.loads, lines.rows(lines.index_after(token - 1)))
+        return any(kind == "ev" and not fields[7] for kind, fields in rows)
 
     def close(self):
         if self.voice:

@@ -91,6 +91,7 @@ class Writer:
         self.sent = None  # up to which everything was published or skipped
         self.others = 0  # the greatest token heard of other writers
         self.orders = {"pace": arguments.pace, "duplicate": 0, "slow": 0, "lose": 0, "replicate": 0}
+        self.lost = []  # tokens that it was told not to publish
         self.write_at = time.monotonic()
 
     # What the listener's threads call.
@@ -107,7 +108,7 @@ class Writer:
     def told(self, what, query):
         if what in self.orders:
             self.orders[what] = float(query["value"][0])
-        return {"written": self.written, "sent": self.sent, "connected": self.connected,
+        return {"written": self.written, "sent": self.sent, "connected": self.connected, "lost": self.lost,
                 "last": self.script.tokens[-1], "done": min(self.written, self.sent) >= self.script.tokens[-1]}
 
     def take_order(self, what):
@@ -229,6 +230,7 @@ class Writer:
     def publish_batch(self, index):
         lines = self.lines(index)
         if self.take_order("lose"):
+            self.lost.append(self.script.tokens[index])
             return
         if not self.take_order("slow"):
             self.publisher.publish(*lines)

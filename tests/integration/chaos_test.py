@@ -79,6 +79,8 @@ class Parts(unittest.TestCase):
             self.assertEqual(compare.compare(lives, rows, 4), [], lives)
         for lives in wrong:
             self.assertTrue(compare.compare(lives, rows, 4), lives)
+        self.assertTrue(compare.compare(wrong[2], rows, 4, {("w", 2)}))
+        self.assertEqual(compare.compare([log(rows[1], rows[2], rows[3], rows[0])], rows, 4, {("w", 1)}), [])
         self.assertTrue(compare.compare(fine[0], rows, 5), "an empty replay would prove nothing")
 
 
