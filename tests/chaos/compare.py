@@ -85,5 +85,6 @@ def compare(lives, expected, events, late=()):
     for room, order in theirs.items():
         if ours[room] != order:
             at = next(index for index, row in enumerate(order) if ours[room][index] != row)
-            problems += [f"the order in {room} differs:", f"  expected {place(order[at])}", f"  got {place(ours[room][at])}"]
+            problems += [f"the order in {room} differs; expected, and got:", f"  {place(order[at])}",
+                         f"  {place(ours[room][at])}"]
     return problems

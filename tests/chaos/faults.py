@@ -93,8 +93,8 @@ def garbage_line(chance, writers):
         lambda: f"POSITION events {writer}",
         lambda: f"POSITION no_such_stream {writer} 1 2",
         lambda: f"NO_SUCH_COMMAND {writer}",
-        lambda: " REPLICATE", lambda: "", lambda: "\t\n", lambda: "POSITION", lambda: "RDATA", lambda: "rdata events a 1 []",
-        lambda: "LOCK_RELEASED [1", lambda: "USER_IP @a:b [\"token\"", lambda: "FEDERATION_ACK x y", lambda: "ERROR what",
+        lambda: chance.choice([" REPLICATE", "", "\t\n", "POSITION", "RDATA", "rdata events a 1 []", "LOCK_RELEASED [1",
+                               "USER_IP @a:b [\"token\"", "FEDERATION_ACK x y", "ERROR what"]),
     ])()
 
 

@@ -1,8 +1,8 @@
 """A recording made long enough: the batches of `events` of a real one, again and again under new event ids and tokens.
 
 What comes out are the files that everything else works from: a recording and its bodies for the offline replay, and
-for each writer its script, a line for each token: `token, body's offset, body's length, row…` between tabs (a JSON text
-holds none). Bodies are cut down to what a chain reads, so that a file of many thousands is soon read."""
+for each writer its script, a line for each token: `token, body's offset, body's length, row…` between tabs (a JSON
+text holds none). Bodies are cut down to what a chain reads, so that a file of many thousands is soon read."""
 
 import json
 import pathlib

@@ -114,8 +114,8 @@ class Redis(Process):
 
     def command(self, port):
         # A subscriber that reads too slowly is cut off soon.
-        return ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync",
-                "no", "--dir", self.data, "--client-output-buffer-limit", "pubsub 1mb 256kb 5"]
+        return ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+                "--appendfsync", "no", "--dir", self.data, "--client-output-buffer-limit", "pubsub 1mb 256kb 5"]
 
     def client(self):
         return redis.Redis(port=self.port, socket_timeout=20)
@@ -161,17 +161,18 @@ class Postgres(Process):
             entry = pwd.getpwnam("postgres")
             os.chown(self.home, entry.pw_uid, entry.pw_gid)
             user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        subprocess.run([postgres_program("initdb"), "-D", self.home / "data", "-A", "trust", "-U", "synapse", "-E", "UTF8",
-                        "--locale=C", "--no-sync"], check=True, capture_output=True, **user)
+        subprocess.run([postgres_program("initdb"), "-D", self.home / "data", "-A", "trust", "-U", "synapse", "-E",
+                        "UTF8", "--locale=C", "--no-sync"], check=True, capture_output=True, **user)
         self.schema = schema
         self.address = f"host={self.home} user=synapse dbname=postgres"
         self.socket = str(self.home / ".s.PGSQL.5432")
-        super().__init__("postgres", folder, [postgres_program("postgres"), "-D", self.home / "data", "-k", self.home, "-c",
-                                              "listen_addresses=", "-c", "fsync=off"], **user)
+        command = [postgres_program("postgres"), "-D", self.home / "data", "-k", self.home, "-c", "listen_addresses=",
+                   "-c", "fsync=off"]
+        super().__init__("postgres", folder, command, **user)
 
     def sql(self, *arguments):
-        return subprocess.run(["psql", "-qAt", "-h", self.home, "-U", "synapse", "-d", "postgres", "-v", "ON_ERROR_STOP=1",
-                               *arguments], capture_output=True)
+        return subprocess.run(["psql", "-qAt", "-h", self.home, "-U", "synapse", "-d", "postgres", "-v",
+                               "ON_ERROR_STOP=1", *arguments], capture_output=True)
 
     def make_tables(self):
         wait_until(lambda: self.sql("-c", "SELECT 1").returncode == 0, 30, "postgres")
@@ -209,8 +210,8 @@ class Postgres(Process):
 
 class Writer(Process):
     def __init__(self, folder, name, recording, redis_port, port, postgres=None, **options):
-        command = [sys.executable, "-B", HERE / "writer.py", "--name", name, "--script", recording.scripts[name], "--bodies",
-                   recording.bodies, "--redis", redis_port, "--listen", port, "--pace", 0]
+        command = [sys.executable, "-B", HERE / "writer.py", "--name", name, "--script", recording.scripts[name],
+                   "--bodies", recording.bodies, "--redis", redis_port, "--listen", port, "--pace", 0]
         command += ["--postgres", postgres] if postgres else ["--journal", folder / f"{name}.journal"]
         for key, value in options.items():
             if value:

@@ -106,7 +106,8 @@ class World:
     def configuration_text(self, http_port, extra):
         lines = [f"server_name: {SERVER_NAME}", f"redis: {{host: 127.0.0.1, port: {self.links['weir-redis'].port}}}",
                  f"http: {{listen: '127.0.0.1:{http_port}'}}", "publish: {verdicts: all, keep: 1000000000}",
-                 f"stream_writers: {{events: [{', '.join(self.writer_names)}]}}", "catch_up: {timeout: 2s, page: 100}", f"audit: {AUDIT}"]
+                 f"stream_writers: {{events: [{', '.join(self.writer_names)}]}}",
+                 "catch_up: {timeout: 2s, page: 100}", f"audit: {AUDIT}"]
         if self.postgres:
             lines.append(f"bodies: {{postgres: {{host: 127.0.0.1, port: {self.links['weir-postgres'].port}, "
                          f"user: synapse, dbname: postgres}}, retry_for: 300ms}}")

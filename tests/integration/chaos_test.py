@@ -41,8 +41,9 @@ class Parts(unittest.TestCase):
         self.assertNotEqual(faults, plan.make(8, 300, parts, ["a", "b"], 1))
         plan.write(self.folder / "plan.json", faults, seed=7)
         self.assertEqual(plan.read(self.folder / "plan.json"), ({"seed": 7}, faults))
-        self.assertLessEqual(set(plan.KINDS) - {"half-open-for-good", "redis-loses-data"}, {fault.kind for fault in faults})
-        self.assertFalse([fault for fault in faults if fault.target in ("weir-a", "weir-b")], "links that are not there")
+        self.assertLessEqual(set(plan.KINDS) - {"half-open-for-good", "redis-loses-data"},
+                             {fault.kind for fault in faults})
+        self.assertFalse({"weir-a", "weir-b"} & {fault.target for fault in faults}, "links that are not there")
         ends = {}
         for fault in faults:
             self.assertGreaterEqual(fault.at, ends.get(fault.target, 0), "two faults at one target")
@@ -68,13 +69,15 @@ class Parts(unittest.TestCase):
 
     def test_the_comparison_sees_every_difference(self):
         def row(token, room="!a", writer="w"):
-            return json.dumps({"instance": writer, "token": token, "event_id": f"${token}", "room_id": room, "module": None})
+            return json.dumps({"instance": writer, "token": token, "event_id": f"${token}", "room_id": room,
+                               "module": None})
         rows = [row(1), row(2, "!b"), row(3), row(4, "!b")]
         log = lambda *texts: list(enumerate(texts, 1))
         fine = [[log(*rows)], [log(rows[1], rows[0], *rows[2:])], [log(*rows[:2]), log(*rows[2:])],
                 [log(*rows[:2]), log(*rows[1:])], [log(*rows), []]]
-        wrong = [[log(*rows[:3])], [log(*rows, row(5))], [log(rows[2], rows[1], rows[0], rows[3])], [log(*rows, rows[0])],
-                 [log(*rows[:2]), log(rows[0], *rows[2:])], [[(2, rows[0]), (1, rows[1]), (3, rows[2]), (4, rows[3])]]]
+        wrong = [[log(*rows[:3])], [log(*rows, row(5))], [log(rows[2], rows[1], rows[0], rows[3])],
+                 [log(*rows, rows[0])], [log(*rows[:2]), log(rows[0], *rows[2:])],
+                 [[(2, rows[0]), (1, rows[1]), (3, rows[2]), (4, rows[3])]]]
         for lives in fine:
             self.assertEqual(compare.compare(lives, rows, 4), [], lives)
         for lives in wrong:
@@ -229,7 +232,8 @@ class Writers(unittest.TestCase):
                 for name, script in self.scripts().items():
                     whole = [(token, script.rows(index)) for index, token in enumerate(script.tokens)]
                     self.assertEqual(self.published(name), whole)
-        count = self.world.postgres.sql("-c", "SELECT count(*), count(json) FROM events LEFT JOIN event_json USING (event_id)")
+        count = self.world.postgres.sql("-c", "SELECT count(*), count(json) FROM events LEFT JOIN event_json USING "
+                                              "(event_id)")
         rows = sum(row.startswith('["ev"') for script in self.scripts().values() for index in range(len(script.tokens))
                    for row in script.rows(index))
         self.assertEqual(count.stdout.decode().strip(), f"{rows}|{rows}")
@@ -255,7 +259,8 @@ class Writers(unittest.TestCase):
         self.hear(lambda: f"POSITION events persister1 {written} {written}" in self.lines)
         writer.set_pace(2000)
         self.hear(lambda: (writer.state() or {}).get("done"))
-        self.hear(lambda: self.published("persister1")[-1:] == [(script.tokens[-1], script.rows(len(script.tokens) - 1))])
+        end = script.tokens[-1]
+        self.hear(lambda: any(token == end for token, _ in self.published("persister1")))
         self.assertEqual(self.published("persister1")[0][0], script.tokens[script.index_after(written)])
         self.check_listener(writer, script)
 
@@ -308,7 +313,7 @@ class Writers(unittest.TestCase):
 
 class Chaos(unittest.TestCase):
     def test_faults_that_lose_no_line(self):
-        """Nothing that is missed, so nothing to catch up: garbage, repeats, floods, verdicts that Redis did not confirm."""
+        """Nothing that is missed, so nothing to catch up: garbage, repeats, floods."""
         words = ["--weir", harness.WEIR, "--seed", "3", "--faults", "20", "--seconds", "6", "--set-up", "database"]
         for kind in plan.KINDS:
             if kind not in ("garbage", "duplicate", "replicate", "burst", "slow-batches", "reload"):
