@@ -164,7 +164,7 @@ static void start_observer(struct engine *engine)
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(configuration->chain));
 }
 
-static void start_outbox(struct engine *engine)
+static void create_outbox(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
     struct outbox_settings settings = {.server_name = configuration->server_name,
@@ -178,7 +178,8 @@ static void start_outbox(struct engine *engine)
                                          .append_ahead = on_append_ahead,
                                          .loaded = on_loaded,
                                          .flow = on_outbox_flow,
-                                         .drained = engine_on_drained};
+                                         .drained = engine_on_drained,
+                                         .fenced = engine_on_fenced};
     engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
 }
 
@@ -201,7 +202,8 @@ static bool start(struct engine *engine)
     module_pages_warn(engine->configuration->chain, engine->http);
     engine_catch_up_start(engine);
     start_observer(engine);
-    start_outbox(engine);
+    create_outbox(engine);
+    engine_lease_start(engine);
     return true;
 }
 
@@ -212,6 +214,7 @@ static void stop(struct engine *engine)
     requests_destroy(engine->requests);
     outbox_destroy(engine->outbox);
     engine_catch_up_stop(engine);
+    engine_lease_stop(engine);
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
@@ -231,7 +234,8 @@ static int run(struct engine *engine)
                  LOG_STRING("instance", configuration->instance_name),
                  LOG_INTEGER("modules", chain_module_count(configuration->chain)));
         event_base_dispatch(engine->base);
-        engine_log_summary(engine);
+        if (!engine->start_over)
+            engine_log_summary(engine);
     }
     stop(engine);
     return started ? engine->exit_code : EXIT_CODE_FAILED;
@@ -239,22 +243,38 @@ static int run(struct engine *engine)
 
 /* The modules' services work in the loop, so it is there before the configuration is read, and they outlive the chain.
  */
+static int run_from(const char *path, struct engine *engine)
+{
+    int exit_code = EXIT_CODE_CONFIGURATION;
+    engine->base = event_base_new();
+    engine->metrics = metrics_create();
+    engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
+    engine->configuration =
+        report_configuration_load("run", path, CONFIGURATION_FOR_RUN, services_interface(engine->services));
+    if (engine->configuration) {
+        log_open(engine->configuration->log_level);
+        exit_code = run(engine);
+        configuration_destroy(engine->configuration);
+    }
+    services_destroy(engine->services);
+    metrics_destroy(engine->metrics);
+    event_base_free(engine->base);
+    return exit_code;
+}
+
+/* An engine that lost its lease may hold anything: events half judged, rows that another wrote, positions that were
+ * passed. Nothing of it is kept. */
 int engine_run(const char *path)
 {
-    struct engine engine = {.started_ns = clock_now_ns()};
-    int exit_code = EXIT_CODE_CONFIGURATION;
-    engine.base = event_base_new();
-    engine.metrics = metrics_create();
-    engine.services = services_create(engine.base, engine.metrics, on_service_answered, &engine);
-    engine.configuration =
-        report_configuration_load("run", path, CONFIGURATION_FOR_RUN, services_interface(engine.services));
-    if (engine.configuration) {
-        log_open(engine.configuration->log_level);
-        exit_code = run(&engine);
-        configuration_destroy(engine.configuration);
-    }
-    services_destroy(engine.services);
-    metrics_destroy(engine.metrics);
-    event_base_free(engine.base);
+    struct engine engine;
+    uint64_t takeovers = 0;
+    int exit_code;
+    do {
+        engine = (struct engine){.started_ns = clock_now_ns(), .takeovers = takeovers};
+        exit_code = run_from(path, &engine);
+        takeovers = engine.takeovers;
+        /* What a reload asks for happens anyway. */
+        signal(SIGHUP, SIG_IGN);
+    } while (engine.start_over && exit_code == EXIT_CODE_OK);
     return exit_code;
 }

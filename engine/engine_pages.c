@@ -18,7 +18,10 @@ static void handle_health(void *context, struct http_response *response)
 static void handle_ready(void *context, struct http_response *response)
 {
     struct engine *engine = context;
+    const char *lease_missing = engine_lease_missing(engine);
     const char *missing = engine->stopping                   ? "stopping"
+                          : lease_missing                    ? lease_missing
+                          : engine_waits(engine)             ? NULL
                           : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
                           : !engine->subscribed              ? "not subscribed to the replication channel"
                           : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
@@ -26,7 +29,10 @@ static void handle_ready(void *context, struct http_response *response)
                               ? "catching up with what was missed"
                               : NULL;
     response->status = missing ? 503 : 200;
-    buffer_append_format(response->body, "%s\n", missing ? missing : "ready");
+    buffer_append_format(response->body, "%s\n",
+                         missing                ? missing
+                         : engine_waits(engine) ? "standby, ready to take over"
+                                                : "ready");
 }
 
 static const struct http_route routes[] = {

@@ -1,5 +1,6 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
- * engine_pages.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+ * engine_lease.c (whether it works or waits), engine_pages.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else
+ * includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
@@ -11,6 +12,7 @@
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
 #include "engine/http_server.h"
+#include "engine/lease.h"
 #include "engine/metrics.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
@@ -33,6 +35,7 @@ struct engine {
     bool caught_up;             /* what was missed before the start is there */
     struct presence_router *presence;
     struct outbox *outbox;
+    struct lease *lease;       /* NULL without a role */
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
@@ -52,6 +55,9 @@ struct engine {
     uint64_t stop_by_ns;
     uint64_t started_ns;
     int exit_code;
+    bool start_over;    /* another engine does the job now: the loop ends, and everything is made anew */
+    uint64_t takeovers; /* times this process took the job, also before it started over */
+    uint64_t *lease_metrics[3];
 };
 
 /* Stops or resumes reading, as the observer, the outbox and a stop demand. */
@@ -67,6 +73,17 @@ void engine_catch_up_start(struct engine *engine);
 void engine_catch_up_stop(struct engine *engine);
 /* observer_callbacks.fetch */
 bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
+
+/* Starts the outbox, and with it everything else: at once without a role, else when the lease is ours. */
+void engine_lease_start(struct engine *engine);
+void engine_lease_stop(struct engine *engine);
+/* Ends the loop once the lease is given back. */
+void engine_lease_leave(struct engine *engine);
+/* outbox_callbacks.fenced */
+void engine_on_fenced(void *context);
+/* Why this engine is not ready, or NULL: for one that waits, to take over. */
+const char *engine_lease_missing(const struct engine *engine);
+bool engine_waits(const struct engine *engine);
 
 /* Opens the HTTP listener; false (logged) if it cannot. */
 bool engine_pages_start(struct engine *engine);

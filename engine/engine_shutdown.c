@@ -1,4 +1,5 @@
-/* A stop reads no more, and waits for what is in hand: bodies, services, and Redis's answers. */
+/* A stop reads no more, and waits for what is in hand: bodies, services, and Redis's answers. Then the lease is given
+ * back, so that another engine goes on at once. */
 #include <signal.h>
 
 #include "engine/clock.h"
@@ -30,8 +31,7 @@ void engine_log_summary(struct engine *engine)
 
 void engine_on_drained(void *context)
 {
-    struct engine *engine = context;
-    event_base_loopbreak(engine->base);
+    engine_lease_leave(context);
 }
 
 static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument)
@@ -42,7 +42,7 @@ static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument
         log_warning("did not finish in time; what was not answered will be judged again by the next start",
                     LOG_INTEGER("events_waiting", observer_counts(engine->observer).waiting),
                     LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting));
-        event_base_loopbreak(engine->base);
+        engine_lease_leave(engine);
         return;
     }
     if (observer_counts(engine->observer).waiting == 0)

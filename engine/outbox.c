@@ -2,12 +2,12 @@
  * with their memory. */
 #include "engine/outbox.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/outbox_metrics.h"
 #include "engine/own_stream.h"
 #include "engine/stored_positions.h"
 #include "replication/command.h"
@@ -23,31 +23,12 @@
 
 enum load_state { LOAD_NOTHING, LOAD_ASKED, LOAD_DONE };
 
-/* The counts that are metrics as well: one row each. */
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[] = {
-    {{"weir_verdicts_token", METRIC_GAUGE, "Last token given out on the stream of verdicts.", NULL},
-     offsetof(struct outbox_counts, token)},
-    {{"weir_presence_routes_token", METRIC_GAUGE, "Last token given out on the stream of presence routes.", NULL},
-     offsetof(struct outbox_counts, routes_token)},
-    {{"weir_outbox_transactions_total", METRIC_COUNTER, "Transactions that Redis has answered.", NULL},
-     offsetof(struct outbox_counts, transactions)},
-    {{"weir_verdict_rows_total", METRIC_COUNTER, "Rows of verdicts published and stored.", NULL},
-     offsetof(struct outbox_counts, rows)},
-    {{"weir_outbox_resent_total", METRIC_COUNTER, "Transactions sent again after a lost connection.", NULL},
-     offsetof(struct outbox_counts, resent)},
-    {{"weir_outbox_waiting", METRIC_GAUGE, "Transactions that Redis has not answered yet.", NULL},
-     offsetof(struct outbox_counts, waiting)},
-};
-#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
-
 struct outbox {
     struct event_base *base;
     struct outbox_settings settings;
     struct outbox_callbacks callbacks;
-    struct redis_link *link;
+    struct redis_link *link; /* NULL until the outbox is started */
+    struct transaction_fence fence;
     struct event *flush_event;
     bool flush_wanted;          /* it is active */
     struct event *resume_event; /* ends the pause after a refused write */
@@ -64,12 +45,12 @@ struct outbox {
     enum load_state first_load; /* of the positions, once in a life */
     bool recovering;            /* connected, and the stored token has been asked for, or will be after a pause */
     bool refused;               /* the last connection ended because Redis refused a write */
+    bool held;                  /* by the owner: nothing is sent */
     bool stopped;
     bool draining;
 
     struct outbox_counts counts;
-    struct latency *latency;
-    uint64_t *count_metrics[COUNT_METRICS];
+    struct outbox_metrics metrics;
 };
 
 /* The end of this turn of the loop looks at the open transaction. */
@@ -91,7 +72,7 @@ static struct transaction *open_transaction(struct outbox *outbox)
         outbox->spare = transaction->next;
     else
         transaction = memory_allocate_zeroed(1, sizeof *transaction);
-    transaction_begin(transaction);
+    transaction_begin(transaction, &outbox->fence);
     outbox->open = transaction;
     return transaction;
 }
@@ -183,7 +164,7 @@ static void check_drained(struct outbox *outbox)
 
 static bool can_send(const struct outbox *outbox)
 {
-    return outbox->first_load == LOAD_DONE && !outbox->recovering && redis_link_is_ready(outbox->link);
+    return outbox->first_load == LOAD_DONE && !outbox->recovering && !outbox->held && redis_link_is_ready(outbox->link);
 }
 
 /* While Redis has not answered what is on its way, a transaction waits and takes in what comes until then: one that
@@ -213,7 +194,7 @@ static void on_flush(evutil_socket_t socket, short what, void *argument)
         outbox->sent_count++;
         outbox->sent_bytes += transaction->commands.length;
         if (can_send(outbox)) {
-            redis_link_send(outbox->link, buffer_slice(&transaction->commands));
+            redis_link_send(outbox->link, transaction_text(transaction));
             /* Ahead of what other links send in this turn: somebody may wait for an answer in it. */
             redis_link_flush(outbox->link);
         }
@@ -235,7 +216,7 @@ static void drop_oldest(struct outbox *outbox)
     uint64_t now = clock_now_ns();
     for (size_t index = 0; index < transaction->run_count; index++) {
         const struct transaction_events *events = &transaction->events[index];
-        latency_record_many(outbox->latency, now - events->received_ns, events->count);
+        latency_record_many(outbox->metrics.latency, now - events->received_ns, events->count);
     }
     recycle(outbox, transaction);
     if (outbox->open)
@@ -254,7 +235,7 @@ static void resend(struct outbox *outbox, const uint64_t *stored_tokens)
         outbox->replies_left = transaction_replies(outbox->sent);
     uint64_t count = 0;
     for (struct transaction *transaction = outbox->sent; transaction; transaction = transaction->next) {
-        redis_link_send(outbox->link, buffer_slice(&transaction->commands));
+        redis_link_send(outbox->link, transaction_text(transaction));
         count++;
     }
     outbox->counts.resent += count;
@@ -339,7 +320,9 @@ static void on_ready(void *context)
         return;
     }
     outbox->recovering = true;
-    if (outbox->refused) {
+    if (outbox->held) {
+        return;
+    } else if (outbox->refused) {
         struct timeval pause = {.tv_sec = REFUSED_SECONDS};
         event_add(outbox->resume_event, &pause);
     } else {
@@ -381,6 +364,11 @@ static void on_reply(void *context, const redisReply *reply)
         return;
     }
     const char *error = reply_error(reply);
+    if (error && transaction_error_is_fence(error)) {
+        outbox_hold(outbox, true);
+        outbox->callbacks.fenced(outbox->callbacks.context);
+        return;
+    }
     if (error) {
         log_error("Redis refused a write; it is tried again in a second", LOG_STRING("error", error));
         outbox->refused = true;
@@ -412,6 +400,21 @@ bool outbox_is_ready(const struct outbox *outbox)
     return can_send(outbox);
 }
 
+void outbox_hold(struct outbox *outbox, bool held)
+{
+    if (outbox->held == held)
+        return;
+    outbox->held = held;
+    if (!outbox->link)
+        return;
+    if (held) {
+        redis_link_reset(outbox->link, "it is not known whether this engine still holds the job");
+    } else if (outbox->first_load == LOAD_DONE && redis_link_is_ready(outbox->link)) {
+        outbox->recovering = true;
+        ask_stored_tokens(outbox);
+    }
+}
+
 void outbox_drain(struct outbox *outbox)
 {
     outbox->draining = true;
@@ -435,26 +438,7 @@ struct outbox_counts outbox_counts(const struct outbox *outbox)
 
 const struct latency *outbox_latency(const struct outbox *outbox)
 {
-    return outbox->latency;
-}
-
-static void collect(void *context)
-{
-    struct outbox *outbox = context;
-    struct outbox_counts counts = outbox_counts(outbox);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        *outbox->count_metrics[index] = *(uint64_t *)((char *)&counts + count_metrics[index].offset);
-}
-
-static void register_metrics(struct outbox *outbox, struct metrics *metrics)
-{
-    outbox->latency = metrics_register_latency(
-        metrics, "weir_line_to_verdict_seconds",
-        "From a line of the replication channel to Redis's answer for the verdict or, of an event that passed, for the "
-        "position.");
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        outbox->count_metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
-    metrics_on_collect(metrics, collect, outbox);
+    return outbox->metrics.latency;
 }
 
 struct outbox *outbox_create(struct event_base *base, const struct outbox_settings *settings,
@@ -466,13 +450,17 @@ struct outbox *outbox_create(struct event_base *base, const struct outbox_settin
     outbox->callbacks = *callbacks;
     outbox->sent_last = &outbox->sent;
     own_streams_open(&outbox->streams, settings->server_name, settings->instance_name);
-    register_metrics(outbox, metrics);
+    outbox_metrics_register(&outbox->metrics, metrics, outbox);
     outbox->flush_event = event_new(base, -1, 0, on_flush, outbox);
     outbox->resume_event = event_new(base, -1, 0, on_resume, outbox);
-    struct redis_link_callbacks link_callbacks = {
-        .context = outbox, .ready = on_ready, .lost = on_lost, .reply = on_reply};
-    outbox->link = redis_link_create(base, settings->address, "verdicts", &link_callbacks);
     return outbox;
+}
+
+void outbox_start(struct outbox *outbox, const struct transaction_fence *fence)
+{
+    struct redis_link_callbacks callbacks = {.context = outbox, .ready = on_ready, .lost = on_lost, .reply = on_reply};
+    outbox->fence = *fence;
+    outbox->link = redis_link_create(outbox->base, outbox->settings.address, "verdicts", &callbacks);
 }
 
 void outbox_destroy(struct outbox *outbox)

@@ -1,5 +1,5 @@
 /* What leaves the engine: verdicts, their durable rows, presence routes, answers to requests and the positions, in one
- * MULTI … EXEC for each turn of the loop (design: section 5).
+ * transaction for each turn of the loop (design: section 5).
  *
  * Tokens of our own stream `verdicts` count judged events, published or not; those of `presence_routes` count its rows.
  * Both rise by one; the last ones are stored in the same transaction. That makes a broken connection harmless: on the
@@ -12,6 +12,7 @@
 
 #include "engine/metrics.h"
 #include "engine/redis_link.h"
+#include "engine/transaction.h"
 #include "engine/verdict.h"
 #include "replication/stream.h"
 
@@ -39,10 +40,16 @@ struct outbox_callbacks {
     void (*flow)(void *context, bool stop);
     /* Nothing is waiting any more (after outbox_drain). */
     void (*drained)(void *context);
+    /* Another engine holds the job: Redis refused a transaction for its fence. The outbox is held from now on. Never
+     * called without a fence. */
+    void (*fenced)(void *context);
 };
 
 struct outbox *outbox_create(struct event_base *base, const struct outbox_settings *settings,
                              const struct outbox_callbacks *callbacks, struct metrics *metrics);
+/* Connects, once in a life; until then everything waits. With a fence whose key is present every transaction is fenced
+ * (engine/transaction.h). */
+void outbox_start(struct outbox *outbox, const struct transaction_fence *fence);
 void outbox_destroy(struct outbox *outbox);
 
 /* A judged event: takes the next token and, where it is to be published, a row. Rows of modules in dry_run go before
@@ -65,6 +72,8 @@ void outbox_announce(struct outbox *outbox);
 bool outbox_is_ready(const struct outbox *outbox);
 /* Publishes one message on the command connection, outside of any transaction; ignored while it is down. */
 void outbox_publish(struct outbox *outbox, struct slice channel, struct slice message);
+/* True: nothing is sent; what comes waits. False: what was not carried out is sent. */
+void outbox_hold(struct outbox *outbox, bool held);
 /* `drained` is called once everything that was handed in has been answered (perhaps at once). */
 void outbox_drain(struct outbox *outbox);
 /* The settings that a reload may change. */

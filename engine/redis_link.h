@@ -63,7 +63,7 @@ struct redis_link_times {
         retry_first;     /* pause before the first new attempt; 100 ms, doubled for each further one, less up to half */
     uint32_t retry_last; /* longest pause; 5 s */
 };
-/* For tests: other times than those above, from the next connection on. */
+/* Other times than those above, from the next connection on: for tests, and for a link that must know sooner. */
 void redis_link_set_times(struct redis_link *link, const struct redis_link_times *times);
 
 bool redis_link_is_ready(const struct redis_link *link);
@@ -76,6 +76,8 @@ void redis_link_send(struct redis_link *link, struct slice formatted);
 void redis_link_flush(struct redis_link *link);
 /* Formats a command in Redis's protocol. */
 void redis_append_command(struct buffer *output, const struct slice *arguments, size_t count);
+/* One argument of a command whose head, "*<count>\r\n", the caller writes. */
+void redis_append_argument(struct buffer *output, struct slice argument);
 
 /* Bytes that were appended and have not left the process. */
 size_t redis_link_unsent(const struct redis_link *link);

@@ -1,24 +1,22 @@
 /* One query for each turn of the loop, whatever arrived in it: ids gather in a list and leave together as one
- * `= ANY($1)`. Several queries are under way at once, each closed by a sync of its own, so that an error in one does
- * not take the others with it. */
+ * `= ANY($1)`. Several queries are under way at once. */
 #include "replication/body_postgres.h"
 
-#include <libpq-fe.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/memory.h"
 #include "base/string_table.h"
+#include "replication/postgres_session.h"
 
 /* More ids than this go into the next query; more queries than that wait. */
 #define IDS_FOR_EACH_QUERY 500
 #define QUERIES_UNDER_WAY 8
 #define RETRY_FIRST_MS 20
 #define RETRY_LONGEST_MS 250
-#define RECONNECT_FIRST_MS 200
-#define RECONNECT_LONGEST_MS 5000
 
-#define STATEMENT_NAME "weir_bodies"
-#define STATEMENT_TEXT "SELECT event_id, json FROM event_json WHERE event_id = ANY($1::text[])"
+static const struct postgres_statement statement = {
+    "weir_bodies", "SELECT event_id, json FROM event_json WHERE event_id = ANY($1::text[])", 1};
 
 struct request {
     struct request *next;
@@ -41,21 +39,12 @@ struct query {
     struct query *next;
 };
 
-enum connection_state { STATE_DOWN, STATE_CONNECTING, STATE_PREPARING, STATE_READY };
-
 struct body_postgres {
-    struct event_base *base;
+    struct postgres_session *session;
     struct body_postgres_callbacks callbacks;
-    char **keywords;
-    char **values;
     int64_t retry_for_ms;
-    PGconn *connection;
-    enum connection_state state;
-    struct event *socket_event;
     struct event *send_event;  /* runs at the end of a loop turn with new requests */
     struct event *retry_event; /* moves what waits for a retry back to `waiting` */
-    struct event *reconnect_event;
-    uint32_t reconnect_ms;
     struct request_list waiting;
     struct request_list retrying;
     struct query *queries; /* under way, oldest first */
@@ -115,69 +104,6 @@ static void answer(struct body_postgres *bodies, struct request *request, struct
     bodies->callbacks.arrived(bodies->callbacks.context, ticket, body);
 }
 
-static void on_socket(evutil_socket_t socket, short what, void *argument);
-
-static void watch_socket(struct body_postgres *bodies, short what)
-{
-    if (bodies->socket_event)
-        event_free(bodies->socket_event);
-    bodies->socket_event = event_new(bodies->base, PQsocket(bodies->connection), what | EV_PERSIST, on_socket, bodies);
-    event_add(bodies->socket_event, NULL);
-}
-
-static void drop_connection(struct body_postgres *bodies)
-{
-    if (bodies->socket_event)
-        event_free(bodies->socket_event);
-    bodies->socket_event = NULL;
-    if (bodies->connection)
-        PQfinish(bodies->connection);
-    bodies->connection = NULL;
-    bodies->state = STATE_DOWN;
-}
-
-/* What was under way goes back to the front of the queue, in order; it is asked for again on the next connection. */
-static void lose_connection(struct body_postgres *bodies, const char *reason)
-{
-    struct request_list all;
-    list_init(&all);
-    while (bodies->queries) {
-        struct query *query = bodies->queries;
-        bodies->queries = query->next;
-        list_move(&all, &query->requests);
-        free(query);
-    }
-    bodies->queries_last = &bodies->queries;
-    bodies->query_count = 0;
-    list_move(&all, &bodies->waiting);
-    list_move(&bodies->waiting, &all);
-    bodies->callbacks.state(bodies->callbacks.context, reason);
-    drop_connection(bodies);
-    schedule(bodies->reconnect_event, bodies->reconnect_ms);
-    bodies->reconnect_ms =
-        bodies->reconnect_ms * 2 > RECONNECT_LONGEST_MS ? RECONNECT_LONGEST_MS : bodies->reconnect_ms * 2;
-}
-
-/* libpq's words on one line: its line breaks and indents become single spaces. */
-static void append_message(struct buffer *line, const char *message)
-{
-    for (; *message; message++) {
-        bool space = *message == '\n' || *message == '\t' || *message == ' ';
-        if (!space)
-            buffer_append_char(line, *message);
-        else if (line->length && line->data[line->length - 1] != ' ' && message[1])
-            buffer_append_char(line, ' ');
-    }
-}
-
-static void lose_with_message(struct body_postgres *bodies)
-{
-    struct buffer reason = {0};
-    append_message(&reason, bodies->connection ? PQerrorMessage(bodies->connection) : "out of memory");
-    lose_connection(bodies, reason.length ? buffer_string(&reason) : "the connection was closed");
-    buffer_free(&reason);
-}
-
 /* One element of a PostgreSQL array literal: quotes and backslashes need an escape. A NUL cannot be in a text of the
  * database; another control character in its place makes an id that is just not found. */
 static void append_array_element(struct buffer *array, const struct request *request)
@@ -194,6 +120,7 @@ static void append_array_element(struct buffer *array, const struct request *req
     buffer_append_char(array, '"');
 }
 
+/* False if the connection was lost over it. */
 static bool send_query(struct body_postgres *bodies)
 {
     struct query *query = memory_allocate_zeroed(1, sizeof *query);
@@ -211,17 +138,7 @@ static bool send_query(struct body_postgres *bodies)
     bodies->query_count++;
     bodies->counters.queries++;
     const char *parameter = buffer_string(&bodies->array);
-    return PQsendQueryPrepared(bodies->connection, STATEMENT_NAME, 1, &parameter, NULL, NULL, 0) == 1 &&
-           PQpipelineSync(bodies->connection) == 1;
-}
-
-static void flush(struct body_postgres *bodies)
-{
-    int left = PQflush(bodies->connection);
-    if (left < 0)
-        lose_with_message(bodies);
-    else
-        watch_socket(bodies, left > 0 ? EV_READ | EV_WRITE : EV_READ);
+    return postgres_session_add(bodies->session, 0, &parameter) && postgres_session_end_query(bodies->session);
 }
 
 static void on_send(evutil_socket_t socket, short what, void *argument)
@@ -229,15 +146,14 @@ static void on_send(evutil_socket_t socket, short what, void *argument)
     (void)socket, (void)what;
     struct body_postgres *bodies = argument;
     bool sent = false;
-    while (bodies->state == STATE_READY && bodies->waiting.first && bodies->query_count < QUERIES_UNDER_WAY) {
+    while (postgres_session_is_ready(bodies->session) && bodies->waiting.first &&
+           bodies->query_count < QUERIES_UNDER_WAY) {
         sent = true;
-        if (!send_query(bodies)) {
-            lose_with_message(bodies);
+        if (!send_query(bodies))
             return;
-        }
     }
     if (sent)
-        flush(bodies);
+        postgres_session_flush(bodies->session);
 }
 
 static void on_retry(evutil_socket_t socket, short what, void *argument)
@@ -250,8 +166,10 @@ static void on_retry(evutil_socket_t socket, short what, void *argument)
 
 /* Gives every id of the answer to those who asked for it. The ids of one query are few enough for a table of their
  * own; the same id may have been asked for twice. */
-static void deliver(struct body_postgres *bodies, struct query *query, const PGresult *result)
+static void on_result(void *context, const PGresult *result)
 {
+    struct body_postgres *bodies = context;
+    struct query *query = bodies->queries;
     struct string_table *rows = string_table_create();
     for (int row = 0; row < PQntuples(result); row++)
         string_table_add(rows, slice_of(PQgetvalue(result, row, 0), (size_t)PQgetlength(result, row, 0)),
@@ -292,152 +210,48 @@ static void finish_query(struct body_postgres *bodies)
     free(query);
 }
 
-/* One result of the pipeline. False if the connection is of no more use. */
-static bool take_result(struct body_postgres *bodies, PGresult *result)
+static void on_query_ended(void *context)
 {
-    switch (PQresultStatus(result)) {
-    case PGRES_TUPLES_OK:
-        if (bodies->queries)
-            deliver(bodies, bodies->queries, result);
-        return true;
-    case PGRES_COMMAND_OK:
-        return true;
-    case PGRES_PIPELINE_SYNC:
-        if (bodies->state == STATE_PREPARING) {
-            bodies->state = STATE_READY;
-            bodies->reconnect_ms = RECONNECT_FIRST_MS;
-            bodies->callbacks.state(bodies->callbacks.context, NULL);
-        } else if (bodies->queries) {
-            finish_query(bodies);
-        }
+    struct body_postgres *bodies = context;
+    finish_query(bodies);
+    event_active(bodies->send_event, EV_TIMEOUT, 0);
+}
+
+/* What was under way on a lost connection goes back to the front of the queue, in order; it is asked for again on the
+ * next. */
+static void on_state(void *context, const char *reason)
+{
+    struct body_postgres *bodies = context;
+    struct request_list all;
+    list_init(&all);
+    while (bodies->queries) {
+        list_move(&all, &bodies->queries->requests);
+        finish_query(bodies);
+    }
+    list_move(&all, &bodies->waiting);
+    list_move(&bodies->waiting, &all);
+    bodies->callbacks.state(bodies->callbacks.context, reason);
+    if (!reason)
         event_active(bodies->send_event, EV_TIMEOUT, 0);
-        return true;
-    default: {
-        /* An error of the statement itself (no such table, no right to read it): asking again at once would fail in
-         * the same way, so it counts as a lost connection with its growing pauses. */
-        struct buffer reason = {0};
-        append_message(&reason, PQresultErrorMessage(result));
-        lose_connection(bodies, buffer_string(&reason));
-        buffer_free(&reason);
-        return false;
-    }
-    }
-}
-
-static void read_results(struct body_postgres *bodies)
-{
-    if (!PQconsumeInput(bodies->connection)) {
-        lose_with_message(bodies);
-        return;
-    }
-    int nothing = 0; /* a NULL ends each command's results; two in a row: the pipeline is empty */
-    while (nothing < 2 && !PQisBusy(bodies->connection)) {
-        PGresult *result = PQgetResult(bodies->connection);
-        if (!result) {
-            nothing++;
-            continue;
-        }
-        nothing = 0;
-        bool usable = take_result(bodies, result);
-        PQclear(result);
-        if (!usable)
-            return;
-    }
-    if (PQstatus(bodies->connection) == CONNECTION_BAD)
-        lose_with_message(bodies);
-}
-
-static void start_session(struct body_postgres *bodies)
-{
-    bodies->state = STATE_PREPARING;
-    if (PQsetnonblocking(bodies->connection, 1) != 0 || PQenterPipelineMode(bodies->connection) != 1 ||
-        PQsendPrepare(bodies->connection, STATEMENT_NAME, STATEMENT_TEXT, 1, NULL) != 1 ||
-        PQpipelineSync(bodies->connection) != 1)
-        lose_with_message(bodies);
-    else
-        flush(bodies);
-}
-
-static void continue_connecting(struct body_postgres *bodies)
-{
-    switch (PQconnectPoll(bodies->connection)) {
-    case PGRES_POLLING_READING:
-        watch_socket(bodies, EV_READ);
-        break;
-    case PGRES_POLLING_WRITING:
-        watch_socket(bodies, EV_WRITE);
-        break;
-    case PGRES_POLLING_OK:
-        start_session(bodies);
-        break;
-    default:
-        lose_with_message(bodies);
-    }
-}
-
-static void on_socket(evutil_socket_t socket, short what, void *argument)
-{
-    (void)socket;
-    struct body_postgres *bodies = argument;
-    if (bodies->state == STATE_CONNECTING) {
-        continue_connecting(bodies);
-        return;
-    }
-    if (what & EV_READ)
-        read_results(bodies);
-    if (bodies->connection && what & EV_WRITE)
-        flush(bodies);
-}
-
-static void on_connect(evutil_socket_t socket, short what, void *argument)
-{
-    (void)socket, (void)what;
-    struct body_postgres *bodies = argument;
-    bodies->counters.reconnects++;
-    bodies->connection =
-        PQconnectStartParams((const char *const *)bodies->keywords, (const char *const *)bodies->values, 0);
-    bodies->state = STATE_CONNECTING;
-    if (!bodies->connection || PQstatus(bodies->connection) == CONNECTION_BAD)
-        lose_with_message(bodies);
-    else
-        watch_socket(bodies, EV_WRITE);
-}
-
-static char **copy_texts(const char *const *texts)
-{
-    size_t count = 0;
-    while (texts[count])
-        count++;
-    char **copy = memory_allocate_zeroed(count + 1, sizeof *copy);
-    for (size_t index = 0; index < count; index++)
-        copy[index] = memory_copy_text(texts[index], strlen(texts[index]));
-    return copy;
-}
-
-static void free_texts(char **texts)
-{
-    for (char **text = texts; *text; text++)
-        free(*text);
-    free(texts);
 }
 
 struct body_postgres *body_postgres_create(struct event_base *base, const struct body_postgres_settings *settings,
                                            const struct body_postgres_callbacks *callbacks)
 {
     struct body_postgres *bodies = memory_allocate_zeroed(1, sizeof *bodies);
-    bodies->base = base;
     bodies->callbacks = *callbacks;
-    bodies->keywords = copy_texts(settings->keywords);
-    bodies->values = copy_texts(settings->values);
     bodies->retry_for_ms = settings->retry_for_ms;
-    bodies->reconnect_ms = RECONNECT_FIRST_MS;
     bodies->queries_last = &bodies->queries;
     list_init(&bodies->waiting);
     list_init(&bodies->retrying);
     bodies->send_event = event_new(base, -1, 0, on_send, bodies);
     bodies->retry_event = event_new(base, -1, 0, on_retry, bodies);
-    bodies->reconnect_event = event_new(base, -1, 0, on_connect, bodies);
-    event_active(bodies->reconnect_event, EV_TIMEOUT, 0);
+    bodies->session = postgres_session_create(
+        base,
+        &(struct postgres_session_settings){
+            .keywords = settings->keywords, .values = settings->values, .statements = &statement, .statement_count = 1},
+        &(struct postgres_session_callbacks){
+            .context = bodies, .state = on_state, .result = on_result, .ended = on_query_ended});
     return bodies;
 }
 
@@ -445,7 +259,7 @@ void body_postgres_destroy(struct body_postgres *bodies)
 {
     if (!bodies)
         return;
-    drop_connection(bodies);
+    postgres_session_destroy(bodies->session);
     while (bodies->queries) {
         list_move(&bodies->waiting, &bodies->queries->requests);
         finish_query(bodies);
@@ -455,10 +269,7 @@ void body_postgres_destroy(struct body_postgres *bodies)
         free(list_take(&bodies->waiting));
     event_free(bodies->send_event);
     event_free(bodies->retry_event);
-    event_free(bodies->reconnect_event);
     buffer_free(&bodies->array);
-    free_texts(bodies->keywords);
-    free_texts(bodies->values);
     free(bodies);
 }
 
@@ -470,7 +281,7 @@ static void request_body(void *context, uint64_t ticket, struct slice event_id)
         (struct request){.ticket = ticket, .retry_after_ms = RETRY_FIRST_MS, .id_length = (uint32_t)event_id.length};
     memcpy(request->id, event_id.data, event_id.length);
     list_append(&bodies->waiting, request);
-    if (bodies->state == STATE_READY)
+    if (postgres_session_is_ready(bodies->session))
         event_active(bodies->send_event, EV_TIMEOUT, 0);
 }
 
@@ -481,10 +292,12 @@ struct body_source body_postgres_source(struct body_postgres *bodies)
 
 bool body_postgres_is_ready(const struct body_postgres *bodies)
 {
-    return bodies->state == STATE_READY;
+    return postgres_session_is_ready(bodies->session);
 }
 
 struct body_postgres_counters body_postgres_counters(const struct body_postgres *bodies)
 {
-    return bodies->counters;
+    struct body_postgres_counters counters = bodies->counters;
+    counters.reconnects = postgres_session_connects(bodies->session);
+    return counters;
 }

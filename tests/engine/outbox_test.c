@@ -69,6 +69,7 @@ Test(outbox, a_busy_redis_gets_fewer_transactions_with_all_that_is_in_them, .tim
     struct outbox_callbacks callbacks = {
         .append_ahead = on_append_ahead, .loaded = on_loaded, .flow = on_flow, .drained = on_drained};
     outbox = outbox_create(base, &settings, &callbacks, metrics);
+    outbox_start(outbox, &(struct transaction_fence){0});
     event_base_dispatch(base);
     drain();
     uint64_t before = outbox_counts(outbox).transactions;
