@@ -23,23 +23,25 @@ def stop(world, fault):
 
 
 def terminate(world, fault):
-    process = world.weir
+    process = world.processes[fault.target]
     process.expected_end = True
     process.signal(signal.SIGTERM)
+    ending = process.process
     deadline = time.monotonic() + TERMINATION_BOUND
 
     def end():
-        code = process.process.poll()
+        code = ending.poll()
         if code is None and time.monotonic() < deadline:
             return 0.05
         process.ended_well(code)
-        process.start()
+        if not process.running():  # else it was killed and started meanwhile
+            process.start()
         return None
     return end
 
 
 def reload(world, fault):
-    world.weir.signal(signal.SIGHUP)
+    world.processes[fault.target].signal(signal.SIGHUP)
 
 
 def drop(world, fault):
@@ -66,8 +68,8 @@ def half_open_for_good(world, fault):
 
 
 def client_kill(world, fault):
-    """Of weir's connections only, which come from its proxy's ports."""
-    ports = world.links["weir-redis"].local_ports()
+    """Of the engines' connections only, which come from their proxies' ports."""
+    ports = set().union(*(world.links[f"{name}-redis"].local_ports() for name in world.engines))
     try:
         with redis.Redis(port=world.redis.port, socket_timeout=0.5) as client:
             for found in client.client_list():

@@ -23,14 +23,15 @@ class Kind(typing.NamedTuple):
 
 
 # Links are named "who-whom"; `{w}` stands for a writer.
-PROCESSES = "weir redis postgres {w}"
-WEIR_LINKS = "weir-redis weir-postgres weir-{w}"
+ENGINES = "weir weir2"  # the second is a standby
+PROCESSES = ENGINES + " redis postgres {w}"
+WEIR_LINKS = "weir-redis weir2-redis weir-postgres weir-{w}"
 LINKS = WEIR_LINKS + " {w}-redis"
 KINDS = {
     "kill": Kind(14, PROCESSES, 0.0, 2.0),  # SIGKILL, and a start after so long
-    "terminate": Kind(3, "weir", 0.0, 0.5),  # SIGTERM; it has to end with 0
+    "terminate": Kind(3, ENGINES, 0.0, 0.5),  # SIGTERM; it has to end with 0
     "stop": Kind(12, PROCESSES, 0.1, 4.0),  # SIGSTOP … SIGCONT
-    "reload": Kind(1, "weir", 0.0, 0.0),  # SIGHUP
+    "reload": Kind(1, ENGINES, 0.0, 0.0),  # SIGHUP
     "drop": Kind(14, LINKS, 0.0, 0.0),  # every connection of the link ends with a RST
     "refuse": Kind(6, LINKS, 0.1, 3.0),  # dropped, and no new ones for so long
     "stall": Kind(8, LINKS, 0.1, 4.0),  # nothing moves, then all of it

@@ -6,6 +6,7 @@ import collections
 import heapq
 import pathlib
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -25,6 +26,7 @@ TICK = 0.05
 FINISH_BOUND = 180  # seconds until all is written and judged once the faults are over
 QUIET_BOUND = 75  # … of them without any new row
 FINISH_PACE = 400
+NEAR = 200  # a log line with a number so close to a token may be about it
 
 
 class Player:
@@ -38,19 +40,27 @@ class Player:
         self.planned = faults_planned
         self.made = collections.Counter()
         self.clock_start = time.monotonic()
-        self.metrics = Metrics(world.weir)
+        self.metrics = {name: Metrics(engine) for name, engine in world.engines.items()}
 
     def now(self):
         return time.monotonic() - self.clock_start
 
     def sleep_until(self, at):
         while True:
-            self.world.check()
-            self.metrics.sample()
+            self.look()
             rest = at - self.now()
             if rest <= 0:
                 return
             time.sleep(min(rest, TICK))
+
+    def look(self):
+        self.world.check()
+        for metrics in self.metrics.values():
+            metrics.sample()
+
+    def totals(self):
+        together = sum((metrics.totals() for metrics in self.metrics.values()), collections.Counter())
+        return dict(sorted(together.items()))
 
     def add_end(self, at, end):
         self.number += 1
@@ -76,7 +86,8 @@ class Player:
         self.run_ends(float("inf"))
 
     def make(self, fault):
-        self.metrics.before(fault)
+        if fault.target in self.metrics:
+            self.metrics[fault.target].sample(at_once=True)
         self.made[fault.kind] += 1
         if fault.kind not in plan.ALONE:
             end = faults.MAKE[fault.kind](self.world, fault)
@@ -91,7 +102,7 @@ class Player:
 
 
 class Metrics:
-    """Counters over all of the engine's lives: the last seen of each life, added up."""
+    """Counters over all lives of an engine: the last seen of each life, added up."""
 
     EVERY = 1.0
     WANTED = ("catch_up", "positions_missed", "positions_unexplained", "event_rows_duplicate", "audit", "outbox_resent",
@@ -115,16 +126,12 @@ class Metrics:
                  if any(part in name for part in self.WANTED) and "total" in name}
         self.life = found or self.life
 
-    def before(self, fault):
-        if fault.target == "weir":
-            self.sample(at_once=True)
-
     def totals(self):
         self.sample(at_once=True)
-        return {name: value for name, value in sorted((self.ended + collections.Counter(self.life)).items()) if value}
+        return self.ended + collections.Counter(self.life)
 
 
-def finish(world, metrics):
+def finish(world, player):
     """Everything is whole again: the writers write the rest, and weir judges it."""
     deadline = time.monotonic() + FINISH_BOUND
     for writer in world.writers.values():
@@ -132,8 +139,7 @@ def finish(world, metrics):
     held = sum(len(life) for life in world.lives)
     last, grown = -1, time.monotonic()
     while time.monotonic() < deadline:
-        world.check()
-        metrics.sample()
+        player.look()
         try:
             with redis.Redis(port=world.redis.port, socket_timeout=5) as client:
                 count = client.xlen(worlds.VERDICTS) + held
@@ -152,20 +158,17 @@ def finish(world, metrics):
 
 
 def near(world, problems):
-    """Log lines of the engine around the first problem's token."""
+    """Log lines of the engines around the first problem's token."""
     words = next((line.split() for line in problems if line.startswith("  ")), None)
     token = int(words[1]) if words and len(words) > 1 and words[1].isdecimal() else None
-    lines = world.weir.log.read_text(errors="replace").splitlines()
-    if token is None:
-        return lines[-30:]
-    hits = [index for index, line in enumerate(lines) if words[0] in line and any(
-        isinstance(value, int) and abs(value - token) < 200 for value in numbers(line))]
-    shown = sorted({near for hit in hits[:6] for near in range(max(0, hit - 2), min(len(lines), hit + 3))})
-    return [f"{world.weir.log.name}:{index + 1}: {lines[index]}" for index in shown] or lines[-30:]
-
-
-def numbers(line):
-    return [int(word) for word in "".join(letter if letter.isdecimal() else " " for letter in line).split()]
+    found = []
+    for engine in world.engines.values():
+        lines = engine.log.read_text(errors="replace").splitlines() if engine.log.exists() else []
+        hits = [index for index, line in enumerate(lines) if token is not None and words[0] in line and any(
+            abs(int(number) - token) < NEAR for number in re.findall(r"\d+", line))]
+        shown = sorted({index for hit in hits[:6] for index in range(max(0, hit - 2), min(len(lines), hit + 3))})
+        found += [f"{engine.log.name}:{index + 1}: {lines[index]}" for index in shown or range(len(lines))[-20:]]
+    return found
 
 
 def run(arguments, say=print):
@@ -179,17 +182,18 @@ def run(arguments, say=print):
     name = about.setdefault("recording", arguments.recording or chance.choice(RECORDINGS))
     set_up = about.setdefault("set_up", arguments.set_up or chance.choice(list(worlds.SET_UPS)))
     at_once = about.setdefault("at_once", name.startswith("synapse-1.67"))
+    standby = about.setdefault("standby", chance.random() < 0.3 if arguments.standby is None else arguments.standby)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-chaos."))
     tokens = int(about["seconds"] * arguments.pace)
     recorded = recording.enlarge(folder, name, tokens)
-    world = worlds.World(folder, arguments.weir, recorded, set_up, at_once, arguments.extra)
+    world = worlds.World(folder, arguments.weir, recorded, set_up, at_once, standby, arguments.extra)
     kinds = {kind: plan.KINDS[kind] for kind in plan.KINDS if kind not in arguments.without}
     if planned is None:
         planned = plan.make(about["seed"], about["count"], world.parts(), world.writer_names,
                             about["seconds"] / about["count"], kinds)
     plan.write(folder / "plan.json", planned, **about)
-    say(f"chaos: seed {about['seed']}, {len(planned)} faults, {set_up}, {name}, {recorded.events} events; "
-        f"{folder}/plan.json")
+    say(f"chaos: seed {about['seed']}, {len(planned)} faults, {set_up}{', two engines' * standby}, {name}, "
+        f"{recorded.events} events; {folder}/plan.json")
     player = Player(world, planned, say if arguments.verbose else lambda text: None)
     problems = []
     try:
@@ -198,8 +202,8 @@ def run(arguments, say=print):
             world.writers[writer].set_pace(round(count / about["seconds"], 2))
         player.clock_start = time.monotonic()
         player.play()
-        finish(world, player.metrics)
-        totals = player.metrics.totals()
+        finish(world, player)
+        totals = player.totals()
         lives = [*world.lives, world.durable()]
     except servers.Unexpected as unexpected:
         problems, lives, totals = [f"{unexpected} (at {player.now():.3f} s of the plan)"], [], {}
@@ -209,7 +213,7 @@ def run(arguments, say=print):
         problems = compare.compare(lives, compare.replay(arguments.weir, world), recorded.events, world.late)
     made = ", ".join(f"{kind} {count}" for kind, count in sorted(player.made.items()))
     say(f"chaos: {sum(player.made.values())} faults ({made}); {sum(map(len, lives))} rows of {recorded.events} events; "
-        f"weir started {world.weir.starts} times; {time.monotonic() - began:.0f} s")
+        f"weir started {' + '.join(str(engine.starts) for engine in world.engines.values())} times; {time.monotonic() - began:.0f} s")
     say("chaos: " + (", ".join(f"{name} {value}" for name, value in totals.items()) or "no metrics"))
     if problems:
         report(world, about, problems, arguments.plan or folder / "plan.json", say)
@@ -223,7 +227,7 @@ def report(world, about, problems, path, say):
     say(f"chaos: FAILED with seed {about['seed']}; the same again: tests/chaos/run.py --plan {path}")
     for line in problems:
         say(line)
-    say("the engine's log nearby:")
+    say("the log nearby:")
     for line in near(world, problems):
         say(f"  {line[:400]}")
     say(f"everything is kept in {world.folder}")
@@ -239,6 +243,7 @@ def parse(words=None):
     parser.add_argument("--plan", help="a plan that an earlier run has left, instead of a new one")
     parser.add_argument("--recording", choices=RECORDINGS)
     parser.add_argument("--set-up", choices=list(worlds.SET_UPS))
+    parser.add_argument("--standby", action=argparse.BooleanOptionalAction, help="whether there is a second engine")
     parser.add_argument("--without", action="append", default=[], choices=list(plan.KINDS), help="a kind to leave out")
     parser.add_argument("--extra", default="", help="more lines for weir's configuration")
     parser.add_argument("--keep", action="store_true", help="the folder, also when all is well")

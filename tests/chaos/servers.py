@@ -79,15 +79,16 @@ class Process:
 
 
 class Weir(Process):
-    def __init__(self, folder, program, configuration, http_port):
-        super().__init__("weir", folder, [program, "run", "-c", configuration],
+    def __init__(self, name, folder, program, configuration, http_port):
+        super().__init__(name, folder, [program, "run", "-c", configuration],
                          env={**os.environ, "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=0"})
         self.address = f"http://127.0.0.1:{http_port}"
 
     def ended_well(self, code):
         """What SIGTERM has to lead to: None is an engine that still runs; a SIGKILL may have come between."""
         if code not in (0, -signal.SIGKILL):
-            raise Unexpected("weir did not end in time after SIGTERM" if code is None else f"weir ended with {code}")
+            raise Unexpected(f"{self.name} " + ("did not end in time after SIGTERM" if code is None else
+                                                f"ended with {code} after SIGTERM"))
 
     def page(self, path):
         """(status, text); (0, "") while nobody answers."""

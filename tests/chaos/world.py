@@ -74,16 +74,16 @@ class Voice:
 
 
 class World:
-    def __init__(self, folder, weir, recording, set_up, at_once, extra=""):
+    def __init__(self, folder, weir, recording, set_up, at_once=False, standby=False, extra=""):
         self.folder = folder
         self.recording = recording
         self.writer_names = list(recording.scripts)
         self.sources = SET_UPS[set_up]
         self.proxies = proxy.Proxies()
-        redis_port, self.side_port, http_port, *ports = free_ports(3 + len(self.writer_names))
+        redis_port, self.side_port, *ports = free_ports(2 + len(self.writer_names))
         self.redis = servers.Redis(folder, redis_port)
         self.postgres = servers.Postgres(folder, SCHEMA) if "postgres" in self.sources else None
-        self.links = {"weir-redis": self.proxies.add("weir-redis", ("127.0.0.1", redis_port))}
+        self.links = {}
         if self.postgres:
             self.links["weir-postgres"] = self.proxies.add("weir-postgres", self.postgres.socket)
         self.writers = {}
@@ -93,18 +93,25 @@ class World:
                 self.links[f"weir-{name}"] = self.proxies.add(f"weir-{name}", ("127.0.0.1", port))
             self.writers[name] = servers.Writer(folder, name, recording, self.links[f"{name}-redis"].port, port,
                                                 self.postgres and self.postgres.address, secret=SECRET, at_once=at_once)
-        self.configuration = folder / "weir.yaml"
-        self.configuration.write_text(self.configuration_text(http_port, extra))
-        self.weir = servers.Weir(folder, weir, self.configuration, http_port)
-        self.processes = {"weir": self.weir, "redis": self.redis, **self.writers}
+        # With a standby there are two engines for one job, each with a link to Redis of its own.
+        roles = {"weir": "active", "weir2": "standby"} if standby else {"weir": "alone"}
+        self.engines = {name: self.add_engine(name, weir, f"role: {role}\n{extra}") for name, role in roles.items()}
+        self.processes = {**self.engines, "redis": self.redis, **self.writers}
         if self.postgres:
             self.processes["postgres"] = self.postgres
         self.voice = None
         self.late = set()  # (writer, token) of rows that an audit had to find
         self.lives = []  # the durable stream of each Redis that has lost its data
 
-    def configuration_text(self, http_port, extra):
-        lines = [f"server_name: {SERVER_NAME}", f"redis: {{host: 127.0.0.1, port: {self.links['weir-redis'].port}}}",
+    def add_engine(self, name, program, extra):
+        link = self.links[f"{name}-redis"] = self.proxies.add(f"{name}-redis", ("127.0.0.1", self.redis.port))
+        http_port, = free_ports(1)
+        self.configuration = self.folder / f"{name}.yaml"
+        self.configuration.write_text(self.configuration_text(link.port, http_port, extra))
+        return servers.Weir(name, self.folder, program, self.configuration, http_port)
+
+    def configuration_text(self, redis_port, http_port, extra):
+        lines = [f"server_name: {SERVER_NAME}", f"redis: {{host: 127.0.0.1, port: {redis_port}}}",
                  f"http: {{listen: '127.0.0.1:{http_port}'}}", "publish: {verdicts: all, keep: 1000000000}",
                  f"stream_writers: {{events: [{', '.join(self.writer_names)}]}}",
                  "catch_up: {timeout: 2s, page: 100}", f"audit: {AUDIT}"]
@@ -130,7 +137,8 @@ class World:
             self.postgres.start()
             self.postgres.make_tables()
         servers.wait_until(self.redis.answers, 20, "redis-server")
-        self.weir.start()
+        for engine in self.engines.values():
+            engine.start()
         for writer in self.writers.values():
             writer.start()
         self.wait_until_ready()
@@ -140,7 +148,7 @@ class World:
     def wait_until_ready(self):
         def ready():
             self.check()
-            return self.weir.page("/readyz")[0] == 200
+            return all(engine.page("/readyz")[0] == 200 for engine in self.engines.values())
         servers.wait_until(ready, 90, "weir's readiness")
 
     def wait_for_positions(self):
@@ -221,13 +229,3 @@ class World:
 
     def remove(self):
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def weir_log(self):
-        """Its lines that can be read."""
-        lines = []
-        for line in self.weir.log.read_text(errors="replace").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                pass
-        return lines
