@@ -31,6 +31,7 @@ struct source {
     struct catch_up *catch_up;
     const char *name;
     struct row_source source;
+    bool down; /* the log knows that it cannot be asked */
 };
 
 enum task_state { TASK_WAITS, TASK_ASKED, TASK_PAUSES };
@@ -196,8 +197,13 @@ static void on_ended(void *context, uint64_t ticket, const struct row_answer *an
 
 static void on_state(void *context, const char *reason)
 {
-    const struct source *source = context;
-    if (reason)
+    struct source *source = context;
+    bool known = source->down && reason;
+    source->down = reason != NULL;
+    if (known)
+        log_debug("rows that were missed cannot be fetched from here still", LOG_STRING("from", source->name),
+                  LOG_STRING("reason", reason));
+    else if (reason)
         log_warning("rows that were missed cannot be fetched from here now", LOG_STRING("from", source->name),
                     LOG_STRING("reason", reason));
     else

@@ -3,6 +3,7 @@
 #include "engine/clock.h"
 #include "engine/engine_parts.h"
 #include "engine/log.h"
+#include "engine/postgres_parameters.h"
 
 static void on_rows(void *context, const struct position_rows *rows)
 {
@@ -52,10 +53,34 @@ static void on_missed(void *context, const struct event_row *row, struct slice w
     observer_late_event(engine->observer, row, writer, token);
 }
 
+static void add_database(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct postgres_parameters parameters = postgres_parameters(&configuration->postgres);
+    struct rows_postgres_settings settings = {.keywords = parameters.keywords,
+                                              .values = parameters.values,
+                                              .page = configuration->catch_up_page,
+                                              .timeout_ms = configuration->catch_up_timeout_ms,
+                                              .retry_for_ms = configuration->bodies_retry_ms};
+    struct row_source_callbacks callbacks = catch_up_callbacks(engine->catch_up, "database");
+    engine->rows_postgres = rows_postgres_create(engine->base, &settings, &callbacks);
+    catch_up_add(engine->catch_up, rows_postgres_source(engine->rows_postgres));
+}
+
+static void add_sources(struct engine *engine)
+{
+    if (engine->configuration->body_source == BODY_SOURCE_POSTGRES)
+        add_database(engine);
+    if (!engine->rows_postgres)
+        log_warning("nobody can be asked for events that are published while this engine does not listen, and they "
+                    "will not be judged: set `bodies.postgres` or `instance_map`");
+}
+
 void engine_catch_up_start(struct engine *engine)
 {
     engine->catch_up = catch_up_create(engine->base, engine->metrics);
     engine->catch_up_owner = (struct catch_up_owner){.context = engine, .rows = on_rows, .ended = on_ended};
+    add_sources(engine);
     struct audit_callbacks audit_callbacks = {.context = engine, .position = position_of, .missed = on_missed};
     if (engine->configuration->audit_ms)
         engine->audit = audit_create(engine->base, engine->configuration->audit_ms, engine->catch_up, &audit_callbacks,
@@ -66,6 +91,8 @@ void engine_catch_up_stop(struct engine *engine)
 {
     audit_destroy(engine->audit);
     engine->audit = NULL;
+    rows_postgres_destroy(engine->rows_postgres);
+    engine->rows_postgres = NULL;
     catch_up_destroy(engine->catch_up);
     engine->catch_up = NULL;
 }

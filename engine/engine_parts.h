@@ -19,6 +19,7 @@
 #include "engine/presence_router.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "replication/rows_postgres.h"
 
 struct engine {
     struct event_base *base;
@@ -29,10 +30,11 @@ struct engine {
     struct observer *observer;
     struct catch_up *catch_up;
     struct catch_up_owner catch_up_owner;
-    struct audit *audit;        /* NULL unless it is configured */
-    uint64_t fetching_since_ns; /* when the first of the ranges now being fetched was asked for */
-    uint64_t fetched_before;    /* rows fetched until then */
-    bool caught_up;             /* what was missed before the start is there */
+    struct rows_postgres *rows_postgres; /* NULL without a database */
+    struct audit *audit;                 /* NULL unless it is configured */
+    uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for */
+    uint64_t fetched_before;             /* rows fetched until then */
+    bool caught_up;                      /* what was missed before the start is there */
     struct presence_router *presence;
     struct outbox *outbox;
     struct lease *lease;       /* NULL without a role */
