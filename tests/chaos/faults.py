@@ -113,18 +113,6 @@ def order(what):
     return make
 
 
-def burst(world, fault):
-    writer = world.writers[fault.target]
-    pace = writer.pace
-    writer.set_pace(100000)
-
-    def end():
-        if not writer.set_pace(pace) and writer.running():
-            return 0.2  # it is stopped or starting: told later
-        return None
-    return end
-
-
 def failed_publish(world, fault):
     world.lose_publishes(fault.target, int(fault.amount))
 
@@ -149,7 +137,7 @@ MAKE = {
     "duplicate": order("duplicate"),
     "slow-batches": order("slow"),
     "replicate": order("replicate"),
-    "burst": burst,
+    "burst": order("burst"),
     "failed-publish": failed_publish,
     "redis-loses-data": redis_loses_data,
 }

@@ -43,12 +43,12 @@ KINDS = {
     "duplicate": Kind(6, "{w}", 1, 60),  # its last tokens are published again
     "slow-batches": Kind(4, "{w}", 1, 30),  # its batches leave line by line, others' lines in between
     "replicate": Kind(3, "{w}", 1, 3),  # somebody asks for positions
-    "burst": Kind(3, "{w}", 0.3, 1.5),  # it writes as fast as it can for so long
+    "burst": Kind(3, "{w}", 30, 400),  # it writes as fast as it can, so many tokens
     "failed-publish": Kind(1.5, "{w}", 1, 4),  # rows that are written and never published; only an audit finds them
     "redis-loses-data": Kind(0.8, "redis", 0.0, 0.0),
 }
 ALONE = {"redis-loses-data", "failed-publish"}  # everything else is made whole before, and waits for its end
-LASTING = {"kill", "stop", "terminate", "refuse", "stall", "slow", "half-open", "burst"}
+LASTING = {"kill", "stop", "terminate", "refuse", "stall", "slow", "half-open"}
 SETTLES = 0.3  # after a fault its target is left alone for so long
 
 

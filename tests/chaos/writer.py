@@ -90,7 +90,7 @@ class Writer:
         self.written = None  # the last token written
         self.sent = None  # up to which everything was published or skipped
         self.others = 0  # the greatest token heard of other writers
-        self.orders = {"pace": arguments.pace, "duplicate": 0, "slow": 0, "lose": 0, "replicate": 0}
+        self.orders = {"pace": arguments.pace, "duplicate": 0, "slow": 0, "lose": 0, "replicate": 0, "burst": 0}
         self.lost = []  # tokens that it was told not to publish
         self.write_at = time.monotonic()
 
@@ -143,9 +143,10 @@ class Writer:
         if index >= len(self.script.tokens) or self.orders["pace"] <= 0:
             self.write_at = now
             return
-        if now < self.write_at:
-            return
-        self.write_at = max(self.write_at, now - 1) + 1 / self.orders["pace"]
+        if not self.take_order("burst"):
+            if now < self.write_at:
+                return
+            self.write_at = max(self.write_at, now - 1) + 1 / self.orders["pace"]
         try:
             self.journal.write(self.script.tokens[index], self.script.rows(index), self.script.events(index))
             self.written = self.script.tokens[index]
@@ -168,6 +169,7 @@ class Writer:
         self.stream()
         index = self.script.index_after(self.written)
         wait = self.write_at - time.monotonic() if index < len(self.script.tokens) else IDLE
+        wait = 0.0 if self.orders["burst"] >= 1 else wait
         self.take_all(max(0.0, min(IDLE, wait)))
 
     def take_all(self, seconds):
