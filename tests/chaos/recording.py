@@ -56,7 +56,7 @@ def batches_of(messages):
 
 
 def renamed(text, turn):
-    return EVENT_ID.sub(lambda found: f"${turn:04d}{found.group()[5:]}", text) if turn else text
+    return EVENT_ID.sub(lambda found: f"{found.group()}~{turn}", text) if turn else text
 
 
 def compact(value):

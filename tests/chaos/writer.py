@@ -147,15 +147,19 @@ class Writer:
             if now < self.write_at:
                 return
             self.write_at = max(self.write_at, now - 1) + 1 / self.orders["pace"]
+        token = self.script.tokens[index]
         try:
-            self.journal.write(self.script.tokens[index], self.script.rows(index), self.script.events(index))
-            self.written = self.script.tokens[index]
-        except database.psycopg2.Error:
+            self.journal.write(token, self.script.rows(index), self.script.events(index))
+            self.written = token
+        except database.psycopg2.Error as error:
             # Whether it was committed only the database knows.
             try:
                 self.written = self.journal.written()
             except database.psycopg2.Error:
                 time.sleep(0.1)
+                return
+            if isinstance(error, database.psycopg2.IntegrityError) and self.written < token:
+                raise  # what it says cannot be written at all
 
     def follow(self):
         if not self.connected:
