@@ -37,6 +37,7 @@ Request = collections.namedtuple("Request", "stream id query headers")
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave together, so that no acknowledgement is waited for
 
     def setup(self):
         super().setup()
@@ -258,6 +259,7 @@ class RowsHttp(unittest.TestCase):
             request.end_headers()
             while not request.server.gate.wait(0.02):
                 request.wfile.write(b" ")
+                request.wfile.flush()
         for reply in (never, trickle):
             with self.subTest(reply.__name__):
                 listener = self.listen(reply)
@@ -289,6 +291,7 @@ class RowsHttp(unittest.TestCase):
             request.send_header("Content-Length", str((64 << 20) + 1))
             request.end_headers()
             request.wfile.write(b" " * 1000)
+            request.wfile.flush()
             request.server.gate.wait(60)
         def endless(request):
             request.send_response(200)
