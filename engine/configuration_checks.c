@@ -52,43 +52,12 @@ void configuration_check_exclusive(struct configuration_reader *reader, const st
     buffer_free(&key);
 }
 
-void configuration_check_redis(struct configuration_reader *reader, const struct configuration_place *place,
-                               const struct yaml_node *node)
-{
-    configuration_check_exclusive(reader, place, node, "password", "password_path");
-    reader->configuration->redis_configured = true;
-    if (reader->configuration->redis.username && !yaml_map_find(node, "password") &&
-        !yaml_map_find(node, "password_path"))
-        configuration_error(reader, place, "has a username, but neither `password` nor `password_path`");
-}
-
-void configuration_check_redis_enabled(struct configuration_reader *reader, const struct configuration_place *place,
-                                       const struct yaml_node *node)
-{
-    if (node->kind != YAML_KIND_BOOLEAN)
-        configuration_wrong_kind(reader, place, "true or false", node);
-    else if (!node->boolean)
-        configuration_warning(reader, place, "Synapse publishes nothing on Redis while this is false");
-}
-
 /* As in Synapse, true, false or "untracked". */
 void configuration_check_presence_enabled(struct configuration_reader *reader, const struct configuration_place *place,
                                           const struct yaml_node *node)
 {
     if (node->kind == YAML_KIND_BOOLEAN && !node->boolean)
         configuration_warning(reader, place, "Synapse has no presence to route while this is false");
-}
-
-/* Refused rather than ignored: a connection in clear would carry the password over the network. */
-void configuration_check_redis_tls(struct configuration_reader *reader, const struct configuration_place *place,
-                                   const struct yaml_node *node)
-{
-    if (node->kind != YAML_KIND_BOOLEAN && node->kind != YAML_KIND_NULL)
-        configuration_wrong_kind(reader, place, "true or false", node);
-    else if (node->kind == YAML_KIND_BOOLEAN && node->boolean)
-        configuration_error(reader, place,
-                            "TLS to Redis is not supported yet: use a unix socket (`path`), or a TLS tunnel on this "
-                            "machine with `use_tls: false`");
 }
 
 /* YAML reads 1.47 as a number, so the text as written counts. */

@@ -14,6 +14,17 @@ static const char *const ask_choices[] = {"both", "as_synapse", NULL};
 static const char *const role_choices[] = {"alone", "active", "standby", NULL};
 static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
 
+/* Who says where the master is; Synapse has nothing of the kind. */
+static const struct setting sentinel_settings[] = {
+    {.name = "master_name", .type = SETTING_TEXT, INTO(redis.sentinels.master_name)},
+    {.name = "sentinels", .type = SETTING_KNOWN, .check = configuration_check_sentinel_list},
+    {.name = "username", .type = SETTING_TEXT, INTO(redis.sentinels.username)},
+    {.name = "password", .type = SETTING_TEXT, INTO(redis.sentinels.password)},
+    {.name = "password_path", .type = SETTING_SECRET, INTO(redis.sentinels.password)},
+    {.name = "use_tls", .type = SETTING_BOOLEAN, INTO(redis.sentinels.tls)},
+    {.name = NULL},
+};
+
 static const struct setting redis_settings[] = {
     {.name = "enabled", .type = SETTING_KNOWN, .check = configuration_check_redis_enabled},
     {.name = "host", .type = SETTING_TEXT, INTO(redis.host)},
@@ -23,11 +34,13 @@ static const struct setting redis_settings[] = {
     {.name = "username", .type = SETTING_TEXT, INTO(redis.username)},
     {.name = "password", .type = SETTING_TEXT, INTO(redis.password)},
     {.name = "password_path", .type = SETTING_SECRET, INTO(redis.password)},
-    {.name = "use_tls", .type = SETTING_KNOWN, .check = configuration_check_redis_tls},
-    {.name = "certificate_file", .type = SETTING_KNOWN},
-    {.name = "private_key_file", .type = SETTING_KNOWN},
-    {.name = "ca_file", .type = SETTING_KNOWN},
-    {.name = "ca_path", .type = SETTING_KNOWN},
+    {.name = "use_tls", .type = SETTING_BOOLEAN, INTO(redis.tls.enabled)},
+    {.name = "certificate_file", .type = SETTING_PATH, INTO(redis.tls.certificate_file)},
+    {.name = "private_key_file", .type = SETTING_PATH, INTO(redis.tls.private_key_file)},
+    {.name = "ca_file", .type = SETTING_PATH, INTO(redis.tls.ca_file)},
+    {.name = "ca_path", .type = SETTING_PATH, INTO(redis.tls.ca_path)},
+    {.name = "verify", .type = SETTING_BOOLEAN, INTO(redis.tls.unverified), .check = configuration_check_redis_verify},
+    {.name = "sentinel", .type = SETTING_MAP, .children = sentinel_settings, .check = configuration_check_sentinel},
     {.name = NULL},
 };
 

@@ -163,7 +163,7 @@ static void on_flush(evutil_socket_t socket, short what, void *argument)
         outbox->sent_count++;
         outbox->sent_bytes += transaction->commands.length;
         if (can_send(outbox)) {
-            redis_link_send(outbox->link, transaction_text(transaction));
+            redis_link_send(outbox->link, transaction_text(transaction), transaction_replies(transaction));
             /* Ahead of what other links send in this turn: somebody may wait for an answer in it. */
             redis_link_flush(outbox->link);
         }
@@ -215,7 +215,7 @@ void outbox_resend(struct outbox *outbox, const uint64_t *stored_tokens)
         outbox->replies_left = transaction_replies(outbox->sent);
     uint64_t count = 0;
     for (struct transaction *transaction = outbox->sent; transaction; transaction = transaction->next) {
-        redis_link_send(outbox->link, transaction_text(transaction));
+        redis_link_send(outbox->link, transaction_text(transaction), transaction_replies(transaction));
         count++;
     }
     outbox->counts.resent += count;

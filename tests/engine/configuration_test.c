@@ -10,6 +10,7 @@
 #include "engine/configuration_reader.h"
 
 #define HEAD "server_name: lab.test\nredis: {}\nmodules: []\n"
+#define ENDPOINT "must be a host and a port, such as \"10.0.0.1:26379\" or \"[::1]:26379\" (without a port: 26379)\n"
 #define NO_MODULES "weir.yaml:3:10: modules: there are no modules: every event passes\n"
 
 static struct configuration *load_text(const char *text, enum configuration_purpose purpose, struct buffer *errors,
@@ -110,9 +111,43 @@ Test(configuration, broken_redis_sections_are_named)
          "weir.yaml:2:22: redis.password_path: stands beside `password` (line 2): only one of them can be used\n"
          "weir.yaml:2:37: redis.password_path: \"/nowhere/p\" cannot be read: No such file or directory\n"},
         {"{username: weir}", "weir.yaml:2:8: redis: has a username, but neither `password` nor `password_path`\n"},
-        {"{use_tls: true, ca_file: x}", "weir.yaml:2:18: redis.use_tls: TLS to Redis is not supported yet: use a unix "
-                                        "socket (`path`), or a TLS tunnel "
-                                        "on this machine with `use_tls: false`\n"},
+        {"{use_tls: true, ca_file: /nowhere/ca}",
+         "weir.yaml:2:33: redis.ca_file: \"/nowhere/ca\" cannot be read: No such file or directory\n"},
+        {"{use_tls: true, ca_file: /nowhere/ca, verify: no}", ""},
+        {"{use_tls: true, ca_path: /nowhere/ca}",
+         "weir.yaml:2:33: redis.ca_path: \"/nowhere/ca\" cannot be read: No such file or directory\n"},
+        {"{use_tls: true, ca_file: /etc/passwd}",
+         "weir.yaml:2:33: redis.ca_file: \"/etc/passwd\" holds no certificate in PEM form, or a broken one\n"},
+        {"{use_tls: true, certificate_file: /etc/passwd}",
+         "weir.yaml:2:42: redis.certificate_file: needs `private_key_file` beside it\n"
+         "weir.yaml:2:42: redis.certificate_file: \"/etc/passwd\" holds no certificate in PEM form, or a broken one\n"},
+        {"{use_tls: true, private_key_file: /etc/passwd}",
+         "weir.yaml:2:42: redis.private_key_file: needs `certificate_file` beside it\n"
+         "weir.yaml:2:42: redis.private_key_file: \"/etc/passwd\" holds no private key in PEM form, or one with a pass "
+         "phrase\n"},
+        {"{use_tls: true, path: /run/x, ca_file: /nowhere/ca}", ""},
+        {"{use_tls: 1}", "weir.yaml:2:18: redis.use_tls: must be true or false, but is an integer\n"},
+        {"{sentinel: {master_name: m, sentinels: [a, \"[::1]:1\", \"b:2\"]}}", ""},
+        {"{sentinel: {}}",
+         "weir.yaml:2:19: redis.sentinel: needs `master_name`, the name after `sentinel monitor` in sentinel.conf\n"
+         "weir.yaml:2:19: redis.sentinel: needs `sentinels`, a list of addresses such as [\"10.0.0.1:26379\"]\n"},
+        {"{host: h, path: p, port: 1, sentinel: {master_name: m, sentinels: [a]}}",
+         "weir.yaml:2:9: redis.host: stands beside `sentinel` (line 2): only one of them can be used\n"
+         "weir.yaml:2:18: redis.path: stands beside `sentinel` (line 2): only one of them can be used\n"
+         "weir.yaml:2:27: redis.port: stands beside `sentinel` (line 2): only one of them can be used\n"},
+        {"{sentinel: {master_name: m, sentinels: [5, \"a:0\", \"a b@c\", \"\", \"a:99999\"]}}",
+         "weir.yaml:2:48: redis.sentinel.sentinels[0]: must be a host and a port, such as \"10.0.0.1:26379\", but is "
+         "an "
+         "integer\n"
+         "weir.yaml:2:51: redis.sentinel.sentinels[1]: " ENDPOINT
+         "weir.yaml:2:58: redis.sentinel.sentinels[2]: " ENDPOINT
+         "weir.yaml:2:67: redis.sentinel.sentinels[3]: " ENDPOINT
+         "weir.yaml:2:71: redis.sentinel.sentinels[4]: " ENDPOINT},
+        {"{sentinel: {master_name: m, sentinels: a, username: u, master: x}}",
+         "weir.yaml:2:19: redis.sentinel: has a username, but neither `password` nor `password_path`\n"
+         "weir.yaml:2:47: redis.sentinel.sentinels: must be a list of the sentinels' addresses, such as "
+         "[\"10.0.0.1:26379\"]\n"
+         "weir.yaml:2:63: redis.sentinel.master: unknown key\n"},
         {"{use_tls: no, enabled: yes, ca_path: /etc}", ""},
         {"5", "weir.yaml:2:8: redis: must be a map, but is an integer\n"},
     };
@@ -244,7 +279,7 @@ Test(configuration, every_key_reaches_its_place)
         "http: {listen: \"0.0.0.0:80\"}\npublish: {verdicts: all, keep: 5}\nobserve: {rejected: yes, outliers: on}\n"
         "log: {level: warning}\nworker_replication_secret: s3cret\n"
         "instance_map: {main: {host: localhost, port: 9093}, p1: {host: h, port: 1, tls: true}, p2: {path: run/p}}\n"
-        "stream_writers: {typing: t, events: [main, p2]}\nstate_dir: state\nrole: standby\nlease: 2s\naudit: 10m\n"
+        "stream_writers: {typing: t, events: [main, p2]}\nstate_dir: /tmp\nrole: standby\nlease: 2s\naudit: 10m\n"
         "catch_up: {page: 5, timeout: 3s, ca_file: ca, ca_path: cas, verify: no}\nshutdown_timeout: 1s\n"
         "requests: {redis: no, batch: 3, claim_after: 2s}\npresence: {cache: 0, cache_for: 5s}\n";
     struct buffer errors = {0}, warnings = {0};
@@ -264,7 +299,7 @@ Test(configuration, every_key_reaches_its_place)
     cr_expect_str_eq(configuration->event_writers[0], "master");
     cr_expect_str_eq(configuration->event_writers[1], "p2");
     cr_expect_str_eq(configuration->replication_secret, "s3cret");
-    cr_expect_str_eq(configuration->state_dir, "state");
+    cr_expect_str_eq(configuration->state_dir, "/tmp");
     cr_expect_eq(configuration->role, ROLE_STANDBY);
     cr_expect_eq(configuration->lease_ms, 2000);
     cr_expect_eq(configuration->audit_ms, 600000);

@@ -1,6 +1,7 @@
 """Two engines for one job: whoever dies, sleeps, leaves or loses Redis, the durable stream holds what an offline replay
 of the recording says, row for row, and the other engine goes on within three seconds."""
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ from harness import DATA, SERVER_NAME, wait_until
 
 RECORDING = DATA / "synapse-1.140-big.jsonl.zst"
 BODIES = DATA / "synapse-1.140-big.events.jsonl.zst"
+EVENT_ROWS = 2400  # of it, to the end of a batch
+ROWS_PER_SECOND = 400
 EVENT_ROW = re.compile(r"RDATA events (\S+) (\S+) ")
 LEASE_KEY, FENCE_KEY = (f"{SERVER_NAME}/weir/{kind}/weir1" for kind in ("lease", "fence"))
 ROUNDS = int(os.environ.get("WEIR_STANDBY_ROUNDS", "3"))
@@ -25,18 +28,37 @@ FAIL_OVER_SECONDS_MAXIMUM = 3
 
 class Writer(threading.Thread):
     """Publishes the events of a recording, paced. Whoever subscribes asks with REPLICATE: it is told the positions that
-    are stored, and everything is published once more from the start, of which it has what comes after them. So no row
-    is lost for want of a listener, and what an engine makes of a repeated row is seen as well."""
+    are stored, and what was published is published again from there on. So no row is lost for want of a listener, and
+    what an engine makes of a repeated row is seen as well. Like Synapse it does nothing else within a batch."""
 
     def __init__(self, socket, rows, per_second):
         super().__init__(daemon=True)
         self.socket, self.rows, self.per_second = str(socket), rows, per_second
+        self.places, self.between_batches = self.find_places(rows)
         self.next = 0
         self.furthest = 0
         self.stopped = threading.Event()
         self.may_go = threading.Event()
         self.go_as_far_as = len(rows)
+        self.lost = False  # the connection, or all who listened; until somebody asks again
         self.errors = []
+
+    @staticmethod
+    def find_places(rows):
+        """Writer and token of each row, where rows of a batch get the token at its end; and whether no batch is open
+        before it."""
+        places, between, batches = [None] * len(rows), [], {}
+        for index, (writer, token) in enumerate(EVENT_ROW.match(row).groups() for row in rows):
+            between.append(not batches)
+            batches.setdefault(writer, []).append(index)
+            if token != "batch":
+                for member in batches.pop(writer):
+                    places[member] = (writer, int(token))
+        return places, [*between, True]
+
+    def first_after(self, positions):
+        return next((index for index, (writer, token) in enumerate(self.places) if token > positions.get(writer, 0)),
+                    len(self.rows))
 
     def run(self):
         while not self.stopped.is_set():
@@ -44,6 +66,7 @@ class Writer(threading.Thread):
             try:
                 self.publish(client)
             except redis.RedisError:
+                self.lost = True
                 time.sleep(0.02)
             except Exception as error:  # said by the test, which would wait in vain otherwise
                 self.errors.append(error)
@@ -55,13 +78,17 @@ class Writer(threading.Thread):
         questions = client.pubsub()
         questions.subscribe(SERVER_NAME)
         while not self.stopped.is_set():
-            self.answer(client, questions)
-            if not self.may_go.is_set() or self.next >= self.go_as_far_as:
+            between = self.between_batches[self.next]
+            if self.lost or between:
+                self.answer(client, questions)
+            if self.lost or between and (not self.may_go.is_set() or self.next >= self.go_as_far_as):
                 time.sleep(0.005)
                 continue
             behind = self.next < self.furthest
             if client.publish(SERVER_NAME, self.rows[self.next]) > 1:
                 self.next += 1
+            else:
+                self.lost = True
             self.furthest = max(self.furthest, self.next)
             if not behind:
                 time.sleep(1 / self.per_second)
@@ -69,15 +96,16 @@ class Writer(threading.Thread):
     def answer(self, client, questions):
         while (message := questions.get_message(ignore_subscribe_messages=True)) is not None:
             if message["data"] == b"REPLICATE ":
-                for writer, token in self.positions(client).items():
+                positions = self.positions(client)
+                for writer, token in positions.items():
                     client.publish(SERVER_NAME, f"POSITION events {writer} {token} {token}")
-                self.next = 0
+                self.next = min(self.next, self.first_after(positions))
+                self.lost = False
                 self.may_go.set()
 
     def positions(self, client):
         """Those that are stored; our own where Redis has lost them."""
-        matches = (EVENT_ROW.match(row) for row in self.rows[:self.furthest])
-        positions = {match[1]: int(match[2]) for match in matches if match[2] != "batch"}
+        positions = {writer: token for writer, token in self.places[:self.furthest]}
         for field, token in client.hgetall(f"{SERVER_NAME}/weir/positions").items():
             _, stream, writer = field.decode().split(" ")
             if stream == "events":
@@ -101,9 +129,12 @@ class Pair(harness.Server):
             self.files[role] = self.configuration(
                 f"bodies: {{file: {BODIES}}}\npublish: {{verdicts: all}}\nrole: {role}\nlease: {self.lease}",
                 name=f"{role}.yaml")
-        lines = [line["data"] for line in oracle.read_jsonl(RECORDING)]
-        self.rows = [line for line in lines if EVENT_ROW.match(line)]
-        self.writer = Writer(self.socket, self.rows, 1000)
+        lines = [line for line in oracle.read_jsonl(RECORDING) if EVENT_ROW.match(line["data"])]
+        _, between_batches = Writer.find_places([line["data"] for line in lines])
+        lines = lines[:between_batches.index(True, EVENT_ROWS)]
+        self.rows = [line["data"] for line in lines]
+        self.recording = self.write("recording.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        self.writer = Writer(self.socket, self.rows, ROWS_PER_SECOND)
         self.addCleanup(self.stop_writer)
 
     def stop_writer(self):
@@ -171,7 +202,7 @@ class Pair(harness.Server):
     def check_durable(self):
         """All rows are there once, in order, under tokens that rise by one for each event."""
         self.play_to(1)
-        expected = self.replay(self.files["alone"], RECORDING, BODIES, "--all")
+        expected = self.replay(self.files["alone"], self.recording, BODIES, "--all")
         wait_until(lambda: len(self.durable()) >= len(expected), 60, "the last row")
         durable = self.durable()
         self.assertEqual([row for _, row in durable], expected)
@@ -322,7 +353,7 @@ class WithoutPersistence(Pair):
         self.assertTrue(self.works(holder))
         self.assertEqual(self.fence(), fence)
         self.play_to(1)
-        expected = self.replay(self.files["alone"], RECORDING, BODIES, "--all")
+        expected = self.replay(self.files["alone"], self.recording, BODIES, "--all")
         wait_until(lambda: self.durable() and self.durable()[-1][1] == expected[-1], 60, "the last row")
         self.assertEqual([row for _, row in self.durable()], expected[-len(self.durable()):])
         for engine in (waiter, holder):
