@@ -121,6 +121,11 @@ def redis_loses_data(world, fault):
     world.lose_data()
 
 
+def all_lost(world, fault):
+    world.weir.kill()
+    world.lose_data(and_then=world.weir.start)
+
+
 MAKE = {
     "kill": kill,
     "terminate": terminate,
@@ -140,4 +145,5 @@ MAKE = {
     "burst": order("burst"),
     "failed-publish": failed_publish,
     "redis-loses-data": redis_loses_data,
+    "all-lost": all_lost,
 }

@@ -50,6 +50,7 @@ class Process:
 
     def start(self):
         self.starts += 1
+        self.log_start = self.log.stat().st_size if self.log.exists() else 0
         self.expected_end = False
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.arguments, stdout=log, stderr=log, **self.options)
@@ -85,8 +86,12 @@ class Weir(Process):
         self.address = f"http://127.0.0.1:{http_port}"
 
     def ended_well(self, code):
-        """What SIGTERM has to lead to: None is an engine that still runs; a SIGKILL may have come between."""
-        if code not in (0, -signal.SIGKILL):
+        """What SIGTERM has to lead to: None is an engine that still runs; a SIGKILL may have come between; and before it
+        says that it has started, nobody takes the signal."""
+        with self.log.open("rb") as log:
+            log.seek(self.log_start)
+            young = b'"started"' not in log.read()
+        if code not in (0, -signal.SIGKILL) and not (young and code == -signal.SIGTERM):
             raise Unexpected(f"{self.name} " + ("did not end in time after SIGTERM" if code is None else
                                                 f"ended with {code} after SIGTERM"))
 
