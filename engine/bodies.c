@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "engine/log.h"
+#include "engine/postgres_parameters.h"
 #include "replication/body_file.h"
 #include "replication/body_postgres.h"
 
@@ -79,24 +80,9 @@ static void collect(void *context)
 static void open_postgres(struct bodies *bodies, struct event_base *base, const struct configuration *configuration,
                           struct metrics *metrics)
 {
-    const struct postgres_settings *postgres = &configuration->postgres;
-    const struct {
-        const char *keyword;
-        const char *value;
-    } all[] = {{"host", postgres->host},   {"port", postgres->port},         {"dbname", postgres->dbname},
-               {"user", postgres->user},   {"password", postgres->password}, {"application_name", "weir"},
-               {"client_encoding", "UTF8"}};
-    const char *keywords[sizeof all / sizeof *all + 1] = {0};
-    const char *values[sizeof all / sizeof *all + 1] = {0};
-    size_t count = 0;
-    for (size_t index = 0; index < sizeof all / sizeof *all; index++) {
-        if (!all[index].value)
-            continue;
-        keywords[count] = all[index].keyword;
-        values[count++] = all[index].value;
-    }
+    struct postgres_parameters parameters = postgres_parameters(&configuration->postgres);
     struct body_postgres_settings settings = {
-        .keywords = keywords, .values = values, .retry_for_ms = configuration->bodies_retry_ms};
+        .keywords = parameters.keywords, .values = parameters.values, .retry_for_ms = configuration->bodies_retry_ms};
     struct body_postgres_callbacks callbacks = {.context = bodies, .arrived = on_arrived, .state = on_state};
     bodies->postgres = body_postgres_create(base, &settings, &callbacks);
     for (size_t index = 0; index < COUNT_METRICS; index++)

@@ -29,9 +29,27 @@ static struct configuration *configuration_create(const char *path)
     configuration->requests_claim_after_ms = 10000;
     configuration->presence_cache = 10000;
     configuration->presence_cache_for_ms = 60000;
+    configuration->catch_up_page = 1000;
+    configuration->catch_up_timeout_ms = 30000;
+    configuration->catch_up_verify = true;
+    configuration->shutdown_timeout_ms = 5000;
+    configuration->lease_ms = 1500;
     configuration->log_level = LOG_INFO;
     configuration->take_modules = true;
     return configuration;
+}
+
+static void free_instances(struct configuration *configuration)
+{
+    for (size_t index = 0; index < configuration->instance_count; index++) {
+        free(configuration->instances[index].name);
+        free(configuration->instances[index].host);
+        free(configuration->instances[index].unix_path);
+    }
+    free(configuration->instances);
+    for (size_t index = 0; index < configuration->event_writer_count; index++)
+        free(configuration->event_writers[index]);
+    free(configuration->event_writers);
 }
 
 void configuration_destroy(struct configuration *configuration)
@@ -50,6 +68,13 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->postgres.user);
     free(configuration->postgres.password);
     free(configuration->http_listen);
+    free_instances(configuration);
+    if (configuration->replication_secret)
+        explicit_bzero(configuration->replication_secret, strlen(configuration->replication_secret));
+    free(configuration->replication_secret);
+    free(configuration->catch_up_ca_file);
+    free(configuration->catch_up_ca_path);
+    free(configuration->state_dir);
     free(configuration->modules);
     free(configuration);
 }

@@ -24,6 +24,18 @@ struct postgres_settings {
     char *password;
 };
 
+/* Where the replication listener of a Synapse process is (instance_map). */
+struct instance_address {
+    char *name; /* on the wire: `master` for the map's `main` */
+    char *host; /* NULL with a path */
+    uint16_t port;
+    bool tls;
+    char *unix_path; /* NULL with a host */
+};
+
+/* Whether another engine may do this one's job. */
+enum engine_role { ROLE_ALONE, ROLE_ACTIVE, ROLE_STANDBY };
+
 #define CONFIGURATION_MODULE_KEY 48
 
 /* Where a module of the chain is written. */
@@ -51,9 +63,24 @@ struct configuration {
     bool requests_redis;     /* requests.redis: whether requests are taken from Redis; default true */
     bool requests_http;      /* requests.http: whether any callback may be asked over HTTP; default false */
     int64_t requests_batch;  /* requests.batch: how many are read at once; default 100 */
-    int64_t requests_claim_after_ms; /* requests.claim_after: default 10 s */
-    int64_t presence_cache;          /* presence.cache: answers about whose presence a user gets; default 10000 */
-    int64_t presence_cache_for_ms;   /* presence.cache_for: default 60 s */
+    int64_t requests_claim_after_ms;    /* requests.claim_after: default 10 s */
+    int64_t presence_cache;             /* presence.cache: answers about whose presence a user gets; default 10000 */
+    int64_t presence_cache_for_ms;      /* presence.cache_for: default 60 s */
+    struct instance_address *instances; /* instance_map: whom to ask for rows that were missed */
+    size_t instance_count;
+    char **event_writers; /* stream_writers.events, as on the wire; empty: the main process alone */
+    size_t event_writer_count;
+    char *replication_secret;    /* worker_replication_secret; NULL: none */
+    int64_t catch_up_page;       /* catch_up.page: rows in one answer of the database; default 1000 */
+    int64_t catch_up_timeout_ms; /* catch_up.timeout: of one answer; default 30 s */
+    char *catch_up_ca_file;      /* catch_up.ca_file, ca_path: who is trusted where the map says `tls: true` */
+    char *catch_up_ca_path;
+    bool catch_up_verify; /* catch_up.verify; default true */
+    int64_t audit_ms;     /* audit: how often what was judged is compared with the source; 0: never, the default */
+    char *state_dir;      /* where a copy of the positions is kept; NULL: nowhere */
+    int64_t shutdown_timeout_ms; /* how long a stop waits for what is in hand; default 5 s */
+    enum engine_role role;       /* role: active, standby; default alone */
+    int64_t lease_ms;            /* lease: how long a holder that is not heard of keeps the job; default 1.5 s */
     bool observe_rejected;
     bool observe_outliers;
     bool observe_as_synapse;              /* observe.ask: as_synapse (else `both`, the default) */

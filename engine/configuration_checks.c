@@ -10,65 +10,46 @@
 
 #define NAME_MAXIMUM 255u
 
-/* A name that stands in channel names and between spaces on the wire. */
-static void check_name(struct configuration_reader *reader, const struct configuration_place *place, const char *name)
+bool configuration_check_name(struct configuration_reader *reader, const struct configuration_place *place,
+                              const char *name)
 {
     if (strlen(name) > NAME_MAXIMUM) {
         configuration_error(reader, place, "must have at most 255 characters");
-        return;
+        return false;
     }
     for (; *name; name++) {
         if (*name > ' ' && *name < 0x7f)
             continue;
         configuration_error(reader, place, "must have no spaces and only printable ASCII characters");
-        return;
+        return false;
     }
+    return true;
 }
 
 void configuration_check_server_name(struct configuration_reader *reader, const struct configuration_place *place,
                                      const struct yaml_node *node)
 {
-    check_name(reader, place, node->text);
+    configuration_check_name(reader, place, node->text);
 }
 
 void configuration_check_instance_name(struct configuration_reader *reader, const struct configuration_place *place,
                                        const struct yaml_node *node)
 {
-    check_name(reader, place, node->text);
+    configuration_check_name(reader, place, node->text);
 }
 
-/* Reports the second of two keys that say the same thing twice. */
-static void check_exclusive(struct configuration_reader *reader, const struct configuration_place *place,
-                            const struct yaml_node *map, const char *first, const char *second)
+void configuration_check_exclusive(struct configuration_reader *reader, const struct configuration_place *place,
+                                   const struct yaml_node *map, const char *first, const char *second)
 {
     const struct yaml_pair *one = yaml_map_find(map, first), *other = yaml_map_find(map, second);
     if (!one || !other || one->value->kind == YAML_KIND_NULL || other->value->kind == YAML_KIND_NULL)
         return;
     struct buffer key = {0};
-    buffer_append_format(&key, "%s.%s", place->key, second);
+    buffer_append_format(&key, "%s%s%s", place->key, *place->key ? "." : "", second);
     struct configuration_place at = {place->file, other->mark, buffer_string(&key)};
     configuration_error(reader, &at, "stands beside `%s` (line %u): only one of them can be used", first,
                         one->mark.line);
     buffer_free(&key);
-}
-
-void configuration_check_redis(struct configuration_reader *reader, const struct configuration_place *place,
-                               const struct yaml_node *node)
-{
-    check_exclusive(reader, place, node, "password", "password_path");
-    reader->configuration->redis_configured = true;
-    if (reader->configuration->redis.username && !yaml_map_find(node, "password") &&
-        !yaml_map_find(node, "password_path"))
-        configuration_error(reader, place, "has a username, but neither `password` nor `password_path`");
-}
-
-void configuration_check_redis_enabled(struct configuration_reader *reader, const struct configuration_place *place,
-                                       const struct yaml_node *node)
-{
-    if (node->kind != YAML_KIND_BOOLEAN)
-        configuration_wrong_kind(reader, place, "true or false", node);
-    else if (!node->boolean)
-        configuration_warning(reader, place, "Synapse publishes nothing on Redis while this is false");
 }
 
 /* As in Synapse, true, false or "untracked". */
@@ -77,18 +58,6 @@ void configuration_check_presence_enabled(struct configuration_reader *reader, c
 {
     if (node->kind == YAML_KIND_BOOLEAN && !node->boolean)
         configuration_warning(reader, place, "Synapse has no presence to route while this is false");
-}
-
-/* Refused rather than ignored: a connection in clear would carry the password over the network. */
-void configuration_check_redis_tls(struct configuration_reader *reader, const struct configuration_place *place,
-                                   const struct yaml_node *node)
-{
-    if (node->kind != YAML_KIND_BOOLEAN && node->kind != YAML_KIND_NULL)
-        configuration_wrong_kind(reader, place, "true or false", node);
-    else if (node->kind == YAML_KIND_BOOLEAN && node->boolean)
-        configuration_error(reader, place,
-                            "TLS to Redis is not supported yet: use a unix socket (`path`), or a TLS tunnel on this "
-                            "machine with `use_tls: false`");
 }
 
 /* YAML reads 1.47 as a number, so the text as written counts. */
@@ -105,25 +74,18 @@ void configuration_check_semantics(struct configuration_reader *reader, const st
     configuration_error(reader, place, "must be one of: latest, 1.47");
 }
 
-void configuration_check_unused(struct configuration_reader *reader, const struct configuration_place *place,
-                                const struct yaml_node *node)
-{
-    (void)node;
-    configuration_warning(reader, place, "nothing uses this yet");
-}
-
 void configuration_check_postgres(struct configuration_reader *reader, const struct configuration_place *place,
                                   const struct yaml_node *node)
 {
-    check_exclusive(reader, place, node, "dbname", "database");
-    check_exclusive(reader, place, node, "password", "password_path");
+    configuration_check_exclusive(reader, place, node, "dbname", "database");
+    configuration_check_exclusive(reader, place, node, "password", "password_path");
     reader->configuration->body_source = BODY_SOURCE_POSTGRES;
 }
 
 void configuration_check_bodies(struct configuration_reader *reader, const struct configuration_place *place,
                                 const struct yaml_node *node)
 {
-    check_exclusive(reader, place, node, "file", "postgres");
+    configuration_check_exclusive(reader, place, node, "file", "postgres");
     struct configuration *configuration = reader->configuration;
     if (!configuration->bodies_file)
         return;
@@ -168,6 +130,24 @@ void configuration_check_listen(struct configuration_reader *reader, const struc
                               "the metrics can be read by everyone who reaches this address: there is no password");
 }
 
+/* A folder in which the state file could not be written is better known at the start than on the day it is needed. */
+void configuration_check_state_dir(struct configuration_reader *reader, const struct configuration_place *place,
+                                   const struct yaml_node *node)
+{
+    (void)node;
+    const char *path = reader->configuration->state_dir;
+    struct stat status;
+    if (reader->purpose != CONFIGURATION_FOR_RUN || !reader->read_files)
+        return;
+    if (stat(path, &status) != 0)
+        configuration_error(reader, place, "\"%s\" cannot be used: %m: make the folder, for the user Weir runs as",
+                            path);
+    else if (!S_ISDIR(status.st_mode))
+        configuration_error(reader, place, "\"%s\" is no folder", path);
+    else if (access(path, R_OK | W_OK | X_OK) != 0)
+        configuration_error(reader, place, "no files can be made in \"%s\": %m", path);
+}
+
 /* Reports a key that is missing from our file, and from Synapse's where one is named. */
 static void check_required(struct configuration_reader *reader, const struct yaml_node *root, const char *key,
                            const char *hint)
@@ -190,4 +170,8 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
     bool has_modules = configuration->chain && chain_module_count(configuration->chain) > 0;
     if (purpose != CONFIGURATION_FOR_CLIENT && !yaml_map_find(root, "modules") && !has_modules)
         check_required(reader, root, "modules", "a list of modules (`weir modules` shows them)");
+    configuration_check_exclusive(reader, &(struct configuration_place){0, root->mark, ""}, root,
+                                  "worker_replication_secret", "worker_replication_secret_path");
+    if (purpose == CONFIGURATION_FOR_RUN)
+        configuration_check_catch_up(reader, root);
 }

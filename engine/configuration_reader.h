@@ -111,6 +111,11 @@ setting_check configuration_take_database;
 /* The keys of bodies.postgres, which are also those of psycopg2's that are known. */
 extern const struct setting configuration_postgres_settings[];
 
+/* `instance_map:` and `stream_writers:` in Synapse's shape (configuration_instances.c). */
+setting_check configuration_check_instances, configuration_check_stream_writers;
+/* Warns of writers of events that nobody could be asked about. */
+void configuration_check_catch_up(struct configuration_reader *reader, const struct yaml_node *root);
+
 /* Builds the chain from `modules:` (configuration_modules.c). */
 void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root);
 
@@ -140,12 +145,21 @@ void configuration_refuse_class(struct configuration_reader *reader, const struc
                                 const char *class);
 
 /* Checks of single keys that need more than the table says (configuration_checks.c). */
-setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_redis,
-    configuration_check_redis_enabled, configuration_check_redis_tls, configuration_check_unused,
-    configuration_check_bodies, configuration_check_semantics, configuration_check_presence_enabled,
-    configuration_check_postgres, configuration_check_http, configuration_check_listen;
+setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_bodies,
+    configuration_check_semantics, configuration_check_presence_enabled, configuration_check_postgres,
+    configuration_check_http, configuration_check_listen, configuration_check_state_dir;
+/* The section of Redis and what it names (configuration_redis.c). */
+setting_check configuration_check_redis, configuration_check_redis_enabled, configuration_check_redis_verify,
+    configuration_check_sentinel, configuration_check_sentinel_list;
 /* What can be judged only when all keys are known: required ones, and what the modules need. */
 void configuration_check_whole(struct configuration_reader *reader, const struct yaml_node *root);
+
+/* Reports the second of two keys of `map` that say the same thing twice. */
+void configuration_check_exclusive(struct configuration_reader *reader, const struct configuration_place *place,
+                                   const struct yaml_node *map, const char *first, const char *second);
+/* A name that stands in channel names and between spaces on the wire: reports one that cannot. */
+bool configuration_check_name(struct configuration_reader *reader, const struct configuration_place *place,
+                              const char *name);
 
 /* Reads `path` as YAML into the next place of `files`; an error is reported at `place`. */
 bool configuration_add_file(struct configuration_reader *reader, const char *path, bool lenient,

@@ -11,7 +11,19 @@
 
 static const char *const verdict_choices[] = {"denied", "all", NULL};
 static const char *const ask_choices[] = {"both", "as_synapse", NULL};
+static const char *const role_choices[] = {"alone", "active", "standby", NULL};
 static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
+
+/* Who says where the master is; Synapse has nothing of the kind. */
+static const struct setting sentinel_settings[] = {
+    {.name = "master_name", .type = SETTING_TEXT, INTO(redis.sentinels.master_name)},
+    {.name = "sentinels", .type = SETTING_KNOWN, .check = configuration_check_sentinel_list},
+    {.name = "username", .type = SETTING_TEXT, INTO(redis.sentinels.username)},
+    {.name = "password", .type = SETTING_TEXT, INTO(redis.sentinels.password)},
+    {.name = "password_path", .type = SETTING_SECRET, INTO(redis.sentinels.password)},
+    {.name = "use_tls", .type = SETTING_BOOLEAN, INTO(redis.sentinels.tls)},
+    {.name = NULL},
+};
 
 static const struct setting redis_settings[] = {
     {.name = "enabled", .type = SETTING_KNOWN, .check = configuration_check_redis_enabled},
@@ -22,11 +34,13 @@ static const struct setting redis_settings[] = {
     {.name = "username", .type = SETTING_TEXT, INTO(redis.username)},
     {.name = "password", .type = SETTING_TEXT, INTO(redis.password)},
     {.name = "password_path", .type = SETTING_SECRET, INTO(redis.password)},
-    {.name = "use_tls", .type = SETTING_KNOWN, .check = configuration_check_redis_tls},
-    {.name = "certificate_file", .type = SETTING_KNOWN},
-    {.name = "private_key_file", .type = SETTING_KNOWN},
-    {.name = "ca_file", .type = SETTING_KNOWN},
-    {.name = "ca_path", .type = SETTING_KNOWN},
+    {.name = "use_tls", .type = SETTING_BOOLEAN, INTO(redis.tls.enabled)},
+    {.name = "certificate_file", .type = SETTING_PATH, INTO(redis.tls.certificate_file)},
+    {.name = "private_key_file", .type = SETTING_PATH, INTO(redis.tls.private_key_file)},
+    {.name = "ca_file", .type = SETTING_PATH, INTO(redis.tls.ca_file)},
+    {.name = "ca_path", .type = SETTING_PATH, INTO(redis.tls.ca_path)},
+    {.name = "verify", .type = SETTING_BOOLEAN, INTO(redis.tls.unverified), .check = configuration_check_redis_verify},
+    {.name = "sentinel", .type = SETTING_MAP, .children = sentinel_settings, .check = configuration_check_sentinel},
     {.name = NULL},
 };
 
@@ -93,6 +107,16 @@ static const struct setting presence_settings[] = {
     {.name = NULL},
 };
 
+/* How rows are fetched that were missed; where from, `bodies.postgres` and `instance_map` say. */
+static const struct setting catch_up_settings[] = {
+    {.name = "page", .type = SETTING_INTEGER, INTO(catch_up_page), .minimum = 1, .maximum = 100000},
+    {.name = "timeout", .type = SETTING_DURATION, INTO(catch_up_timeout_ms), .minimum = 100, .maximum = HOUR_MS},
+    {.name = "ca_file", .type = SETTING_PATH, INTO(catch_up_ca_file)},
+    {.name = "ca_path", .type = SETTING_PATH, INTO(catch_up_ca_path)},
+    {.name = "verify", .type = SETTING_BOOLEAN, INTO(catch_up_verify)},
+    {.name = NULL},
+};
+
 static const struct setting log_settings[] = {
     {.name = "level", .type = SETTING_CHOICE, INTO(log_level), .choices = level_choices},
     {.name = NULL},
@@ -120,9 +144,16 @@ const struct setting configuration_settings[] = {
     {.name = "third_party_event_rules", .type = SETTING_KNOWN},
     {.name = "ldap_config", .type = SETTING_KNOWN},
     {.name = "password_providers", .type = SETTING_KNOWN},
-    {.name = "instance_map", .type = SETTING_KNOWN, .check = configuration_check_unused},
-    {.name = "worker_replication_secret", .type = SETTING_KNOWN, .check = configuration_check_unused},
-    {.name = "worker_replication_secret_path", .type = SETTING_KNOWN, .check = configuration_check_unused},
+    {.name = "instance_map", .type = SETTING_KNOWN, .check = configuration_check_instances},
+    {.name = "stream_writers", .type = SETTING_KNOWN, .check = configuration_check_stream_writers},
+    {.name = "worker_replication_secret", .type = SETTING_TEXT, INTO(replication_secret)},
+    {.name = "worker_replication_secret_path", .type = SETTING_SECRET, INTO(replication_secret)},
+    {.name = "catch_up", .type = SETTING_MAP, .children = catch_up_settings},
+    {.name = "audit", .type = SETTING_DURATION, INTO(audit_ms), .maximum = 24 * HOUR_MS},
+    {.name = "state_dir", .type = SETTING_PATH, INTO(state_dir), .check = configuration_check_state_dir},
+    {.name = "shutdown_timeout", .type = SETTING_DURATION, INTO(shutdown_timeout_ms), .maximum = HOUR_MS},
+    {.name = "role", .type = SETTING_CHOICE, INTO(role), .choices = role_choices},
+    {.name = "lease", .type = SETTING_DURATION, INTO(lease_ms), .minimum = 300, .maximum = HOUR_MS},
     {.name = NULL},
 };
 

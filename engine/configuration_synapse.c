@@ -102,7 +102,7 @@ static void take_from_synapse(struct configuration_reader *reader, const char *k
 
 void configuration_take_synapse(struct configuration_reader *reader, const struct yaml_node *root)
 {
-    static const char *const keys[] = {"server_name", "redis", "database"};
+    static const char *const keys[] = {"server_name", "redis", "database", "instance_map", "stream_writers"};
     const struct yaml_pair *named = yaml_map_find(root, "synapse_config");
     if (!named)
         return;
@@ -110,4 +110,9 @@ void configuration_take_synapse(struct configuration_reader *reader, const struc
     for (size_t index = 0; index < sizeof keys / sizeof *keys; index++)
         if (!yaml_map_find(root, keys[index]))
             take_from_synapse(reader, keys[index]);
+    if (yaml_map_find(root, "worker_replication_secret") || yaml_map_find(root, "worker_replication_secret_path"))
+        return;
+    take_from_synapse(reader, "worker_replication_secret");
+    if (!reader->configuration->replication_secret)
+        take_from_synapse(reader, "worker_replication_secret_path");
 }

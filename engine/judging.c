@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "engine/clock.h"
 #include "engine/log.h"
 #include "filters/judge.h"
 
@@ -31,6 +32,8 @@ struct judging {
     struct writer_progress **writers;
     size_t writer_count;
     struct writer_progress *last_writer; /* that was looked up */
+    struct writer_progress **late_writers;
+    size_t late_writer_count;
 
     struct event event;                       /* the one that the judge was given; it may be parked after the walk */
     const struct event_origin *judged_origin; /* of the event that a walk is asked about now; NULL between walks */
@@ -48,6 +51,26 @@ struct writer_progress *judging_writer(struct judging *judging, struct slice nam
             return judging->last_writer = judging->writers[index];
     judging->writers = memory_reallocate(judging->writers, (judging->writer_count + 1) * sizeof *judging->writers);
     return judging->last_writer = judging->writers[judging->writer_count++] = writer_progress_create(name);
+}
+
+static struct writer_progress *find_late_writer(const struct judging *judging, struct slice name)
+{
+    for (size_t index = 0; index < judging->late_writer_count; index++)
+        if (slice_equal(judging->late_writers[index]->name, name))
+            return judging->late_writers[index];
+    return NULL;
+}
+
+static struct writer_progress *late_writer(struct judging *judging, struct slice name)
+{
+    struct writer_progress *writer = find_late_writer(judging, name);
+    if (writer)
+        return writer;
+    judging->late_writers =
+        memory_reallocate(judging->late_writers, (judging->late_writer_count + 1) * sizeof *judging->late_writers);
+    writer = judging->late_writers[judging->late_writer_count++] = writer_progress_create(name);
+    writer->late = true;
+    return writer;
 }
 
 static bool needs_body(const struct judging *judging)
@@ -176,6 +199,8 @@ static void update_flow(struct judging *judging)
 static void tell_progress(struct judging *judging, const struct writer_progress *writer, bool moved)
 {
     struct slice name = writer->name;
+    if (writer->late)
+        return;
     if (moved)
         judging->callbacks.position(judging->callbacks.context, STREAM_events, name, writer->position);
     if (judging->callbacks.ahead && writer_progress_is_ahead(writer))
@@ -273,6 +298,19 @@ void judging_event(struct judging *judging, const struct event_row *row, const s
         park(judging, enqueue(judging, row, origin, alone));
         update_flow(judging);
     }
+}
+
+void judging_late_event(struct judging *judging, const struct event_row *row, struct slice writer, int64_t token)
+{
+    struct event_origin origin = {
+        .writer = late_writer(judging, writer), .token = token, .received_ns = clock_now_ns()};
+    judging_event(judging, row, &origin, false);
+}
+
+bool judging_late_waiting(const struct judging *judging, struct slice writer)
+{
+    const struct writer_progress *late = find_late_writer(judging, writer);
+    return late && late->first;
 }
 
 void judging_token_ends(struct judging *judging, struct writer_progress *writer, int64_t token)
@@ -408,6 +446,9 @@ void judging_destroy(struct judging *judging)
     for (size_t index = 0; index < judging->writer_count; index++)
         writer_progress_destroy(judging->writers[index]);
     free(judging->writers);
+    for (size_t index = 0; index < judging->late_writer_count; index++)
+        writer_progress_destroy(judging->late_writers[index]);
+    free(judging->late_writers);
     buffer_free(&judging->dry_runs);
     free(judging);
 }

@@ -26,6 +26,8 @@ void judging_event(struct judging *judging, const struct event_row *row, const s
 void judging_token_ends(struct judging *judging, struct writer_progress *writer, int64_t token);
 
 /* See the functions of the observer with these names. */
+void judging_late_event(struct judging *judging, const struct event_row *row, struct slice writer, int64_t token);
+bool judging_late_waiting(const struct judging *judging, struct slice writer);
 void judging_body_arrived(struct judging *judging, uint64_t ticket, struct slice body);
 void judging_answered(struct judging *judging, uint64_t ticket, const struct service_answer *answer);
 void judging_give_up(struct judging *judging, const char *reason);

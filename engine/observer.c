@@ -6,6 +6,7 @@
 
 #include "base/json_pool.h"
 #include "base/memory.h"
+#include "engine/clock.h"
 #include "engine/judging.h"
 #include "engine/log.h"
 #include "replication/command.h"
@@ -62,17 +63,6 @@ static bool row_counts(struct observer *observer, const struct event_row *row)
     return true;
 }
 
-/* The row's slices live until `pool` is used again, and as long as `json` does. */
-static bool read_row(struct json_pool *pool, struct slice json, struct event_row *row, const char **problem)
-{
-    if (event_row_scan(json, row))
-        return true;
-    struct command command = {.name = COMMAND_RDATA, .json = json};
-    yyjson_alc allocator = json_pool_allocator(pool, json.length, YYJSON_READ_BIGNUM_AS_RAW);
-    yyjson_doc *document = command_json(&command, &allocator, problem);
-    return document && event_row_read(yyjson_doc_get_root(document), row, problem);
-}
-
 /* Rows of other streams are their owner's, who has asked for them. */
 static void hand_on_other(struct observer *observer, const struct position_rows *rows)
 {
@@ -97,8 +87,12 @@ static void on_rows(void *context, const struct position_rows *rows)
         if (rows->rows[index].data == observer->current_json.data)
             row = observer->current_row;
         else
-            read = read_row(&observer->batch_pool, rows->rows[index], &row, &problem);
-        if (!read || !row_counts(observer, &row))
+            read = event_row_parse(rows->rows[index], &observer->batch_pool, &row, &problem);
+        if (!read)
+            continue;
+        if (observer->callbacks.seen && row.kind == EVENT_ROW_EV)
+            observer->callbacks.seen(observer->callbacks.context, rows->writer, rows->token, row.event_id);
+        if (!row_counts(observer, &row))
             continue;
         if (observer->callbacks.event)
             observer->callbacks.event(observer->callbacks.context, &row, rows->writer, rows->token, rows->count == 1);
@@ -108,12 +102,15 @@ static void on_rows(void *context, const struct position_rows *rows)
     judging_token_ends(observer->judging, origin.writer, rows->token);
 }
 
-/* There is nobody to ask. After a time without a subscription the rows may be lost. On a subscription that holds, a
- * position that moves on without its rows is nearly always harmless (replication.md 5.3): before 1.96 it is announced
- * ahead of rows that are about to come, or was taken over from another writer. */
+/* Asked first is whoever can fetch. Where there is nobody to ask: after a time without a subscription the rows may be
+ * lost. On a subscription that holds, a position that moves on without its rows is nearly always harmless
+ * (replication.md 5.3): before 1.96 it is announced ahead of rows that are about to come, or was taken over from
+ * another writer. */
 static bool on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto)
 {
     struct observer *observer = context;
+    if (observer->callbacks.fetch && observer->callbacks.fetch(observer->callbacks.context, stream, writer, from, upto))
+        return true;
     if (stream != STREAM_events || !observer->settings.live)
         return false;
     if (observer->writer_was_open) {
@@ -160,7 +157,7 @@ static void take_rdata(struct observer *observer, const struct command *command)
     }
     if (stream == STREAM_events) {
         const char *problem;
-        if (!read_row(&observer->row_pool, command->json, &observer->current_row, &problem)) {
+        if (!event_row_parse(command->json, &observer->row_pool, &observer->current_row, &problem)) {
             count_bad_line(observer, &observer->row_gate, "a row of `events` could not be read and was dropped",
                            problem, "RDATA");
             return;
@@ -173,10 +170,25 @@ static void take_rdata(struct observer *observer, const struct command *command)
     observer->current_json = SLICE_ABSENT;
     if (stream == STREAM_events && status == POSITION_ROW_DUPLICATE)
         observer->counts.duplicates++;
-    if (status == POSITION_ROW_OVERFLOW)
+    if (observer->callbacks.fetch && (status == POSITION_ROW_OVERFLOW || status == POSITION_ROW_CLOSED))
+        position_retry(observer->tracker, stream, command->instance_name);
+    else if (status == POSITION_ROW_OVERFLOW)
         count_bad_line(observer, &observer->row_gate,
                        "a batch grew past its bound and was dropped; its writer's next POSITION tells what is missing",
                        "too many rows without a token", stream_definitions[stream].name);
+}
+
+/* Tells how far a writer is now, if that is not what it was. */
+static void tell_move(struct observer *observer, enum stream stream, struct slice writer, bool known, int64_t before)
+{
+    int64_t after;
+    if (!position_get(observer->tracker, stream, writer, &after) || (known && after == before))
+        return;
+    struct position_rows nothing = {.stream = stream, .writer = writer, .token = after};
+    if (stream == STREAM_events)
+        judging_token_ends(observer->judging, judging_writer(observer->judging, writer), after);
+    else
+        hand_on_other(observer, &nothing);
 }
 
 static void take_position(struct observer *observer, const struct command *command)
@@ -187,16 +199,10 @@ static void take_position(struct observer *observer, const struct command *comma
         return;
     }
     int64_t before = 0;
-    int64_t after = 0;
     bool known = position_get(observer->tracker, stream, command->instance_name, &before);
     observer->writer_was_open = position_is_open(observer->tracker, stream, command->instance_name);
     position_announced(observer->tracker, stream, command);
-    bool moved = position_get(observer->tracker, stream, command->instance_name, &after) && (!known || after != before);
-    struct position_rows nothing = {.stream = stream, .writer = command->instance_name, .token = after};
-    if (moved && stream != STREAM_events)
-        hand_on_other(observer, &nothing);
-    if (moved && stream == STREAM_events)
-        judging_token_ends(observer->judging, judging_writer(observer->judging, nothing.writer), after);
+    tell_move(observer, stream, command->instance_name, known, before);
 }
 
 typedef void command_handler(struct observer *observer, const struct command *command);
@@ -263,9 +269,43 @@ void observer_escaped_line(struct observer *observer, struct slice line)
     take_line(observer, line);
 }
 
+void observer_fetched(struct observer *observer, const struct position_rows *rows)
+{
+    observer->received_ns = clock_now_ns();
+    if (rows->stream == STREAM_events)
+        observer->counts.fetched += rows->count;
+    position_fetched(observer->tracker, rows);
+}
+
+void observer_fetch_done(struct observer *observer, enum stream stream, struct slice writer, int64_t reached,
+                         bool limited)
+{
+    int64_t before = 0;
+    bool known = position_get(observer->tracker, stream, writer, &before);
+    observer->received_ns = clock_now_ns();
+    position_fetch_done(observer->tracker, stream, writer, reached, limited, false);
+    tell_move(observer, stream, writer, known, before);
+}
+
+void observer_late_event(struct observer *observer, const struct event_row *row, struct slice writer, int64_t token)
+{
+    if (row_counts(observer, row))
+        judging_late_event(observer->judging, row, writer, token);
+}
+
+bool observer_late_waiting(const struct observer *observer, struct slice writer)
+{
+    return judging_late_waiting(observer->judging, writer);
+}
+
 void observer_disconnected(struct observer *observer)
 {
     position_disconnected(observer->tracker);
+}
+
+void observer_start_at(struct observer *observer, enum stream stream, int64_t token)
+{
+    position_start(observer->tracker, stream, token);
 }
 
 void observer_restore(struct observer *observer, enum stream stream, struct slice writer, int64_t token)

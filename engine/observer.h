@@ -42,6 +42,11 @@ struct observer_callbacks {
     /* Rows of one token of another stream that observer_keep asked for; without rows: a position that moved on. Slices
      * live until the call returns. May be NULL if nothing was asked for. */
     void (*rows)(void *context, const struct position_rows *rows);
+    /* Rows of `writer` in (from, upto] may be missing: true if they are being fetched, and come back through
+     * observer_fetched and observer_fetch_done, not from within. NULL: there is nobody to ask. */
+    bool (*fetch)(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
+    /* An `ev` row is acted upon, whether its event is to be judged or not; not called for late ones. May be NULL. */
+    void (*seen)(void *context, struct slice writer, int64_t token, struct slice event_id);
     /* True: too much is waiting, stop the lines; false: go on. May be NULL. */
     void (*flow)(void *context, bool stop);
     /* No walk goes on any more in a chain that another took over from: it may be destroyed. May be NULL. */
@@ -65,6 +70,7 @@ struct observer_counts {
     uint64_t bad_lines;     /* commands and rows that could not be read */
     uint64_t newer_rows;    /* rows of `events` with more elements than this version knows; the known ones are read */
     uint64_t missed_ranges; /* ranges of `events` published while nobody listened, which could not be fetched */
+    uint64_t fetched;       /* events that were missed on the wire and fetched */
     uint64_t unexplained; /* positions of `events` that moved on without rows on an open connection: mostly harmless */
     uint64_t waiting;     /* events that wait now: for a body, a service, or an event of their room */
     uint64_t parked;      /* those of them that wait for a service */
@@ -82,8 +88,19 @@ void observer_line(struct observer *observer, struct slice line, uint64_t receiv
 /* The same, as a recording has it: each quote in `line` has a backslash before it, and there are no other backslashes.
  * What nobody reads is not unescaped. */
 void observer_escaped_line(struct observer *observer, struct slice line);
+/* One token's rows, and the end of the answer, to what `fetch` asked for: as position_fetched, position_fetch_done. */
+void observer_fetched(struct observer *observer, const struct position_rows *rows);
+void observer_fetch_done(struct observer *observer, enum stream stream, struct slice writer, int64_t reached,
+                         bool limited);
+/* An event at or below its writer's position that never came, and was found otherwise: judged now, behind whatever its
+ * room has seen meanwhile. No position moves for it. The slices live until the call returns. */
+void observer_late_event(struct observer *observer, const struct event_row *row, struct slice writer, int64_t token);
+/* Whether such an event of that writer waits to be judged. */
+bool observer_late_waiting(const struct observer *observer, struct slice writer);
 /* The subscription was lost. */
 void observer_disconnected(struct observer *observer);
+/* Every writer of the stream without a position from an earlier run begins behind `token`. */
+void observer_start_at(struct observer *observer, enum stream stream, int64_t token);
 /* A position from an earlier run. */
 void observer_restore(struct observer *observer, enum stream stream, struct slice writer, int64_t token);
 /* What observer_append_ahead wrote in an earlier run: events that are not to be judged again. A record that cannot be

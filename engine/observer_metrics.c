@@ -38,6 +38,8 @@ static const struct count_metric {
           "Rows of the events stream with more elements than this version knows; the known ones are read."),
     COUNT(missed_ranges, "weir_positions_missed_ranges_total", METRIC_COUNTER,
           "Ranges of the events stream that may hold events that were not judged."),
+    COUNT(fetched, "weir_events_fetched_total", METRIC_COUNTER,
+          "Rows of the events stream that were missed on the channel and fetched."),
     COUNT(unexplained, "weir_positions_unexplained_total", METRIC_COUNTER,
           "Positions of the events stream that moved on without rows while subscribed; mostly harmless."),
     COUNT(waiting, "weir_events_waiting", METRIC_GAUGE,

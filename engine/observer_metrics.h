@@ -7,7 +7,7 @@
 
 /* Modules that have a label of their own; those behind share the last one. */
 #define OBSERVER_MODULE_LABELS 256
-#define OBSERVER_COUNT_METRICS 20
+#define OBSERVER_COUNT_METRICS 24
 #define OBSERVER_MODULE_COUNTS 3
 
 struct observer_metrics {

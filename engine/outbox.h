@@ -1,5 +1,5 @@
 /* What leaves the engine: verdicts, their durable rows, presence routes, answers to requests and the positions, in one
- * MULTI … EXEC for each turn of the loop (design: section 5).
+ * transaction for each turn of the loop (design: section 5).
  *
  * Tokens of our own stream `verdicts` count judged events, published or not; those of `presence_routes` count its rows.
  * Both rise by one; the last ones are stored in the same transaction. That makes a broken connection harmless: on the
@@ -11,7 +11,9 @@
 #include <event2/event.h>
 
 #include "engine/metrics.h"
+#include "engine/positions_copy.h"
 #include "engine/redis_link.h"
+#include "engine/transaction.h"
 #include "engine/verdict.h"
 #include "replication/stream.h"
 
@@ -23,6 +25,10 @@ struct outbox_settings {
     const struct redis_address *address;
     bool publish_all; /* verdicts of events that passed, too */
     int64_t keep;     /* MAXLEN ~ of the durable stream */
+    /* What a local copy says that Redis holds of ours, for the case that it does not any more; read only while the
+     * stored positions are loaded. NULL: there is no copy. */
+    const struct positions_copy *found;
+    uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, whatever is stored: those given out before */
 };
 
 struct outbox_callbacks {
@@ -35,14 +41,26 @@ struct outbox_callbacks {
     void (*append_ahead)(void *context, enum stream stream, struct slice writer, struct buffer *record);
     /* The stored positions are known (the first time that Redis answered): the engine may begin. */
     void (*loaded)(void *context);
+    /* What outbox_stored says has changed. May be NULL. */
+    void (*stored_changed)(void *context);
+    /* After a reconnection Redis holds older positions than it had acknowledged, and so lost rows of the durable
+     * stream. True: the owner destroys the outbox soon and starts over from what is stored; nothing is sent any more.
+     * False, or NULL: it cannot, and goes on; the rows stay lost. */
+    bool (*fell_back)(void *context);
     /* True: more is waiting for Redis's answers than may; stop. False: go on. */
     void (*flow)(void *context, bool stop);
     /* Nothing is waiting any more (after outbox_drain). */
     void (*drained)(void *context);
+    /* Another engine holds the job: Redis refused a transaction for its fence. The outbox is held from now on. Never
+     * called without a fence. */
+    void (*fenced)(void *context);
 };
 
 struct outbox *outbox_create(struct event_base *base, const struct outbox_settings *settings,
                              const struct outbox_callbacks *callbacks, struct metrics *metrics);
+/* Connects, once in a life; until then everything waits. With a fence whose key is present every transaction is fenced
+ * (engine/transaction.h). */
+void outbox_start(struct outbox *outbox, const struct transaction_fence *fence);
 void outbox_destroy(struct outbox *outbox);
 
 /* A judged event: takes the next token and, where it is to be published, a row. Rows of modules in dry_run go before
@@ -65,10 +83,15 @@ void outbox_announce(struct outbox *outbox);
 bool outbox_is_ready(const struct outbox *outbox);
 /* Publishes one message on the command connection, outside of any transaction; ignored while it is down. */
 void outbox_publish(struct outbox *outbox, struct slice channel, struct slice message);
+/* True: nothing is sent; what comes waits. False: what was not carried out is sent. */
+void outbox_hold(struct outbox *outbox, bool held);
 /* `drained` is called once everything that was handed in has been answered (perhaps at once). */
 void outbox_drain(struct outbox *outbox);
 /* The settings that a reload may change. */
 void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep);
+
+/* What Redis has acknowledged that it holds of this engine's positions; the object stays where it is. */
+const struct positions_copy *outbox_stored(const struct outbox *outbox);
 
 struct outbox_counts {
     uint64_t token;        /* the last token given out on `verdicts` */
@@ -77,6 +100,7 @@ struct outbox_counts {
     uint64_t rows;         /* published and durable */
     uint64_t resent;       /* transactions sent again after a lost connection */
     uint64_t waiting;      /* transactions without an answer */
+    uint64_t losses;       /* times Redis was found to have lost what it had acknowledged */
 };
 struct outbox_counts outbox_counts(const struct outbox *outbox);
 /* From the line to Redis's answer for the verdict (or the position, for an event that passed). */

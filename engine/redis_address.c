@@ -2,9 +2,10 @@
  * passwords hold every character. No error quotes the URL: what fails to parse as a port may be half of a password. */
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
-#include "engine/redis_link.h"
+#include "engine/redis_address.h"
 
 #define REDIS_DEFAULT_PORT 6379
 
@@ -80,14 +81,59 @@ static bool parse_database(struct slice text, struct redis_address *address, str
     return true;
 }
 
-/* `?db=N`, the only query there is. */
+static bool take_text(struct slice value, char **target, struct buffer *error)
+{
+    free(*target);
+    *target = value.length > 0 ? decode(value) : NULL;
+    return *target || fail(error, "a file in the query of the Redis URL is empty or has a broken percent-escape");
+}
+
+static bool parse_verify(struct slice text, struct redis_address *address, struct buffer *error)
+{
+    address->tls.unverified = slice_equal(text, SLICE("false"));
+    return address->tls.unverified || slice_equal(text, SLICE("true")) ||
+           fail(error, "`verify` in the query of a Redis URL is true or false");
+}
+
+static bool parse_parameter(struct slice name, struct slice value, struct redis_address *address, struct buffer *error)
+{
+    struct redis_tls *tls = &address->tls;
+    const struct {
+        struct slice name;
+        char **file;
+        bool (*parse)(struct slice text, struct redis_address *address, struct buffer *error);
+        bool for_tls;
+    } parameters[] = {
+        {SLICE("db"), NULL, parse_database, false},
+        {SLICE("verify"), NULL, parse_verify, true},
+        {SLICE("ca_file"), &tls->ca_file, NULL, true},
+        {SLICE("ca_path"), &tls->ca_path, NULL, true},
+        {SLICE("certificate_file"), &tls->certificate_file, NULL, true},
+        {SLICE("private_key_file"), &tls->private_key_file, NULL, true},
+    };
+    for (size_t index = 0; index < sizeof parameters / sizeof *parameters; index++)
+        if (slice_equal(name, parameters[index].name) && (tls->enabled || !parameters[index].for_tls))
+            return parameters[index].parse ? parameters[index].parse(value, address, error)
+                                           : take_text(value, parameters[index].file, error);
+    return fail(error, "the query of a Redis URL may hold db=N and, of a rediss:// one, ca_file, ca_path, "
+                       "certificate_file, private_key_file and verify=false");
+}
+
+/* `?name=value&…` */
 static bool parse_query(struct slice query, struct redis_address *address, struct buffer *error)
 {
-    if (query.length == 0)
-        return true;
-    if (!slice_starts_with(query, SLICE("?db=")))
-        return fail(error, "the only query that a Redis URL may have is ?db=N");
-    return parse_database(slice_of(query.data + 4, query.length - 4), address, error);
+    while (query.length > 0) {
+        query = slice_of(query.data + 1, query.length - 1);
+        struct slice value = take_until(&query, "&");
+        struct slice name = take_until(&value, "=");
+        if (value.length > 0)
+            value = slice_of(value.data + 1, value.length - 1);
+        if (!parse_parameter(name, value, address, error))
+            return false;
+    }
+    if (!address->tls.certificate_file != !address->tls.private_key_file)
+        return fail(error, "certificate_file and private_key_file in a Redis URL need each other");
+    return true;
 }
 
 /* Takes `[user]:password@` off the front of `authority`, if it is there. */
@@ -172,11 +218,10 @@ static bool parse_path(struct slice path, struct redis_address *address, struct 
     return true;
 }
 
-static bool refuse_tls(struct slice rest, struct redis_address *address, struct buffer *error)
+static bool parse_tls(struct slice rest, struct redis_address *address, struct buffer *error)
 {
-    (void)rest;
-    (void)address;
-    return fail(error, "rediss:// (TLS) is not supported; use redis:// or unix://");
+    address->tls.enabled = true;
+    return parse_tcp(rest, address, error);
 }
 
 bool redis_address_parse(const char *url, struct redis_address *address, struct buffer *error)
@@ -188,7 +233,7 @@ bool redis_address_parse(const char *url, struct redis_address *address, struct 
     } forms[] = {
         {{"redis://", 8}, false, parse_tcp},
         {{"unix://", 7}, false, parse_unix},
-        {{"rediss://", 9}, false, refuse_tls},
+        {{"rediss://", 9}, false, parse_tls},
         {{"/", 1}, true, parse_path},
     };
     *address = (struct redis_address){.port = REDIS_DEFAULT_PORT};
@@ -202,8 +247,32 @@ bool redis_address_parse(const char *url, struct redis_address *address, struct 
         redis_address_free(address);
         return false;
     }
-    return fail(error,
-                "a Redis URL is redis://[[user]:password@]host[:port][/db], unix:///path/to.sock or /path/to.sock");
+    return fail(
+        error,
+        "a Redis URL is redis://[[user]:password@]host[:port][/db] (rediss:// with TLS), unix:///path/to.sock or "
+        "/path/to.sock");
+}
+
+bool redis_endpoint_parse(const char *text, uint16_t port, struct redis_endpoint *endpoint)
+{
+    struct redis_address address = {.port = port};
+    struct buffer unused = {0};
+    bool parsed = !strpbrk(text, "@/?%") && parse_host(slice_from_string(text), &address, &unused) && address.host;
+    buffer_free(&unused);
+    *endpoint = (struct redis_endpoint){parsed ? address.host : NULL, address.port};
+    if (!parsed)
+        free(address.host);
+    return parsed;
+}
+
+static void free_sentinels(struct redis_sentinels *sentinels)
+{
+    for (size_t index = 0; index < sentinels->count; index++)
+        free(sentinels->endpoints[index].host);
+    free(sentinels->endpoints);
+    free(sentinels->master_name);
+    free(sentinels->username);
+    free(sentinels->password);
 }
 
 void redis_address_free(struct redis_address *address)
@@ -212,6 +281,11 @@ void redis_address_free(struct redis_address *address)
     free(address->unix_path);
     free(address->username);
     free(address->password);
+    free(address->tls.ca_file);
+    free(address->tls.ca_path);
+    free(address->tls.certificate_file);
+    free(address->tls.private_key_file);
+    free_sentinels(&address->sentinels);
     *address = (struct redis_address){0};
 }
 
@@ -221,6 +295,10 @@ void redis_address_describe(const struct redis_address *address, struct buffer *
         buffer_append_string(output, address->unix_path);
         if (address->database)
             buffer_append_format(output, "?db=%d", address->database);
+        return;
+    }
+    if (!address->host && address->sentinels.master_name) {
+        buffer_append_format(output, "the master %s", address->sentinels.master_name);
         return;
     }
     const char *host = address->host ? address->host : "127.0.0.1";

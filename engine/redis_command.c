@@ -9,12 +9,16 @@ static void append_header(struct buffer *output, char type, size_t value)
     buffer_append(output, "\r\n", 2);
 }
 
+void redis_append_argument(struct buffer *output, struct slice argument)
+{
+    append_header(output, '$', argument.length);
+    buffer_append_slice(output, argument);
+    buffer_append(output, "\r\n", 2);
+}
+
 void redis_append_command(struct buffer *output, const struct slice *arguments, size_t count)
 {
     append_header(output, '*', count);
-    for (size_t index = 0; index < count; index++) {
-        append_header(output, '$', arguments[index].length);
-        buffer_append_slice(output, arguments[index]);
-        buffer_append(output, "\r\n", 2);
-    }
+    for (size_t index = 0; index < count; index++)
+        redis_append_argument(output, arguments[index]);
 }

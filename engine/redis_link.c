@@ -4,32 +4,32 @@
  * Each entry from the event loop is bracketed by enter/leave. Callbacks may reset or destroy the link; both only take
  * note, and `leave` acts once nothing of the link is on the stack any more.
  *
- * The bufferevent makes the connection. What comes on it the link reads by itself, straight into the decoder's room: a
- * bufferevent asks how much there is, reads 4 KiB of it whatever its limits say, and keeps them in chunks of its own.
- * What goes out is gathered for a turn of the loop and written at its end with one call; only what the socket does not
- * take then is left to the bufferevent. */
+ * What goes out is gathered for a turn of the loop and written at its end with one call.
+ *
+ * A connection that only ever fails after it was ready (a right is missing, say) is tried as seldom as one that cannot
+ * be made: the pauses become short again with the first answer that is no error. */
 #include "engine/redis_link.h"
 
-#include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/dns.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "base/memory.h"
 #include "engine/clock.h"
 #include "engine/log.h"
 #include "engine/redis_decoder.h"
+#include "engine/redis_error.h"
+#include "engine/redis_greeting.h"
+#include "engine/redis_sentinel.h"
 #include "engine/redis_transport.h"
+#include "engine/retry_pause.h"
 
 #define READ_AT_ONCE ((size_t)256 << 10)
-#define WRITE_AT_ONCE ((size_t)1 << 20)
-#define GREETING_MAXIMUM 3
 /* Output that a huge command made larger is given back. */
 #define OUTPUT_KEPT ((size_t)1 << 20)
+/* A fail-over takes seconds, and its end is not announced to those who cannot connect. */
+#define SENTINEL_RETRY_LAST_MS 1000
 
-enum link_state { LINK_WAITING, LINK_CONNECTING, LINK_GREETING, LINK_READY };
+enum link_state { LINK_WAITING, LINK_ASKING, LINK_CONNECTING, LINK_GREETING, LINK_READY };
 
 struct redis_link {
     struct event_base *base;
@@ -40,21 +40,23 @@ struct redis_link {
     bool subscribing;
 
     enum link_state state;
-    struct bufferevent *transport;
+    struct redis_address target;     /* where the connection goes: the address, or the master it stands for */
+    struct redis_sentinel *sentinel; /* NULL: nobody is asked */
+    struct redis_transport *transport;
     struct redis_decoder *decoder;
     struct evdns_base *resolver; /* made when a host name must be looked up */
     struct event *timer;
-    struct event *readable; /* of the socket, once it is connected */
-    struct event *flush;    /* the end of a turn in which something was sent */
-    struct buffer output;   /* of this turn */
-    uint32_t attempts;      /* since the link was ready */
-    const char *greeting[GREETING_MAXIMUM];
-    size_t greeting_sent;
-    size_t greeting_answered;
+    struct event *flush;  /* the end of a turn in which something was sent */
+    struct buffer output; /* of this turn */
+    uint32_t attempts;    /* since the link was of use */
+    struct redis_greeting greeting;
     uint64_t heard_at_ns;
+    size_t awaited; /* answers to the owner's commands that have not come */
     bool ping_outstanding;
-    char ping_text[24]; /* tells the link's own pongs from the owner's answers */
+    size_t before_pong; /* answers that come ahead of the one to our ping, which may be an error */
     bool paused;
+    uint64_t paused_at_ns; /* when it was paused or resumed last; 0: never */
+    bool doubtful;         /* ready, and nothing that was asked for has been done yet, also on the connection before */
 
     int depth;
     bool reset_wanted;
@@ -87,47 +89,38 @@ static void set_timer(struct redis_link *link, uint32_t milliseconds)
     event_add(link->timer, &delay);
 }
 
-static uint32_t retry_pause(struct redis_link *link)
+static uint32_t retry_pause(const struct redis_link *link)
 {
-    uint32_t pause = link->times.retry_first;
-    for (uint32_t attempt = 0; attempt < link->attempts && pause < link->times.retry_last; attempt++)
-        pause *= 2;
-    if (pause > link->times.retry_last)
-        pause = link->times.retry_last;
-    uint32_t noise = 0;
-    if (getrandom(&noise, sizeof noise, GRND_NONBLOCK) != (ssize_t)sizeof noise)
-        noise = (uint32_t)clock_now_ns();
-    return pause - noise % (pause / 2 + 1);
+    uint32_t last = link->times.retry_last;
+    if (link->sentinel && last > SENTINEL_RETRY_LAST_MS)
+        last = SENTINEL_RETRY_LAST_MS;
+    return retry_pause_ms(link->times.retry_first, last, link->attempts);
 }
 
 static void log_loss(struct redis_link *link, uint32_t pause)
 {
     bool known = slice_equal(buffer_slice(&link->logged_reason), buffer_slice(&link->reset_reason));
+    if (!link->name)
+        return;
     buffer_clear(&link->logged_reason);
     buffer_append_slice(&link->logged_reason, buffer_slice(&link->reset_reason));
     buffer_clear(&link->scratch);
-    redis_address_describe(link->address, &link->scratch);
+    redis_address_describe(&link->target, &link->scratch);
     enum log_level level = known && link->attempts > 0 ? LOG_DEBUG : LOG_WARNING;
     LOG_AT(level, "no connection to Redis, trying again", LOG_STRING("link", link->name),
            LOG_TEXT("address", buffer_slice(&link->scratch)), LOG_TEXT("reason", buffer_slice(&link->reset_reason)),
+           LOG_STRING("advice", redis_error_advice(buffer_slice(&link->reset_reason))),
            LOG_INTEGER("retry_in_ms", pause));
-}
-
-static void close_transport(struct redis_link *link)
-{
-    if (link->readable)
-        event_free(link->readable);
-    link->readable = NULL;
-    if (link->transport)
-        bufferevent_free(link->transport);
-    link->transport = NULL;
 }
 
 static void drop(struct redis_link *link)
 {
     link->reset_wanted = false;
     link->state = LINK_WAITING;
-    close_transport(link);
+    if (link->sentinel)
+        redis_sentinel_stop(link->sentinel);
+    redis_transport_close(link->transport);
+    link->transport = NULL;
     buffer_clear(&link->output);
     redis_decoder_destroy(link->decoder);
     link->decoder = NULL;
@@ -141,7 +134,8 @@ static void drop(struct redis_link *link)
 
 static void release(struct redis_link *link)
 {
-    close_transport(link);
+    redis_sentinel_destroy(link->sentinel);
+    redis_transport_close(link->transport);
     if (link->resolver)
         evdns_base_free(link->resolver, 0);
     redis_decoder_destroy(link->decoder);
@@ -163,69 +157,41 @@ static void leave(struct redis_link *link)
         release(link);
 }
 
-/* Greeting: AUTH, SELECT and a PING, whose answer shows that this server takes commands (it is no longer loading, and
- * asks for no password that we do not have). */
-
-static void send_greeting(struct redis_link *link, const struct slice *arguments, size_t count)
-{
-    link->greeting[link->greeting_sent++] = arguments[0].data;
-    redis_append_command(&link->output, arguments, count);
-    event_active(link->flush, EV_WRITE, 0);
-}
-
-static void greet(struct redis_link *link)
-{
-    const struct redis_address *address = link->address;
-    struct slice password = slice_from_string(address->password);
-    link->state = LINK_GREETING;
-    link->greeting_sent = link->greeting_answered = 0;
-    if (password.length > 0 && address->username)
-        send_greeting(link, (struct slice[]){SLICE("AUTH"), slice_from_string(address->username), password}, 3);
-    else if (password.length > 0)
-        send_greeting(link, (struct slice[]){SLICE("AUTH"), password}, 2);
-    if (address->database != 0) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", address->database);
-        send_greeting(link, (struct slice[]){SLICE("SELECT"), slice_from_string(number)}, 2);
-    }
-    send_greeting(link, (struct slice[]){SLICE("PING")}, 1);
-}
-
 static void become_ready(struct redis_link *link)
 {
     link->state = LINK_READY;
-    link->attempts = 0;
     link->ping_outstanding = false;
-    buffer_clear(&link->logged_reason);
+    link->awaited = 0;
     set_timer(link, link->times.ping_after / 4 + 1);
+    if (link->sentinel)
+        redis_sentinel_watch(link->sentinel);
     buffer_clear(&link->scratch);
-    redis_address_describe(link->address, &link->scratch);
-    log_info("connected to Redis", LOG_STRING("link", link->name), LOG_TEXT("address", buffer_slice(&link->scratch)));
+    redis_address_describe(&link->target, &link->scratch);
+    if (link->name)
+        LOG_AT(link->doubtful ? LOG_DEBUG : LOG_INFO, "connected to Redis", LOG_STRING("link", link->name),
+               LOG_TEXT("address", buffer_slice(&link->scratch)));
+    link->doubtful = true;
     link->callbacks.ready(link->callbacks.context);
 }
 
-/* Redis quotes the arguments of commands that it does not know, and AUTH may have been renamed there. */
-static bool quotes_password(const struct redis_link *link, struct slice text)
+/* Redis has done something that it was asked to. */
+static void become_useful(struct redis_link *link)
 {
-    const char *password = link->address->password;
-    return password && *password && memmem(text.data, text.length, password, strlen(password)) != NULL;
+    if (!link->doubtful)
+        return;
+    link->doubtful = false;
+    link->attempts = 0;
+    buffer_clear(&link->logged_reason);
 }
 
 static void take_greeting(struct redis_link *link, bool is_error, struct slice text)
 {
-    const char *command = link->greeting[link->greeting_answered++];
-    if (!is_error) {
-        if (link->greeting_answered == link->greeting_sent)
-            become_ready(link);
-        return;
-    }
-    buffer_clear(&link->scratch);
-    buffer_append_format(&link->scratch, "Redis refused %s", command);
-    if (!quotes_password(link, text)) {
-        buffer_append_string(&link->scratch, ": ");
-        buffer_append_slice(&link->scratch, text);
-    }
-    want_reset(link, buffer_string(&link->scratch));
+    enum redis_greeting_result result =
+        redis_greeting_answer(&link->greeting, &link->target, is_error, text, &link->scratch);
+    if (result == REDIS_GREETING_DONE)
+        become_ready(link);
+    else if (result == REDIS_GREETING_REFUSED)
+        want_reset(link, buffer_string(&link->scratch));
 }
 
 /* Callbacks of the decoder. */
@@ -239,6 +205,7 @@ static void on_message(void *context, struct slice channel, struct slice data)
 static void on_subscribed(void *context, struct slice channel)
 {
     struct redis_link *link = context;
+    become_useful(link);
     if (link->callbacks.subscribed)
         link->callbacks.subscribed(link->callbacks.context, channel);
 }
@@ -248,13 +215,13 @@ static void on_answer(void *context, bool is_error, struct slice text)
     struct redis_link *link = context;
     if (link->state == LINK_GREETING) {
         take_greeting(link, is_error, text);
+    } else if (link->ping_outstanding) {
+        link->ping_outstanding = false;
     } else if (is_error) {
         buffer_clear(&link->scratch);
         buffer_append_string(&link->scratch, "Redis answered: ");
         buffer_append_slice(&link->scratch, text);
         want_reset(link, buffer_string(&link->scratch));
-    } else {
-        link->ping_outstanding = false;
     }
 }
 
@@ -264,56 +231,73 @@ static void on_reply(void *context, const redisReply *reply)
     struct slice text = reply->str ? slice_of(reply->str, reply->len) : SLICE("");
     if (link->state == LINK_GREETING) {
         take_greeting(link, reply->type == REDIS_REPLY_ERROR, text);
-    } else if (link->ping_outstanding && reply->type == REDIS_REPLY_STRING &&
-               slice_equal(text, slice_from_string(link->ping_text))) {
-        link->ping_outstanding = false;
-    } else if (link->callbacks.reply) {
-        link->callbacks.reply(link->callbacks.context, reply);
+        return;
     }
+    if (link->ping_outstanding && link->before_pong-- == 0) {
+        link->ping_outstanding = false;
+        return;
+    }
+    if (link->awaited == 0) {
+        want_reset(link, "Redis answered more than it was asked");
+        return;
+    }
+    link->awaited--;
+    if (reply->type != REDIS_REPLY_ERROR)
+        become_useful(link);
+    if (link->callbacks.reply)
+        link->callbacks.reply(link->callbacks.context, reply);
 }
 
 /* Callbacks of the transport. */
 
-static void on_broken(struct redis_link *link, short events, int error)
+static void on_broken(void *context, const char *reason)
 {
-    int dns_error = bufferevent_socket_get_dns_error(link->transport);
-    if (events & BEV_EVENT_EOF) {
-        want_reset(link, "Redis closed the connection");
-        return;
-    }
-    buffer_clear(&link->scratch);
-    buffer_append_string(&link->scratch,
-                         link->state == LINK_CONNECTING ? "cannot connect to Redis: " : "the connection broke: ");
-    buffer_append_string(&link->scratch, dns_error ? evutil_gai_strerror(dns_error) : strerror(error));
-    want_reset(link, buffer_string(&link->scratch));
+    struct redis_link *link = context;
+    enter(link);
+    want_reset(link, reason);
+    leave(link);
+}
+
+/* A server that hangs up on a greeting in clear may want TLS; one that hangs up on a slow subscriber does not say so.
+ */
+static const char *guess(const struct redis_link *link, const char *reason)
+{
+    if (link->state == LINK_GREETING && !redis_address_uses_tls(&link->target) && !link->target.unix_path)
+        return "Redis closed the connection at once: it may want TLS (use_tls)";
+    if (link->state == LINK_READY && link->subscribing && link->paused_at_ns &&
+        clock_now_ns() - link->paused_at_ns < (uint64_t)link->times.silence * 1000000u)
+        return "Redis closed the connection of a subscriber that was slow to read: its client-output-buffer-limit for "
+               "pubsub may be too low";
+    return reason;
 }
 
 /* The end of the connection, or an error on it, comes last: what was sent before it is handed on first. */
-static void read_socket(struct redis_link *link, int socket)
+static void read_transport(struct redis_link *link)
 {
     for (size_t total = 0; total < READ_AT_ONCE && !link->paused;) {
         size_t size;
         char *room = redis_decoder_room(link->decoder, &size);
-        ssize_t count = recv(socket, room, size, MSG_DONTWAIT);
-        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
-            on_broken(link, count == 0 ? BEV_EVENT_EOF : BEV_EVENT_ERROR, errno);
+        ssize_t count = redis_transport_read(link->transport, room, size, &link->error);
+        if (count < 0)
+            want_reset(link, guess(link, buffer_string(&link->error)));
         if (count <= 0)
             return;
         if (!redis_decoder_filled(link->decoder, (size_t)count, &link->error))
             want_reset(link, buffer_string(&link->error));
-        if (link->reset_wanted || link->destroy_wanted || (size_t)count < size)
+        if (link->reset_wanted || link->destroy_wanted)
+            return;
+        if (!redis_address_uses_tls(&link->target) && (size_t)count < size)
             return;
         total += (size_t)count;
     }
 }
 
-static void on_readable(evutil_socket_t socket, short events, void *context)
+static void on_readable(void *context)
 {
     struct redis_link *link = context;
-    (void)events;
     enter(link);
     link->heard_at_ns = clock_now_ns();
-    read_socket(link, socket);
+    read_transport(link);
     if (link->callbacks.batch_end && link->state == LINK_READY && !link->destroy_wanted)
         link->callbacks.batch_end(link->callbacks.context);
     leave(link);
@@ -326,37 +310,58 @@ static void on_flush(evutil_socket_t socket, short events, void *context)
     redis_link_flush(context);
 }
 
-static void on_event(struct bufferevent *transport, short events, void *context)
+static void on_connected(void *context)
 {
     struct redis_link *link = context;
-    int error = EVUTIL_SOCKET_ERROR();
     enter(link);
-    if (events & BEV_EVENT_CONNECTED) {
-        redis_transport_connected(transport, link->address);
-        link->heard_at_ns = clock_now_ns();
-        link->readable = event_new(link->base, bufferevent_getfd(transport), EV_READ | EV_PERSIST, on_readable, link);
-        greet(link);
-        if (!link->paused)
-            event_add(link->readable, NULL);
-    } else if (events & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
-        on_broken(link, events, error);
-    }
+    link->heard_at_ns = clock_now_ns();
+    link->state = LINK_GREETING;
+    link->greeting = (struct redis_greeting){0};
+    redis_greeting_begin(&link->greeting, &link->target, &link->output);
+    event_active(link->flush, EV_WRITE, 0);
+    redis_transport_pause(link->transport, link->paused);
     leave(link);
+}
+
+static void connect_to_target(struct redis_link *link)
+{
+    struct redis_decoder_callbacks decoder = {link, on_message, on_subscribed, on_answer, on_reply};
+    struct redis_transport_callbacks transport = {link, on_connected, on_readable, on_broken};
+    link->state = LINK_CONNECTING;
+    link->decoder = redis_decoder_create(link->subscribing, &decoder);
+    set_timer(link, link->times.connect);
+    link->transport = redis_transport_open(link->base, &link->resolver, &link->target, &transport, &link->error);
+    if (!link->transport)
+        want_reset(link, buffer_string(&link->error));
 }
 
 static void start(struct redis_link *link)
 {
-    struct redis_decoder_callbacks callbacks = {link, on_message, on_subscribed, on_answer, on_reply};
     enter(link);
-    link->state = LINK_CONNECTING;
-    link->decoder = redis_decoder_create(link->subscribing, &callbacks);
-    link->transport = bufferevent_socket_new(link->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    bufferevent_setcb(link->transport, NULL, NULL, on_event, link);
-    bufferevent_set_max_single_write(link->transport, WRITE_AT_ONCE);
-    set_timer(link, link->times.connect);
-    if (!redis_transport_connect(link->transport, &link->resolver, link->address, &link->error))
-        want_reset(link, buffer_string(&link->error));
+    if (link->sentinel) {
+        link->state = LINK_ASKING;
+        redis_sentinel_ask(link->sentinel);
+    } else {
+        connect_to_target(link);
+    }
     leave(link);
+}
+
+/* Callbacks of the sentinels. */
+
+static void on_master_found(void *context, const char *host, uint16_t port)
+{
+    struct redis_link *link = context;
+    enter(link);
+    link->target.host = (char *)(uintptr_t)host;
+    link->target.port = port;
+    connect_to_target(link);
+    leave(link);
+}
+
+static void on_master_moved(void *context)
+{
+    redis_link_reset(context, "the sentinels name another master");
 }
 
 static void check_health(struct redis_link *link)
@@ -368,9 +373,10 @@ static void check_health(struct redis_link *link)
     if (silent_ms >= link->times.silence) {
         want_reset(link, "Redis was silent for too long");
     } else if (silent_ms >= link->times.ping_after && !link->ping_outstanding) {
-        struct slice arguments[] = {SLICE("PING"), slice_from_string(link->ping_text)};
-        redis_link_command(link, arguments, link->subscribing ? 1 : 2);
+        redis_append_command(&link->output, (struct slice[]){SLICE("PING")}, 1);
+        event_active(link->flush, EV_WRITE, 0);
         link->ping_outstanding = true;
+        link->before_pong = link->awaited;
     }
 }
 
@@ -380,14 +386,15 @@ static void on_timer(evutil_socket_t socket, short events, void *context)
     (void)socket;
     (void)events;
     if (link->state == LINK_WAITING) {
-        start(link);
+        if (!link->paused) /* nobody would read what comes */
+            start(link);
         return;
     }
     enter(link);
     if (link->state == LINK_READY)
         check_health(link);
     else
-        want_reset(link, link->state == LINK_CONNECTING ? "cannot connect to Redis: no answer in time"
+        want_reset(link, link->state == LINK_CONNECTING ? redis_transport_lateness(link->transport)
                                                         : "Redis accepted the connection and did not answer in time");
     leave(link);
 }
@@ -406,10 +413,11 @@ struct redis_link *redis_link_create(struct event_base *base, const struct redis
     link->times = (struct redis_link_times){10000, 15000, 30000, 100, 5000};
     link->timer = evtimer_new(base, on_timer, link);
     link->flush = event_new(base, -1, 0, on_flush, link);
-    uint64_t nonce = clock_now_ns();
-    if (getrandom(&nonce, sizeof nonce, GRND_NONBLOCK) < 0)
-        nonce ^= (uint64_t)(uintptr_t)link;
-    snprintf(link->ping_text, sizeof link->ping_text, "weir-%016llx", (unsigned long long)nonce);
+    link->target = *address;
+    if (address->sentinels.master_name) {
+        struct redis_sentinel_callbacks sentinel = {link, on_master_found, on_broken, on_master_moved};
+        link->sentinel = redis_sentinel_create(base, address, &sentinel);
+    }
     set_timer(link, 0);
     return link;
 }
@@ -437,10 +445,11 @@ bool redis_link_is_ready(const struct redis_link *link)
     return link->state == LINK_READY && !link->reset_wanted && !link->destroy_wanted;
 }
 
-void redis_link_send(struct redis_link *link, struct slice formatted)
+void redis_link_send(struct redis_link *link, struct slice formatted, size_t commands)
 {
     if (!redis_link_is_ready(link))
         return;
+    link->awaited += commands;
     buffer_append_slice(&link->output, formatted);
     event_active(link->flush, EV_WRITE, 0);
 }
@@ -449,23 +458,16 @@ void redis_link_command(struct redis_link *link, const struct slice *arguments, 
 {
     if (!redis_link_is_ready(link))
         return;
+    link->awaited++;
     redis_append_command(&link->output, arguments, count);
     event_active(link->flush, EV_WRITE, 0);
 }
 
 void redis_link_flush(struct redis_link *link)
 {
-    size_t written = 0;
     if (!link->transport || link->output.length == 0)
         return;
-    if (evbuffer_get_length(bufferevent_get_output(link->transport)) == 0) {
-        ssize_t count = send(bufferevent_getfd(link->transport), link->output.data, link->output.length,
-                             MSG_DONTWAIT | MSG_NOSIGNAL);
-        written = count > 0 ? (size_t)count : 0;
-    }
-    /* Whatever was wrong with the socket, the bufferevent will find it as well. */
-    if (written < link->output.length)
-        bufferevent_write(link->transport, link->output.data + written, link->output.length - written);
+    redis_transport_write(link->transport, buffer_slice(&link->output));
     buffer_clear(&link->output);
     if (link->output.capacity > OUTPUT_KEPT)
         buffer_free(&link->output);
@@ -473,7 +475,7 @@ void redis_link_flush(struct redis_link *link)
 
 size_t redis_link_unsent(const struct redis_link *link)
 {
-    return link->output.length + (link->transport ? evbuffer_get_length(bufferevent_get_output(link->transport)) : 0);
+    return link->output.length + (link->transport ? redis_transport_unsent(link->transport) : 0);
 }
 
 void redis_link_pause(struct redis_link *link, bool paused)
@@ -481,13 +483,11 @@ void redis_link_pause(struct redis_link *link, bool paused)
     if (link->paused == paused)
         return;
     link->paused = paused;
-    link->heard_at_ns = clock_now_ns();
-    if (!link->readable)
-        return;
-    if (paused)
-        event_del(link->readable);
-    else
-        event_add(link->readable, NULL);
+    link->heard_at_ns = link->paused_at_ns = clock_now_ns();
+    if (link->transport)
+        redis_transport_pause(link->transport, paused);
+    if (link->state == LINK_WAITING && !paused && !event_pending(link->timer, EV_TIMEOUT, NULL))
+        set_timer(link, 0);
 }
 
 void redis_link_reset(struct redis_link *link, const char *reason)

@@ -1,9 +1,10 @@
-/* One connection to Redis: the transport is a libevent bufferevent, the protocol hiredis's reader.
+/* One connection to Redis: the socket is redis_transport's, the protocol hiredis's reader.
  *
- * The link connects, authenticates, selects the database, and connects again for ever with growing pauses when it is
- * lost. A subscribing link hands messages on straight from the reader's buffer, without an allocation; a command link
- * gets replies as redisReply trees, in the order of its commands. What was sent on a lost connection and not answered
- * is the owner's to repeat. */
+ * The link asks the sentinels where the master is if the address names some, connects, authenticates, selects the
+ * database, and does it all again for ever with growing pauses when the connection is lost. A master that the sentinels
+ * replace is left. A subscribing link hands messages on straight from the reader's buffer, without an allocation; a
+ * command link gets replies as redisReply trees, in the order of its commands. What was sent on a lost connection and
+ * not answered is the owner's to repeat. */
 #ifndef WEIR_ENGINE_REDIS_LINK_H
 #define WEIR_ENGINE_REDIS_LINK_H
 
@@ -13,22 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
-
-struct redis_address {
-    char *host; /* NULL: 127.0.0.1 */
-    uint16_t port;
-    char *unix_path; /* wins over host and port */
-    char *username;  /* NULL: AUTH with the password alone, as Synapse does */
-    char *password;  /* NULL: no AUTH */
-    int database;
-};
-
-/* redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path/to.sock[?db=N] or a bare /path/to.sock.
- * Percent-escapes are decoded. False with a sentence in `error` (which never quotes the password). */
-bool redis_address_parse(const char *url, struct redis_address *address, struct buffer *error);
-void redis_address_free(struct redis_address *address);
-/* For log lines: "127.0.0.1:6379/0", "/run/redis.sock". Never the password. Static memory is not used. */
-void redis_address_describe(const struct redis_address *address, struct buffer *output);
+#include "engine/redis_address.h"
 
 struct redis_link;
 
@@ -49,7 +35,8 @@ struct redis_link_callbacks {
 };
 
 /* Starts connecting at once. `callbacks` is copied, `address` must stay valid. A link with `message` set subscribes,
- * any other sends commands. `name` says in log lines what the link is for ("subscriber"). */
+ * any other sends commands. `name` says in log lines what the link is for ("subscriber"); one without a name (NULL)
+ * says nothing there. */
 struct redis_link *redis_link_create(struct event_base *base, const struct redis_address *address, const char *name,
                                      const struct redis_link_callbacks *callbacks);
 void redis_link_destroy(struct redis_link *link);
@@ -61,26 +48,29 @@ struct redis_link_times {
     uint32_t silence;    /* longest, then the connection is given up; 30 s. A blocking command must be shorter */
     uint32_t
         retry_first;     /* pause before the first new attempt; 100 ms, doubled for each further one, less up to half */
-    uint32_t retry_last; /* longest pause; 5 s */
+    uint32_t retry_last; /* longest pause; 5 s, and 1 s where sentinels are asked */
 };
-/* For tests: other times than those above, from the next connection on. */
+/* Other times than those above, from the next connection on: for tests, and for a link that must know sooner. */
 void redis_link_set_times(struct redis_link *link, const struct redis_link_times *times);
 
 bool redis_link_is_ready(const struct redis_link *link);
 
 /* Appends a command of `count` arguments to the output; written when the loop turns. Ignored while not ready. */
 void redis_link_command(struct redis_link *link, const struct slice *arguments, size_t count);
-/* Appends what was formatted before with redis_append_command. */
-void redis_link_send(struct redis_link *link, struct slice formatted);
+/* Appends what was formatted before with redis_append_command: so many commands, each of which gets an answer. */
+void redis_link_send(struct redis_link *link, struct slice formatted, size_t commands);
 /* Writes at once what was appended in this turn: for what others wait for. */
 void redis_link_flush(struct redis_link *link);
 /* Formats a command in Redis's protocol. */
 void redis_append_command(struct buffer *output, const struct slice *arguments, size_t count);
+/* One argument of a command whose head, "*<count>\r\n", the caller writes. */
+void redis_append_argument(struct buffer *output, struct slice argument);
 
 /* Bytes that were appended and have not left the process. */
 size_t redis_link_unsent(const struct redis_link *link);
 
-/* Stops and resumes reading from the socket: back-pressure of a subscriber. What was read before is still handed on. */
+/* Stops and resumes reading from the socket: back-pressure of a subscriber. What was read before is still handed on. A
+ * paused link that has lost its connection makes the next one when it is resumed. */
 void redis_link_pause(struct redis_link *link, bool paused);
 
 /* Drops the connection as if it had broken; it is made again. From within a callback it is dropped once that returns,

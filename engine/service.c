@@ -13,7 +13,7 @@
 #include "engine/service_breaker.h"
 #include "engine/service_client.h"
 #include "engine/service_metrics.h"
-#include "engine/service_tls.h"
+#include "engine/tls_client.h"
 
 /* A path behind the URL; Matrix ids have 255 bytes at most. */
 #define PATH_MAXIMUM 2048
@@ -218,7 +218,8 @@ static bool open_endpoint(struct services *services, struct service_endpoint *en
             return false;
         }
     }
-    if (endpoint->url.tls && !(endpoint->tls = service_tls_create(settings->authorities, settings->verify, error)))
+    struct tls_client_settings tls = {.authorities = settings->authorities, .verify = settings->verify};
+    if (endpoint->url.tls && !(endpoint->tls = tls_client_create(&tls, error)))
         return false;
     if (is_address(endpoint->url.host) || (endpoint->resolver = resolver(services)))
         return true;

@@ -20,7 +20,7 @@
 
 #include "base/memory.h"
 #include "engine/service.h"
-#include "engine/service_tls.h"
+#include "engine/tls_client.h"
 
 #define HEADERS_MAXIMUM 16384
 #define LONGEST_IDLE_SECONDS 60
@@ -203,7 +203,7 @@ static struct bufferevent *create_transport(struct service_connection *connectio
     const struct service_endpoint *endpoint = connection->endpoint;
     if (!endpoint->tls)
         return bufferevent_socket_new(endpoint->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    SSL *session = service_tls_session(endpoint->tls, endpoint->url.host, &connection->verify_error);
+    SSL *session = tls_client_session(endpoint->tls, endpoint->url.host, &connection->verify_error);
     if (!session)
         return NULL;
     /* Deferred, for libevent resets the connection from within callbacks, and OpenSSL's part does not expect that. */

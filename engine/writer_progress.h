@@ -12,6 +12,7 @@
 
 struct writer_progress {
     struct slice name;                 /* its own copy */
+    bool late;                         /* of events that no position moves for */
     struct queued_event *first, *last; /* of its events that wait */
     int64_t position;                  /* INT64_MIN: none yet */
     int64_t handed_on;                 /* the last token that ended */

@@ -2,6 +2,8 @@
  * their kind, and the two streams whose older forms are no prefix of the newer have entries of their own. */
 #include "replication/stream.h"
 
+#include "replication/command.h"
+
 const struct stream_definition stream_definitions[STREAM_COUNT] = {
 #define STREAM(name, can_go_back, secret, fields) {#name, can_go_back, secret, fields},
 #include "replication/streams.def"
@@ -200,4 +202,14 @@ bool event_row_read(yyjson_val *row, struct event_row *result, const char **prob
         result->newer = size > 1;
     }
     return true;
+}
+
+bool event_row_parse(struct slice json, struct json_pool *pool, struct event_row *row, const char **problem)
+{
+    if (event_row_scan(json, row))
+        return true;
+    struct command command = {.name = COMMAND_RDATA, .json = json};
+    yyjson_alc allocator = json_pool_allocator(pool, json.length, YYJSON_READ_BIGNUM_AS_RAW);
+    yyjson_doc *document = command_json(&command, &allocator, problem);
+    return document && event_row_read(yyjson_doc_get_root(document), row, problem);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <yyjson.h>
 
+#include "base/json_pool.h"
 #include "base/slice.h"
 
 enum stream {
@@ -62,5 +63,8 @@ bool event_row_read(yyjson_val *row, struct event_row *result, const char **prob
 /* The same straight from the JSON text, of an `ev` row in the form in which Synapse writes nearly all of them; slices
  * then point into `json`. False says nothing about the row: it is to be read by event_row_read. */
 bool event_row_scan(struct slice json, struct event_row *row);
+/* Either way, whichever reads it: from the JSON text of a row of `events`. Slices live until `pool` is used again, and
+ * as long as `json` does. */
+bool event_row_parse(struct slice json, struct json_pool *pool, struct event_row *row, const char **problem);
 
 #endif

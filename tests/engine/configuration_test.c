@@ -10,6 +10,7 @@
 #include "engine/configuration_reader.h"
 
 #define HEAD "server_name: lab.test\nredis: {}\nmodules: []\n"
+#define ENDPOINT "must be a host and a port, such as \"10.0.0.1:26379\" or \"[::1]:26379\" (without a port: 26379)\n"
 #define NO_MODULES "weir.yaml:3:10: modules: there are no modules: every event passes\n"
 
 static struct configuration *load_text(const char *text, enum configuration_purpose purpose, struct buffer *errors,
@@ -110,9 +111,43 @@ Test(configuration, broken_redis_sections_are_named)
          "weir.yaml:2:22: redis.password_path: stands beside `password` (line 2): only one of them can be used\n"
          "weir.yaml:2:37: redis.password_path: \"/nowhere/p\" cannot be read: No such file or directory\n"},
         {"{username: weir}", "weir.yaml:2:8: redis: has a username, but neither `password` nor `password_path`\n"},
-        {"{use_tls: true, ca_file: x}", "weir.yaml:2:18: redis.use_tls: TLS to Redis is not supported yet: use a unix "
-                                        "socket (`path`), or a TLS tunnel "
-                                        "on this machine with `use_tls: false`\n"},
+        {"{use_tls: true, ca_file: /nowhere/ca}",
+         "weir.yaml:2:33: redis.ca_file: \"/nowhere/ca\" cannot be read: No such file or directory\n"},
+        {"{use_tls: true, ca_file: /nowhere/ca, verify: no}", ""},
+        {"{use_tls: true, ca_path: /nowhere/ca}",
+         "weir.yaml:2:33: redis.ca_path: \"/nowhere/ca\" cannot be read: No such file or directory\n"},
+        {"{use_tls: true, ca_file: /etc/passwd}",
+         "weir.yaml:2:33: redis.ca_file: \"/etc/passwd\" holds no certificate in PEM form, or a broken one\n"},
+        {"{use_tls: true, certificate_file: /etc/passwd}",
+         "weir.yaml:2:42: redis.certificate_file: needs `private_key_file` beside it\n"
+         "weir.yaml:2:42: redis.certificate_file: \"/etc/passwd\" holds no certificate in PEM form, or a broken one\n"},
+        {"{use_tls: true, private_key_file: /etc/passwd}",
+         "weir.yaml:2:42: redis.private_key_file: needs `certificate_file` beside it\n"
+         "weir.yaml:2:42: redis.private_key_file: \"/etc/passwd\" holds no private key in PEM form, or one with a pass "
+         "phrase\n"},
+        {"{use_tls: true, path: /run/x, ca_file: /nowhere/ca}", ""},
+        {"{use_tls: 1}", "weir.yaml:2:18: redis.use_tls: must be true or false, but is an integer\n"},
+        {"{sentinel: {master_name: m, sentinels: [a, \"[::1]:1\", \"b:2\"]}}", ""},
+        {"{sentinel: {}}",
+         "weir.yaml:2:19: redis.sentinel: needs `master_name`, the name after `sentinel monitor` in sentinel.conf\n"
+         "weir.yaml:2:19: redis.sentinel: needs `sentinels`, a list of addresses such as [\"10.0.0.1:26379\"]\n"},
+        {"{host: h, path: p, port: 1, sentinel: {master_name: m, sentinels: [a]}}",
+         "weir.yaml:2:9: redis.host: stands beside `sentinel` (line 2): only one of them can be used\n"
+         "weir.yaml:2:18: redis.path: stands beside `sentinel` (line 2): only one of them can be used\n"
+         "weir.yaml:2:27: redis.port: stands beside `sentinel` (line 2): only one of them can be used\n"},
+        {"{sentinel: {master_name: m, sentinels: [5, \"a:0\", \"a b@c\", \"\", \"a:99999\"]}}",
+         "weir.yaml:2:48: redis.sentinel.sentinels[0]: must be a host and a port, such as \"10.0.0.1:26379\", but is "
+         "an "
+         "integer\n"
+         "weir.yaml:2:51: redis.sentinel.sentinels[1]: " ENDPOINT
+         "weir.yaml:2:58: redis.sentinel.sentinels[2]: " ENDPOINT
+         "weir.yaml:2:67: redis.sentinel.sentinels[3]: " ENDPOINT
+         "weir.yaml:2:71: redis.sentinel.sentinels[4]: " ENDPOINT},
+        {"{sentinel: {master_name: m, sentinels: a, username: u, master: x}}",
+         "weir.yaml:2:19: redis.sentinel: has a username, but neither `password` nor `password_path`\n"
+         "weir.yaml:2:47: redis.sentinel.sentinels: must be a list of the sentinels' addresses, such as "
+         "[\"10.0.0.1:26379\"]\n"
+         "weir.yaml:2:63: redis.sentinel.master: unknown key\n"},
         {"{use_tls: no, enabled: yes, ca_path: /etc}", ""},
         {"5", "weir.yaml:2:8: redis: must be a map, but is an integer\n"},
     };
@@ -242,16 +277,38 @@ Test(configuration, every_key_reaches_its_place)
         "bodies: {postgres: {host: /run/pg, port: 5433, database: synapse, user: w, password: s}, retry_for: 500ms, "
         "queue: 7}\n"
         "http: {listen: \"0.0.0.0:80\"}\npublish: {verdicts: all, keep: 5}\nobserve: {rejected: yes, outliers: on}\n"
-        "log: {level: warning}\ninstance_map: {}\nworker_replication_secret: s3cret\n"
+        "log: {level: warning}\nworker_replication_secret: s3cret\n"
+        "instance_map: {main: {host: localhost, port: 9093}, p1: {host: h, port: 1, tls: true}, p2: {path: run/p}}\n"
+        "stream_writers: {typing: t, events: [main, p2]}\nstate_dir: /tmp\nrole: standby\nlease: 2s\naudit: 10m\n"
+        "catch_up: {page: 5, timeout: 3s, ca_file: ca, ca_path: cas, verify: no}\nshutdown_timeout: 1s\n"
         "requests: {redis: no, batch: 3, claim_after: 2s}\npresence: {cache: 0, cache_for: 5s}\n";
     struct buffer errors = {0}, warnings = {0};
     struct configuration *configuration = load_text(text, CONFIGURATION_FOR_RUN, &errors, &warnings);
     cr_assert_not_null(configuration, "%s", buffer_string(&errors));
     cr_expect_str_eq(buffer_string(&warnings),
                      NO_MODULES "weir.yaml:6:16: http.listen: the metrics can be read by everyone who reaches this "
-                                "address: there is no password\n"
-                                "weir.yaml:10:15: instance_map: nothing uses this yet\n"
-                                "weir.yaml:11:28: worker_replication_secret: nothing uses this yet\n");
+                                "address: there is no password\n");
+    cr_assert_eq(configuration->instance_count, 3);
+    cr_expect_str_eq(configuration->instances[0].name, "master", "the wire's name of the main process");
+    cr_expect_str_eq(configuration->instances[0].host, "localhost");
+    cr_expect_eq(configuration->instances[0].port, 9093);
+    cr_expect_not(configuration->instances[0].tls);
+    cr_expect(configuration->instances[1].tls);
+    cr_expect_str_eq(configuration->instances[2].unix_path, "run/p");
+    cr_assert_eq(configuration->event_writer_count, 2);
+    cr_expect_str_eq(configuration->event_writers[0], "master");
+    cr_expect_str_eq(configuration->event_writers[1], "p2");
+    cr_expect_str_eq(configuration->replication_secret, "s3cret");
+    cr_expect_str_eq(configuration->state_dir, "/tmp");
+    cr_expect_eq(configuration->role, ROLE_STANDBY);
+    cr_expect_eq(configuration->lease_ms, 2000);
+    cr_expect_eq(configuration->audit_ms, 600000);
+    cr_expect_eq(configuration->catch_up_page, 5);
+    cr_expect_eq(configuration->catch_up_timeout_ms, 3000);
+    cr_expect_str_eq(configuration->catch_up_ca_file, "ca");
+    cr_expect_str_eq(configuration->catch_up_ca_path, "cas");
+    cr_expect_not(configuration->catch_up_verify);
+    cr_expect_eq(configuration->shutdown_timeout_ms, 1000);
     cr_expect_str_eq(configuration->instance_name, "weir2");
     cr_expect_str_eq(configuration->redis.host, "redis.lab");
     cr_expect_eq(configuration->redis.port, 6380);
@@ -312,6 +369,44 @@ static void make_folder(void)
     cr_assert_not_null(mkdtemp(folder));
 }
 
+Test(configuration, writers_that_cannot_be_asked)
+{
+    struct buffer errors = {0}, warnings = {0};
+    cr_expect_null(
+        load_text("server_name: s\nredis: {}\nmodules: []\naudit: 10m\ninstance_map:\n  a: {port: 1}\n"
+                  "  b: {host: h, port: 0}\n  c: {host: h, prot: 1, port: 1, tls: 1}\n  d: 5\n  e f: {path: x}\n"
+                  "  g: {path: [1]}\n  h: {host: h, port: 1, prot: 2}\n"
+                  "stream_writers: {events: [1]}\nworker_replication_secret: a\n"
+                  "worker_replication_secret_path: /dev/null\n",
+                  CONFIGURATION_FOR_RUN, &errors, &warnings));
+    cr_expect_str_eq(
+        buffer_string(&errors),
+        "weir.yaml:6:3: instance_map.a: needs `host` (a text) and `port`, or `path`\n"
+        "weir.yaml:7:22: instance_map.b: needs a `port`, an integer from 1 to 65535\n"
+        "weir.yaml:8:39: instance_map.c: must be true or false for `tls`, but is an integer\n"
+        "weir.yaml:9:3: instance_map.d: must be a map with `host` and `port`, or with `path`, but is an integer\n"
+        "weir.yaml:10:3: instance_map.e f: must have no spaces and only printable ASCII characters\n"
+        "weir.yaml:11:13: instance_map.g: must be the path of a unix socket, but is a list\n"
+        "weir.yaml:12:25: instance_map.h: unknown key; did you mean `port`?\n"
+        "weir.yaml:13:26: stream_writers.events: must be the name of a worker, but is an integer\n"
+        "weir.yaml:15:1: worker_replication_secret_path: stands beside `worker_replication_secret` (line 14): only one "
+        "of them can be used\n"
+        "weir.yaml:15:33: worker_replication_secret_path: \"/dev/null\" cannot be read: Not a regular file\n");
+    buffer_clear(&errors);
+    buffer_clear(&warnings);
+    struct configuration *configuration =
+        load_text("server_name: s\nredis: {}\nmodules: []\nstream_writers: {events: p1}\n"
+                  "instance_map: {main: {host: h, port: 1}}\n",
+                  CONFIGURATION_FOR_RUN, &errors, &warnings);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(buffer_string(&warnings),
+                     "weir.yaml:1:1: instance_map: has no address of p1, which writes events: what it publishes while "
+                     "Weir does not listen is not judged\n" NO_MODULES);
+    configuration_destroy(configuration);
+    buffer_free(&errors);
+    buffer_free(&warnings);
+}
+
 static void remove_folder(void)
 {
     static const char *const names[] = {"weir.yaml", "homeserver.yaml", "second.yaml", "secret", "users.txt", "bodies"};
@@ -336,6 +431,7 @@ Test(configuration, synapse_files_fill_what_ours_leaves_open, .init = make_folde
     cr_expect_null(configuration->redis.host, "a later file replaces the section as a whole");
     cr_expect_eq(configuration->redis.database, 2);
     cr_expect_str_eq(configuration->redis.password, "s3cret");
+    cr_expect_str_eq(configuration->replication_secret, "x");
     cr_expect_eq(configuration->body_source, BODY_SOURCE_POSTGRES);
     cr_expect_str_eq(configuration->postgres.user, "synapse_user");
     cr_expect_str_eq(configuration->postgres.dbname, "synapse");

@@ -178,3 +178,71 @@ Test(observer, rows_announced_before_they_are_published_are_judged)
     line("POSITION events w 9 9");
     cr_expect_eq(observer_counts(observer).unexplained, 1u);
 }
+
+/* ---- rows that were missed */
+
+static bool on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto)
+{
+    (void)context, (void)stream;
+    buffer_append_format(&seen.log, "fetch %.*s %lld-%lld;", (int)writer.length, writer.data, (long long)from,
+                         (long long)upto);
+    return true;
+}
+
+static void set_up_fetch(void)
+{
+    set_up();
+    observer_destroy(observer);
+    struct observer_settings settings = {.chain = chain, .instance_name = "weir1", .queue_limit = 4, .live = true};
+    struct observer_callbacks callbacks = {.judged = on_judged, .position = on_position, .fetch = on_fetch};
+    metrics_destroy(metrics);
+    metrics = metrics_create();
+    observer = observer_create(&settings, &callbacks, metrics);
+}
+
+TestSuite(observer_fetch, .init = set_up_fetch, .fini = tear_down);
+
+static void fetched(int64_t token, const char *event_id)
+{
+    char text[128];
+    snprintf(text, sizeof text, "[\"ev\",[\"%s\",\"!r\",\"m.x\",null,null,null,null,false,false]]", event_id);
+    struct slice json = slice_from_string(text);
+    struct position_rows rows = {STREAM_events, SLICE("w"), token, &json, 1};
+    observer_fetched(observer, &rows);
+}
+
+Test(observer_fetch, what_was_missed_comes_before_what_came_meanwhile)
+{
+    observer_restore(observer, STREAM_events, SLICE("w"), 10);
+    line("POSITION events w 15 15");
+    expect_log("fetch w 10-15;");
+    row("w", "17", "$17");
+    fetched(12, "$12");
+    fetched(12, "$12");
+    observer_fetch_done(observer, STREAM_events, SLICE("w"), 12, true);
+    expect_log("$12-;w=12;fetch w 12-15;");
+    fetched(14, "$14");
+    observer_fetch_done(observer, STREAM_events, SLICE("w"), 15, false);
+    expect_log("$14-;w=14;$17-;w=17;w=17;");
+    cr_expect_eq(observer_counts(observer).missed_ranges, 0u);
+    cr_expect_eq(observer_counts(observer).fetched, 3u);
+}
+
+Test(observer_fetch, a_fetch_that_brings_nothing_moves_the_position)
+{
+    line("POSITION events w 10 10");
+    line("POSITION events w 12 14");
+    expect_log("w=10;fetch w 10-14;");
+    observer_fetch_done(observer, STREAM_events, SLICE("w"), 14, false);
+    expect_log("w=14;");
+}
+
+Test(observer_fetch, a_late_event_moves_no_position)
+{
+    struct event_row late = {
+        .kind = EVENT_ROW_EV, .event_id = SLICE("$late"), .room_id = SLICE("!r"), .type = SLICE("t")};
+    row("w", "20", "$20");
+    observer_late_event(observer, &late, SLICE("w"), 15);
+    expect_log("$20-;w=20;$late-;");
+    cr_expect_not(observer_late_waiting(observer, SLICE("w")));
+}

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+static const struct transaction_fence no_fence;
 static struct own_streams streams;
 static struct transaction *transaction;
 
@@ -12,7 +13,7 @@ static void set_up(void)
 {
     own_streams_open(&streams, "hs", "weir1");
     transaction = calloc(1, sizeof *transaction);
-    transaction_begin(transaction);
+    transaction_begin(transaction, &no_fence);
 }
 
 static void tear_down(void)
@@ -106,7 +107,7 @@ Test(own_stream, stored_tokens_tell_what_was_carried_out)
         {{5, 2}, true, {9, 1}, false}, {{5, 2}, false, {5, 2}, false}, {{5, 2}, false, {5, 3}, true},
     };
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
-        transaction_begin(transaction);
+        transaction_begin(transaction, &no_fence);
         transaction_end(transaction, cases[index].tokens);
         transaction->raises_tokens = cases[index].raises;
         cr_expect_eq(transaction_was_carried_out(transaction, cases[index].stored), cases[index].carried_out,

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
-#include "engine/redis_link.h"
+#include "engine/redis_address.h"
 
 static const struct {
     const char *url;
@@ -26,7 +27,18 @@ static const struct {
     {"/run/odd%name?x", "/run/odd%name?x", NULL, NULL},
     {"", NULL, NULL, NULL},
     {"localhost:6379", NULL, NULL, NULL},
-    {"rediss://h", NULL, NULL, NULL},
+    {"rediss://h", "h:6379/0", NULL, NULL},
+    {"rediss://me:p@h:1/2?ca_file=/a%20b&verify=false&certificate_file=c&private_key_file=k", "h:1/2", "me", "p"},
+    {"rediss://h?db=3&ca_path=/x&verify=true", "h:6379/3", NULL, NULL},
+    {"rediss://h?verify=no", NULL, NULL, NULL},
+    {"rediss://h?ca_file=", NULL, NULL, NULL},
+    {"rediss://h?ca_file=%0", NULL, NULL, NULL},
+    {"rediss://h?certificate_file=c", NULL, NULL, NULL},
+    {"rediss://h?private_key_file=c", NULL, NULL, NULL},
+    {"rediss://h?secret", NULL, NULL, NULL},
+    {"rediss://h?&", NULL, NULL, NULL},
+    {"redis://h?ca_file=/a", NULL, NULL, NULL},
+    {"unix:///a?verify=false", NULL, NULL, NULL},
     {"http://h", NULL, NULL, NULL},
     {"redis://h:0", NULL, NULL, NULL},
     {"redis://h:65536", NULL, NULL, NULL},
@@ -76,4 +88,61 @@ Test(redis_address, urls)
     }
     buffer_free(&text);
     buffer_free(&error);
+}
+
+Test(redis_address, tls_of_a_url)
+{
+    struct redis_address address;
+    struct buffer error = {0};
+    cr_assert(redis_address_parse(
+        "rediss://h?ca_file=/a%20b&verify=false&certificate_file=c&private_key_file=k&ca_path=p", &address, &error));
+    cr_expect(redis_address_uses_tls(&address));
+    cr_expect(address.tls.unverified);
+    cr_expect_str_eq(address.tls.ca_file, "/a b");
+    cr_expect_str_eq(address.tls.ca_path, "p");
+    cr_expect_str_eq(address.tls.certificate_file, "c");
+    cr_expect_str_eq(address.tls.private_key_file, "k");
+    redis_address_free(&address);
+    cr_assert(redis_address_parse("rediss://h", &address, &error));
+    cr_expect_not(address.tls.unverified, "certificates are checked unless told not to");
+    redis_address_free(&address);
+    cr_assert(redis_address_parse("redis://h", &address, &error));
+    cr_expect_not(redis_address_uses_tls(&address));
+    redis_address_free(&address);
+    buffer_free(&error);
+}
+
+Test(redis_address, endpoints)
+{
+    static const struct {
+        const char *text;
+        const char *host; /* NULL: refused */
+        uint16_t port;
+    } endpoints[] = {
+        {"h", "h", 26379},
+        {"h:1", "h", 1},
+        {"[::1]:2", "::1", 2},
+        {"[::1]", "::1", 26379},
+        {"10.0.0.1:3", "10.0.0.1", 3},
+        {"", NULL, 0},
+        {":5", NULL, 0},
+        {"h:", NULL, 0},
+        {"h:0", NULL, 0},
+        {"h:65536", NULL, 0},
+        {"a:b@h:1", NULL, 0},
+        {"h/1", NULL, 0},
+        {"h?x", NULL, 0},
+        {"[::1", NULL, 0},
+        {"h%41", NULL, 0},
+    };
+    for (size_t index = 0; index < sizeof endpoints / sizeof *endpoints; index++) {
+        struct redis_endpoint endpoint = {NULL, 0};
+        bool parsed = redis_endpoint_parse(endpoints[index].text, 26379, &endpoint);
+        cr_expect_eq(parsed, endpoints[index].host != NULL, "%s", endpoints[index].text);
+        if (parsed && endpoints[index].host) {
+            cr_expect_str_eq(endpoint.host, endpoints[index].host);
+            cr_expect_eq(endpoint.port, endpoints[index].port);
+        }
+        free(endpoint.host);
+    }
 }

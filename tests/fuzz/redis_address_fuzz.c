@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "engine/redis_link.h"
+#include "engine/redis_address.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

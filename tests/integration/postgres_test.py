@@ -22,7 +22,7 @@ def postgres_program(name):
 
 
 class PostgresServer(harness.Server):
-    """A PostgreSQL of its own beside the Redis, with Synapse's table of bodies."""
+    """A PostgreSQL of its own beside the Redis, with those tables of Synapse that Weir reads."""
 
     def setUp(self):
         super().setUp()
@@ -37,8 +37,7 @@ class PostgresServer(harness.Server):
         subprocess.run([postgres_program("initdb"), "-D", self.database / "data", "-A", "trust", "-U", "synapse", "-E",
                         "UTF8", "--locale=C", "--no-sync"], check=True, capture_output=True, **self.user)
         self.start_postgres()
-        self.sql("CREATE TABLE event_json (event_id TEXT PRIMARY KEY, room_id TEXT NOT NULL, internal_metadata TEXT NOT "
-                 "NULL, json TEXT NOT NULL, format_version INTEGER)")
+        self.sql((pathlib.Path(__file__).parent / "synapse_schema.sql").read_text())
         self.bodies = (f"bodies: {{postgres: {{host: {self.database}, user: synapse, dbname: postgres}}, "
                        f"retry_for: 1s}}")
 
@@ -56,6 +55,15 @@ class PostgresServer(harness.Server):
         lines = "".join(f"{self.copy_text(event_id)}\t!r\t{{}}\t{self.copy_text(json.dumps(event))}\t4\n"
                         for event_id, event in events)
         self.sql("COPY event_json FROM STDIN", input=lines.encode())
+
+    def store(self, events):
+        """Events as Synapse stores them: [(token, writer, event_id, event)], with their bodies."""
+        lines = "".join(
+            f"{event.get('depth', 1)}\t{self.copy_text(event_id)}\t{event['type']}\t{event['room_id']}\tt\tf\t"
+            f"{writer}\t{token}\n" for token, writer, event_id, event in events)
+        self.sql("COPY events (topological_ordering, event_id, type, room_id, processed, outlier, instance_name, "
+                 "stream_ordering) FROM STDIN", input=lines.encode())
+        self.insert((event_id, event) for _, _, event_id, event in events)
 
     @staticmethod
     def copy_text(text):

@@ -1,0 +1,75 @@
+/* The engine's own pages; those of modules and of questions over HTTP come after them. */
+#include "engine/engine_parts.h"
+#include "engine/log.h"
+
+static void handle_metrics(void *context, struct http_response *response)
+{
+    struct engine *engine = context;
+    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_render(engine->metrics, response->body);
+}
+
+static void handle_health(void *context, struct http_response *response)
+{
+    (void)context;
+    buffer_append_string(response->body, "ok\n");
+}
+
+static void handle_ready(void *context, struct http_response *response)
+{
+    struct engine *engine = context;
+    const char *lease_missing = engine_lease_missing(engine);
+    const char *missing = engine->stopping                   ? "stopping"
+                          : lease_missing                    ? lease_missing
+                          : engine_waits(engine)             ? NULL
+                          : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
+                          : !engine->subscribed              ? "not subscribed to the replication channel"
+                          : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
+                          : !engine->caught_up && catch_up_waiting(engine->catch_up)
+                              ? "catching up with what was missed"
+                              : NULL;
+    response->status = missing ? 503 : 200;
+    buffer_append_format(response->body, "%s\n",
+                         missing                ? missing
+                         : engine_waits(engine) ? "standby, ready to take over"
+                                                : "ready");
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/metrics", handle_metrics},
+    {"GET", "/healthz", handle_health},
+    {"GET", "/readyz", handle_ready},
+    {NULL, NULL, NULL},
+};
+
+static const struct web_resource *find_page(void *context, struct slice path, void **state)
+{
+    const struct engine *engine = context;
+    const struct web_resource *page = engine->ask_pages ? ask_pages_find(engine->ask_pages, path, state) : NULL;
+    return page ? page : chain_resource(engine->configuration->chain, path, state);
+}
+
+bool engine_pages_start(struct engine *engine)
+{
+    if (!engine->configuration->http_listen)
+        return true;
+    struct buffer error = {0};
+    engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
+    if (engine->http) {
+        log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
+        if (engine->configuration->requests_http)
+            engine->ask_pages = ask_pages_create(&engine->configuration->chain);
+        http_server_find_pages(engine->http, find_page);
+    } else {
+        log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
+                  LOG_TEXT("reason", buffer_slice(&error)));
+    }
+    buffer_free(&error);
+    return engine->http != NULL;
+}
+
+void engine_pages_stop(struct engine *engine)
+{
+    http_server_destroy(engine->http);
+    ask_pages_destroy(engine->ask_pages);
+}

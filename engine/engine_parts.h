@@ -1,0 +1,110 @@
+/* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
+ * engine_lease.c (whether it works or waits), engine_pages.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else
+ * includes this. */
+#ifndef WEIR_ENGINE_ENGINE_PARTS_H
+#define WEIR_ENGINE_ENGINE_PARTS_H
+
+#include <event2/event.h>
+
+#include "engine/ask_pages.h"
+#include "engine/audit.h"
+#include "engine/bodies.h"
+#include "engine/catch_up.h"
+#include "engine/configuration.h"
+#include "engine/engine.h"
+#include "engine/http_server.h"
+#include "engine/lease.h"
+#include "engine/metrics.h"
+#include "engine/observer.h"
+#include "engine/outbox.h"
+#include "engine/presence_router.h"
+#include "engine/requests.h"
+#include "engine/service.h"
+#include "engine/state_keeper.h"
+#include "replication/rows_http.h"
+#include "replication/rows_postgres.h"
+
+struct engine {
+    struct engine_options options;
+    struct event_base *base;
+    struct configuration *configuration;
+    struct metrics *metrics;
+    struct services *services;
+    struct bodies *bodies;
+    struct observer *observer;
+    struct catch_up *catch_up;
+    struct catch_up_owner catch_up_owner;
+    struct rows_postgres *rows_postgres; /* NULL without a database */
+    struct rows_http *rows_http;         /* NULL without an instance_map */
+    struct audit *audit;                 /* NULL unless it is configured */
+    uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for */
+    uint64_t fetched_before;             /* rows fetched until then */
+    bool caught_up;                      /* what was missed before the start is there */
+    struct presence_router *presence;
+    struct outbox *outbox;
+    struct state_keeper *state;              /* NULL without a state_dir */
+    uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
+    struct lease *lease;                     /* NULL without a role */
+    struct requests *requests;               /* NULL until the outbox is loaded, or if none are taken from Redis */
+    struct redis_link *subscriber;
+    struct http_server *http;
+    struct ask_pages *ask_pages; /* NULL unless requests.http is set */
+    struct event *signals[3];
+    struct event *replicate_timer;
+    struct event *shutdown_timer;
+    struct buffer own_channel; /* <server_name>/weir */
+    struct slice main_channel; /* <server_name> */
+    uint64_t received_ns;      /* when the messages that are being handed on were read; 0 between reads */
+    bool subscribed;
+    bool replicate_seldom; /* the last REPLICATE was answered */
+    bool positions_seen;   /* some writer has answered since the last subscription */
+    bool observer_stop;
+    bool outbox_stop;
+    bool stopping;
+    uint64_t stop_by_ns;
+    uint64_t started_ns;
+    int exit_code;
+    bool start_over;    /* another engine does the job, or Redis fell back: the loop ends, everything is made anew */
+    uint64_t takeovers; /* times this process took the job, also before it started over */
+    uint64_t *lease_metrics[3];
+};
+
+/* Stops or resumes reading, as the observer, the outbox and a stop demand. */
+void engine_apply_flow(struct engine *engine);
+
+/* Subscribes to the replication channel and asks every writer for its position, now and when the connection was lost.
+ * To be called when the stored positions are known: not before may rows come. */
+void engine_follow_start(struct engine *engine);
+void engine_follow_stop(struct engine *engine);
+
+/* Fetches what the observer missed, from the sources that the configuration names; before the observer is started. */
+void engine_catch_up_start(struct engine *engine);
+void engine_catch_up_stop(struct engine *engine);
+/* observer_callbacks.fetch */
+bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
+
+/* Starts the outbox, and with it everything else: at once without a role, else when the lease is ours. */
+void engine_lease_start(struct engine *engine);
+void engine_lease_stop(struct engine *engine);
+/* Ends the loop once the lease is given back. */
+void engine_lease_leave(struct engine *engine);
+/* outbox_callbacks.fenced */
+void engine_on_fenced(void *context);
+/* Why this engine is not ready, or NULL: for one that waits, to take over. */
+const char *engine_lease_missing(const struct engine *engine);
+bool engine_waits(const struct engine *engine);
+
+/* Opens the HTTP listener; false (logged) if it cannot. */
+bool engine_pages_start(struct engine *engine);
+void engine_pages_stop(struct engine *engine);
+
+/* event_callback_fn of SIGHUP, and of SIGTERM and SIGINT, with the engine as argument. */
+void engine_on_reload_signal(evutil_socket_t number, short what, void *argument);
+void engine_on_stop_signal(evutil_socket_t number, short what, void *argument);
+/* Everything that was handed to the outbox is answered: the end of a stop. */
+void engine_on_drained(void *context);
+void engine_shutdown_stop(struct engine *engine);
+/* What was done, for the log's last line. */
+void engine_log_summary(struct engine *engine);
+
+#endif
