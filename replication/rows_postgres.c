@@ -48,10 +48,12 @@ static const struct postgres_statement statements[STATEMENT_COUNT] = {
          " WHERE late.event_stream_ordering > $1::bigint AND late.event_stream_ordering <= $2::bigint"
          " AND late.instance_name = $3::text ORDER BY late.event_stream_ordering LIMIT $4::bigint)"
          " ORDER BY token LIMIT $4::bigint) AS page"
-         " LEFT JOIN redactions AS redaction ON redaction.event_id = page.event_id"
+         " LEFT JOIN redactions AS redaction"
+         " ON redaction.event_id = CASE page.type WHEN 'm.room.redaction' THEN page.event_id END"
          " LEFT JOIN state_events AS state ON state.event_id = page.event_id"
          " LEFT JOIN event_relations AS relation ON relation.event_id = page.event_id"
-         " LEFT JOIN room_memberships AS member ON member.event_id = page.event_id"
+         " LEFT JOIN room_memberships AS member"
+         " ON member.event_id = CASE page.type WHEN 'm.room.member' THEN page.event_id END"
          " LEFT JOIN rejections AS rejection ON rejection.event_id = page.event_id"
          " ORDER BY page.token",
          4},
