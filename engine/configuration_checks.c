@@ -130,6 +130,24 @@ void configuration_check_listen(struct configuration_reader *reader, const struc
                               "the metrics can be read by everyone who reaches this address: there is no password");
 }
 
+/* A folder in which the state file could not be written is better known at the start than on the day it is needed. */
+void configuration_check_state_dir(struct configuration_reader *reader, const struct configuration_place *place,
+                                   const struct yaml_node *node)
+{
+    (void)node;
+    const char *path = reader->configuration->state_dir;
+    struct stat status;
+    if (reader->purpose != CONFIGURATION_FOR_RUN || !reader->read_files)
+        return;
+    if (stat(path, &status) != 0)
+        configuration_error(reader, place, "\"%s\" cannot be used: %m: make the folder, for the user Weir runs as",
+                            path);
+    else if (!S_ISDIR(status.st_mode))
+        configuration_error(reader, place, "\"%s\" is no folder", path);
+    else if (access(path, R_OK | W_OK | X_OK) != 0)
+        configuration_error(reader, place, "no files can be made in \"%s\": %m", path);
+}
+
 /* Reports a key that is missing from our file, and from Synapse's where one is named. */
 static void check_required(struct configuration_reader *reader, const struct yaml_node *root, const char *key,
                            const char *hint)

@@ -70,9 +70,17 @@ static void on_append_ahead(void *context, enum stream stream, struct slice writ
     observer_append_ahead(engine->observer, stream, writer, record);
 }
 
+/* Whether this start was told to leave the stored positions of a stream alone. */
+static bool leaves_stored(const struct engine *engine, enum stream stream)
+{
+    return stream == STREAM_events && engine->options.from != ENGINE_FROM_STORED;
+}
+
 static void on_stored_ahead(void *context, enum stream stream, struct slice writer, struct slice record)
 {
     struct engine *engine = context;
+    if (leaves_stored(engine, stream))
+        return;
     observer_restore_ahead(engine->observer, stream, writer, record);
 }
 
@@ -105,12 +113,41 @@ static void on_route(void *context, struct slice row)
 static void on_stored_position(void *context, enum stream stream, struct slice writer, int64_t token)
 {
     struct engine *engine = context;
+    if (leaves_stored(engine, stream)) {
+        log_info("leaves a stored position, as --from says", LOG_STRING("stream", stream_definitions[stream].name),
+                 LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
+        return;
+    }
     if (stream == STREAM_events || stream == STREAM_presence)
         observer_restore(engine->observer, stream, writer, token);
     if (engine->audit && stream == STREAM_events)
         audit_begin_at(engine->audit, writer, token);
     log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
              LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
+}
+
+static void on_stored_changed(void *context)
+{
+    struct engine *engine = context;
+    state_keeper_changed(engine->state, outbox_stored(engine->outbox));
+}
+
+/* Redis came back with older data. What came after it is judged again if it can be fetched: then everything begins
+ * anew, since nothing that was built on the newer positions holds any more. A stop leaves that to the next start. */
+static bool on_fell_back(void *context)
+{
+    struct engine *engine = context;
+    const struct configuration *configuration = engine->configuration;
+    if (!configuration->instance_count && configuration->body_source != BODY_SOURCE_POSTGRES)
+        return false;
+    log_error("Redis came back with older data and has lost rows of the durable log that it had acknowledged; starts "
+              "over from Redis's positions and judges again what came after them");
+    struct outbox_counts counts = outbox_counts(engine->outbox);
+    engine->least_tokens[OWN_STREAM_VERDICTS] = counts.token;
+    engine->least_tokens[OWN_STREAM_PRESENCE_ROUTES] = counts.routes_token;
+    engine->start_over = !engine->stopping;
+    event_base_loopbreak(engine->base);
+    return true;
 }
 
 static void start_requests(struct engine *engine)
@@ -162,6 +199,12 @@ static void start_observer(struct engine *engine)
         .context = engine, .route = on_route, .position = on_position};
     engine->presence = presence_router_create(configuration->chain, &presence_callbacks, engine->metrics);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(configuration->chain));
+    if (engine->options.from == ENGINE_FROM_TOKEN) {
+        observer_start_at(engine->observer, STREAM_events, engine->options.from_token);
+        log_info("judges the events above a token, as --from says", LOG_INTEGER("token", engine->options.from_token));
+    } else if (engine->options.from == ENGINE_FROM_NOW) {
+        log_info("judges the events from now on, as --from says");
+    }
 }
 
 static void create_outbox(struct engine *engine)
@@ -171,35 +214,55 @@ static void create_outbox(struct engine *engine)
                                        .instance_name = configuration->instance_name,
                                        .address = &configuration->redis,
                                        .publish_all = configuration->publish_all,
-                                       .keep = configuration->publish_keep};
+                                       .keep = configuration->publish_keep,
+                                       .found = state_keeper_found(engine->state)};
+    memcpy(settings.least_tokens, engine->least_tokens, sizeof settings.least_tokens);
     struct outbox_callbacks callbacks = {.context = engine,
                                          .stored_position = on_stored_position,
                                          .stored_ahead = on_stored_ahead,
                                          .append_ahead = on_append_ahead,
                                          .loaded = on_loaded,
+                                         .stored_changed = on_stored_changed,
+                                         .fell_back = on_fell_back,
                                          .flow = on_outbox_flow,
                                          .drained = engine_on_drained,
                                          .fenced = engine_on_fenced};
     engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
 }
 
+static const struct {
+    int number;
+    event_callback_fn handler;
+} handled_signals[] = {
+    {SIGTERM, engine_on_stop_signal}, {SIGINT, engine_on_stop_signal}, {SIGHUP, engine_on_reload_signal}};
+#define HANDLED_SIGNALS (sizeof handled_signals / sizeof *handled_signals)
+
+/* A signal that comes while nobody listens, between two engines, waits until somebody does. */
+static void hold_signals(int how)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t index = 0; index < HANDLED_SIGNALS; index++)
+        sigaddset(&signals, handled_signals[index].number);
+    sigprocmask(how, &signals, NULL);
+}
+
 static bool start(struct engine *engine)
 {
-    static const struct {
-        int number;
-        event_callback_fn handler;
-    } signals[] = {
-        {SIGTERM, engine_on_stop_signal}, {SIGINT, engine_on_stop_signal}, {SIGHUP, engine_on_reload_signal}};
-    for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
-        engine->signals[index] = evsignal_new(engine->base, signals[index].number, signals[index].handler, engine);
+    for (size_t index = 0; index < HANDLED_SIGNALS; index++) {
+        const int number = handled_signals[index].number;
+        engine->signals[index] = evsignal_new(engine->base, number, handled_signals[index].handler, engine);
         event_add(engine->signals[index], NULL);
     }
+    hold_signals(SIG_UNBLOCK);
     engine->main_channel = slice_from_string(engine->configuration->server_name);
     buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
     if (!engine->bodies || !engine_pages_start(engine))
         return false;
     module_pages_warn(engine->configuration->chain, engine->http);
+    struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
+    engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
     engine_catch_up_start(engine);
     start_observer(engine);
     create_outbox(engine);
@@ -212,6 +275,7 @@ static void stop(struct engine *engine)
     engine_pages_stop(engine);
     engine_follow_stop(engine);
     requests_destroy(engine->requests);
+    state_keeper_close(engine->state, engine->configuration->shutdown_timeout_ms);
     outbox_destroy(engine->outbox);
     engine_catch_up_stop(engine);
     engine_lease_stop(engine);
@@ -237,20 +301,23 @@ static int run(struct engine *engine)
         if (!engine->start_over)
             engine_log_summary(engine);
     }
+    if (engine->start_over)
+        hold_signals(SIG_BLOCK);
     stop(engine);
     return started ? engine->exit_code : EXIT_CODE_FAILED;
 }
 
 /* The modules' services work in the loop, so it is there before the configuration is read, and they outlive the chain.
  */
-static int run_from(const char *path, struct engine *engine)
+static int run_once(struct engine *engine)
 {
     int exit_code = EXIT_CODE_CONFIGURATION;
+    engine->started_ns = clock_now_ns();
     engine->base = event_base_new();
     engine->metrics = metrics_create();
     engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
-    engine->configuration =
-        report_configuration_load("run", path, CONFIGURATION_FOR_RUN, services_interface(engine->services));
+    engine->configuration = report_configuration_load("run", engine->options.configuration, CONFIGURATION_FOR_RUN,
+                                                      services_interface(engine->services));
     if (engine->configuration) {
         log_open(engine->configuration->log_level);
         exit_code = run(engine);
@@ -262,19 +329,16 @@ static int run_from(const char *path, struct engine *engine)
     return exit_code;
 }
 
-/* An engine that lost its lease may hold anything: events half judged, rows that another wrote, positions that were
- * passed. Nothing of it is kept. */
-int engine_run(const char *path)
+/* An engine that lost its lease, or whose Redis fell back, may hold anything: events half judged, rows that another
+ * wrote, positions that were passed. Nothing of it is kept but some counts. */
+int engine_run(const struct engine_options *options)
 {
-    struct engine engine;
-    uint64_t takeovers = 0;
+    struct engine engine = {.options = *options};
     int exit_code;
-    do {
-        engine = (struct engine){.started_ns = clock_now_ns(), .takeovers = takeovers};
-        exit_code = run_from(path, &engine);
-        takeovers = engine.takeovers;
-        /* What a reload asks for happens anyway. */
-        signal(SIGHUP, SIG_IGN);
-    } while (engine.start_over && exit_code == EXIT_CODE_OK);
+    while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
+        struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};
+        memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);
+        engine = next;
+    }
     return exit_code;
 }

@@ -11,6 +11,7 @@
 #include "engine/bodies.h"
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
+#include "engine/engine.h"
 #include "engine/http_server.h"
 #include "engine/lease.h"
 #include "engine/metrics.h"
@@ -19,9 +20,11 @@
 #include "engine/presence_router.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/state_keeper.h"
 #include "replication/rows_postgres.h"
 
 struct engine {
+    struct engine_options options;
     struct event_base *base;
     struct configuration *configuration;
     struct metrics *metrics;
@@ -37,8 +40,10 @@ struct engine {
     bool caught_up;                      /* what was missed before the start is there */
     struct presence_router *presence;
     struct outbox *outbox;
-    struct lease *lease;       /* NULL without a role */
-    struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
+    struct state_keeper *state;              /* NULL without a state_dir */
+    uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
+    struct lease *lease;                     /* NULL without a role */
+    struct requests *requests;               /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
     struct ask_pages *ask_pages; /* NULL unless requests.http is set */
@@ -57,7 +62,7 @@ struct engine {
     uint64_t stop_by_ns;
     uint64_t started_ns;
     int exit_code;
-    bool start_over;    /* another engine does the job now: the loop ends, and everything is made anew */
+    bool start_over;    /* another engine does the job, or Redis fell back: the loop ends, everything is made anew */
     uint64_t takeovers; /* times this process took the job, also before it started over */
     uint64_t *lease_metrics[3];
 };

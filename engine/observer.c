@@ -303,6 +303,11 @@ void observer_disconnected(struct observer *observer)
     position_disconnected(observer->tracker);
 }
 
+void observer_start_at(struct observer *observer, enum stream stream, int64_t token)
+{
+    position_start(observer->tracker, stream, token);
+}
+
 void observer_restore(struct observer *observer, enum stream stream, struct slice writer, int64_t token)
 {
     position_restore(observer->tracker, stream, writer, token);

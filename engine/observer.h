@@ -99,6 +99,8 @@ void observer_late_event(struct observer *observer, const struct event_row *row,
 bool observer_late_waiting(const struct observer *observer, struct slice writer);
 /* The subscription was lost. */
 void observer_disconnected(struct observer *observer);
+/* Every writer of the stream without a position from an earlier run begins behind `token`. */
+void observer_start_at(struct observer *observer, enum stream stream, int64_t token);
 /* A position from an earlier run. */
 void observer_restore(struct observer *observer, enum stream stream, struct slice writer, int64_t token);
 /* What observer_append_ahead wrote in an earlier run: events that are not to be judged again. A record that cannot be

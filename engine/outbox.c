@@ -6,11 +6,8 @@
 
 #include "base/memory.h"
 #include "engine/clock.h"
-#include "engine/log.h"
 #include "engine/outbox_metrics.h"
-#include "engine/own_stream.h"
-#include "engine/stored_positions.h"
-#include "replication/command.h"
+#include "engine/outbox_parts.h"
 
 /* More than this without an answer stops the lines. */
 #define BYTES_LIMIT (64u << 20)
@@ -21,38 +18,6 @@
 /* How long a Redis that refuses writes (out of memory, read-only) is left alone before they are sent again. */
 #define REFUSED_SECONDS 1
 
-enum load_state { LOAD_NOTHING, LOAD_ASKED, LOAD_DONE };
-
-struct outbox {
-    struct event_base *base;
-    struct outbox_settings settings;
-    struct outbox_callbacks callbacks;
-    struct redis_link *link; /* NULL until the outbox is started */
-    struct transaction_fence fence;
-    struct event *flush_event;
-    bool flush_wanted;          /* it is active */
-    struct event *resume_event; /* ends the pause after a refused write */
-    struct own_streams streams;
-    struct stored_positions positions;
-
-    struct transaction *open; /* being filled; NULL until there is something */
-    struct transaction *sent; /* without an answer, oldest first */
-    struct transaction **sent_last;
-    struct transaction *spare;
-    size_t sent_count;
-    size_t sent_bytes;
-    uint32_t replies_left;      /* of the oldest transaction */
-    enum load_state first_load; /* of the positions, once in a life */
-    bool recovering;            /* connected, and the stored token has been asked for, or will be after a pause */
-    bool refused;               /* the last connection ended because Redis refused a write */
-    bool held;                  /* by the owner: nothing is sent */
-    bool stopped;
-    bool draining;
-
-    struct outbox_counts counts;
-    struct outbox_metrics metrics;
-};
-
 /* The end of this turn of the loop looks at the open transaction. */
 static void want_flush(struct outbox *outbox)
 {
@@ -62,19 +27,23 @@ static void want_flush(struct outbox *outbox)
     event_active(outbox->flush_event, EV_TIMEOUT, 0);
 }
 
-static struct transaction *open_transaction(struct outbox *outbox)
+struct transaction *outbox_take_spare(struct outbox *outbox)
 {
-    want_flush(outbox);
-    if (outbox->open)
-        return outbox->open;
     struct transaction *transaction = outbox->spare;
     if (transaction)
         outbox->spare = transaction->next;
     else
         transaction = memory_allocate_zeroed(1, sizeof *transaction);
     transaction_begin(transaction, &outbox->fence);
-    outbox->open = transaction;
     return transaction;
+}
+
+struct transaction *outbox_open_transaction(struct outbox *outbox)
+{
+    want_flush(outbox);
+    if (!outbox->open)
+        outbox->open = outbox_take_spare(outbox);
+    return outbox->open;
 }
 
 static void recycle(struct outbox *outbox, struct transaction *transaction)
@@ -90,7 +59,7 @@ static void recycle(struct outbox *outbox, struct transaction *transaction)
 
 void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
 {
-    struct transaction *transaction = open_transaction(outbox);
+    struct transaction *transaction = outbox_open_transaction(outbox);
     own_streams_raise(&outbox->streams, OWN_STREAM_VERDICTS, transaction);
     transaction_add_event(transaction, verdict->received_ns);
     bool published = verdict->outcome->kind != OUTCOME_PASSED || outbox->settings.publish_all;
@@ -108,7 +77,7 @@ void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
 
 void outbox_route(struct outbox *outbox, struct slice row)
 {
-    struct transaction *transaction = open_transaction(outbox);
+    struct transaction *transaction = outbox_open_transaction(outbox);
     own_streams_raise(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, transaction);
     buffer_append_slice(own_streams_begin_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, false), row);
     own_streams_end_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, transaction, outbox->settings.keep);
@@ -117,7 +86,7 @@ void outbox_route(struct outbox *outbox, struct slice row)
 void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice group, struct slice entry,
                            struct slice reply_to, struct slice message)
 {
-    struct transaction *transaction = open_transaction(outbox);
+    struct transaction *transaction = outbox_open_transaction(outbox);
     if (slice_present(reply_to))
         transaction_publish(transaction, reply_to, message);
     transaction_settle_entry(transaction, key, group, entry);
@@ -125,13 +94,13 @@ void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice
 
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token)
 {
-    open_transaction(outbox);
+    outbox_open_transaction(outbox);
     stored_positions_set(&outbox->positions, stream, writer, token);
 }
 
 void outbox_ahead(struct outbox *outbox, enum stream stream, struct slice writer)
 {
-    open_transaction(outbox);
+    outbox_open_transaction(outbox);
     stored_positions_set_ahead(&outbox->positions, stream, writer);
 }
 
@@ -203,7 +172,7 @@ static void on_flush(evutil_socket_t socket, short what, void *argument)
     check_drained(outbox);
 }
 
-static void drop_oldest(struct outbox *outbox)
+void outbox_drop_oldest(struct outbox *outbox)
 {
     struct transaction *transaction = outbox->sent;
     outbox->sent = transaction->next;
@@ -225,12 +194,23 @@ static void drop_oldest(struct outbox *outbox)
         outbox->replies_left = transaction_replies(outbox->sent);
 }
 
-/* After a reconnection: what was carried out is done with; the rest is sent again, in order. */
-static void resend(struct outbox *outbox, const uint64_t *stored_tokens)
+void outbox_put_first(struct outbox *outbox, struct transaction *transaction)
+{
+    transaction->next = outbox->sent;
+    outbox->sent = transaction;
+    if (!transaction->next)
+        outbox->sent_last = &transaction->next;
+    outbox->sent_count++;
+    outbox->sent_bytes += transaction->commands.length;
+}
+
+void outbox_resend(struct outbox *outbox, const uint64_t *stored_tokens)
 {
     outbox->recovering = false;
-    while (outbox->sent && transaction_was_carried_out(outbox->sent, stored_tokens))
-        drop_oldest(outbox);
+    while (outbox->sent && transaction_was_carried_out(outbox->sent, stored_tokens)) {
+        outbox_take_stores(outbox, outbox->sent);
+        outbox_drop_oldest(outbox);
+    }
     if (outbox->sent)
         outbox->replies_left = transaction_replies(outbox->sent);
     uint64_t count = 0;
@@ -245,69 +225,11 @@ static void resend(struct outbox *outbox, const uint64_t *stored_tokens)
     update_flow(outbox);
 }
 
-static uint64_t reply_number(const redisReply *reply)
-{
-    return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
-}
-
-/* A field of the positions hash, "<instance> <stream> <writer>". Fields of other instances are theirs. */
-static void take_stored_position(struct outbox *outbox, const redisReply *field, const redisReply *value)
-{
-    struct slice text = slice_of(field->str, field->len);
-    struct slice instance = slice_from_string(outbox->settings.instance_name);
-    if (!slice_starts_with(text, instance) || text.length <= instance.length + 1 || text.data[instance.length] != ' ')
-        return;
-    struct slice rest = slice_of(text.data + instance.length + 1, text.length - instance.length - 1);
-    const char *space = memchr(rest.data, ' ', rest.length);
-    if (!space)
-        return;
-    struct slice name = slice_of(rest.data, (size_t)(space - rest.data));
-    struct slice writer = slice_of(space + 1, rest.length - name.length - 1);
-    struct slice stored = slice_of(value->str, value->len);
-    int64_t token;
-    if (!command_parse_integer(stored, &token) || !own_streams_restore(&outbox->streams, name, token))
-        stored_positions_restore(&outbox->positions, name, writer, stored, &outbox->callbacks);
-}
-
-static void take_first_load(struct outbox *outbox, const redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        redis_link_reset(outbox->link, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HGETALL");
-        return;
-    }
-    for (size_t index = 0; index + 1 < reply->elements; index += 2)
-        if (reply->element[index]->type == REDIS_REPLY_STRING && reply->element[index + 1]->type == REDIS_REPLY_STRING)
-            take_stored_position(outbox, reply->element[index], reply->element[index + 1]);
-    outbox->first_load = LOAD_DONE;
-    outbox->callbacks.loaded(outbox->callbacks.context);
-    outbox_announce(outbox);
-}
-
-static void ask_stored_tokens(struct outbox *outbox)
-{
-    struct slice arguments[2 + OWN_STREAM_COUNT] = {SLICE("HMGET"), buffer_slice(&outbox->streams.positions_key)};
-    for (size_t stream = 0; stream < OWN_STREAM_COUNT; stream++)
-        arguments[2 + stream] = buffer_slice(&outbox->streams.fields[stream]);
-    redis_link_command(outbox->link, arguments, 2 + OWN_STREAM_COUNT);
-}
-
-static void take_stored_tokens(struct outbox *outbox, const redisReply *reply)
-{
-    uint64_t stored[OWN_STREAM_COUNT] = {0};
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != OWN_STREAM_COUNT) {
-        redis_link_reset(outbox->link, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HMGET");
-        return;
-    }
-    for (size_t stream = 0; stream < OWN_STREAM_COUNT; stream++)
-        stored[stream] = reply_number(reply->element[stream]);
-    resend(outbox, stored);
-}
-
 static void on_resume(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct outbox *outbox = argument;
-    ask_stored_tokens(outbox);
+    outbox_ask_stored(outbox);
 }
 
 static void on_ready(void *context)
@@ -315,8 +237,7 @@ static void on_ready(void *context)
     struct outbox *outbox = context;
     if (outbox->first_load != LOAD_DONE) {
         outbox->first_load = LOAD_ASKED;
-        redis_link_command(outbox->link,
-                           (struct slice[]){SLICE("HGETALL"), buffer_slice(&outbox->streams.positions_key)}, 2);
+        outbox_ask_stored(outbox);
         return;
     }
     outbox->recovering = true;
@@ -326,7 +247,7 @@ static void on_ready(void *context)
         struct timeval pause = {.tv_sec = REFUSED_SECONDS};
         event_add(outbox->resume_event, &pause);
     } else {
-        ask_stored_tokens(outbox);
+        outbox_ask_stored(outbox);
     }
     outbox->refused = false;
 }
@@ -337,7 +258,7 @@ static void on_lost(void *context, const char *reason)
     struct outbox *outbox = context;
     outbox->recovering = false;
     event_del(outbox->resume_event);
-    if (outbox->first_load == LOAD_ASKED)
+    if (outbox->first_load != LOAD_DONE)
         outbox->first_load = LOAD_NOTHING;
 }
 
@@ -355,12 +276,12 @@ static const char *reply_error(const redisReply *reply)
 static void on_reply(void *context, const redisReply *reply)
 {
     struct outbox *outbox = context;
-    if (outbox->first_load == LOAD_ASKED) {
-        take_first_load(outbox, reply);
+    if (outbox->first_load != LOAD_DONE) {
+        outbox_take_first_load(outbox, reply);
         return;
     }
     if (outbox->recovering) {
-        take_stored_tokens(outbox, reply);
+        outbox_take_stored(outbox, reply);
         return;
     }
     const char *error = reply_error(reply);
@@ -377,7 +298,8 @@ static void on_reply(void *context, const redisReply *reply)
     }
     if (!outbox->sent || --outbox->replies_left)
         return;
-    drop_oldest(outbox);
+    outbox_acknowledged(outbox, reply);
+    outbox_drop_oldest(outbox);
     update_flow(outbox);
     check_drained(outbox);
 }
@@ -386,13 +308,13 @@ void outbox_publish(struct outbox *outbox, struct slice channel, struct slice me
 {
     if (!can_send(outbox))
         return;
-    transaction_publish(open_transaction(outbox), channel, message);
+    transaction_publish(outbox_open_transaction(outbox), channel, message);
 }
 
 void outbox_announce(struct outbox *outbox)
 {
     if (can_send(outbox))
-        own_streams_announce(&outbox->streams, open_transaction(outbox));
+        own_streams_announce(&outbox->streams, outbox_open_transaction(outbox));
 }
 
 bool outbox_is_ready(const struct outbox *outbox)
@@ -411,7 +333,7 @@ void outbox_hold(struct outbox *outbox, bool held)
         redis_link_reset(outbox->link, "it is not known whether this engine still holds the job");
     } else if (outbox->first_load == LOAD_DONE && redis_link_is_ready(outbox->link)) {
         outbox->recovering = true;
-        ask_stored_tokens(outbox);
+        outbox_ask_stored(outbox);
     }
 }
 
@@ -419,6 +341,11 @@ void outbox_drain(struct outbox *outbox)
 {
     outbox->draining = true;
     want_flush(outbox);
+}
+
+const struct positions_copy *outbox_stored(const struct outbox *outbox)
+{
+    return &outbox->stored;
 }
 
 void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep)
@@ -474,6 +401,7 @@ void outbox_destroy(struct outbox *outbox)
     transaction_free_all(outbox->sent);
     transaction_free_all(outbox->spare);
     stored_positions_free(&outbox->positions);
+    positions_copy_free(&outbox->stored);
     own_streams_close(&outbox->streams);
     free(outbox);
 }

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "engine/metrics.h"
+#include "engine/positions_copy.h"
 #include "engine/redis_link.h"
 #include "engine/transaction.h"
 #include "engine/verdict.h"
@@ -24,6 +25,10 @@ struct outbox_settings {
     const struct redis_address *address;
     bool publish_all; /* verdicts of events that passed, too */
     int64_t keep;     /* MAXLEN ~ of the durable stream */
+    /* What a local copy says that Redis holds of ours, for the case that it does not any more; read only while the
+     * stored positions are loaded. NULL: there is no copy. */
+    const struct positions_copy *found;
+    uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, whatever is stored: those given out before */
 };
 
 struct outbox_callbacks {
@@ -36,6 +41,12 @@ struct outbox_callbacks {
     void (*append_ahead)(void *context, enum stream stream, struct slice writer, struct buffer *record);
     /* The stored positions are known (the first time that Redis answered): the engine may begin. */
     void (*loaded)(void *context);
+    /* What outbox_stored says has changed. May be NULL. */
+    void (*stored_changed)(void *context);
+    /* After a reconnection Redis holds older positions than it had acknowledged, and so lost rows of the durable
+     * stream. True: the owner destroys the outbox soon and starts over from what is stored; nothing is sent any more.
+     * False, or NULL: it cannot, and goes on; the rows stay lost. */
+    bool (*fell_back)(void *context);
     /* True: more is waiting for Redis's answers than may; stop. False: go on. */
     void (*flow)(void *context, bool stop);
     /* Nothing is waiting any more (after outbox_drain). */
@@ -79,6 +90,9 @@ void outbox_drain(struct outbox *outbox);
 /* The settings that a reload may change. */
 void outbox_reconfigure(struct outbox *outbox, bool publish_all, int64_t keep);
 
+/* What Redis has acknowledged that it holds of this engine's positions; the object stays where it is. */
+const struct positions_copy *outbox_stored(const struct outbox *outbox);
+
 struct outbox_counts {
     uint64_t token;        /* the last token given out on `verdicts` */
     uint64_t routes_token; /* likewise on `presence_routes` */
@@ -86,6 +100,7 @@ struct outbox_counts {
     uint64_t rows;         /* published and durable */
     uint64_t resent;       /* transactions sent again after a lost connection */
     uint64_t waiting;      /* transactions without an answer */
+    uint64_t losses;       /* times Redis was found to have lost what it had acknowledged */
 };
 struct outbox_counts outbox_counts(const struct outbox *outbox);
 /* From the line to Redis's answer for the verdict (or the position, for an event that passed). */

@@ -19,6 +19,8 @@ static const struct count_metric {
      offsetof(struct outbox_counts, resent)},
     {{"weir_outbox_waiting", METRIC_GAUGE, "Transactions that Redis has not answered yet.", NULL},
      offsetof(struct outbox_counts, waiting)},
+    {{"weir_redis_losses_total", METRIC_COUNTER, "Times Redis was found to have lost what it had acknowledged.", NULL},
+     offsetof(struct outbox_counts, losses)},
 };
 _Static_assert(sizeof count_metrics / sizeof *count_metrics == OUTBOX_COUNT_METRICS, "a row for each");
 

@@ -87,10 +87,11 @@ void own_streams_seal(struct own_streams *streams, struct transaction *transacti
         if (streams->tokens[stream] != streams->announced[stream])
             publish_position(streams, stream, streams->announced[stream], transaction);
         streams->announced[stream] = streams->tokens[stream];
-        if (transaction->raises_tokens)
+        if (transaction->raises_tokens || streams->store_all)
             transaction_set_number(transaction, buffer_slice(&streams->positions_key),
                                    buffer_slice(&streams->fields[stream]), (int64_t)streams->tokens[stream]);
     }
+    streams->store_all = false;
 }
 
 bool own_streams_restore(struct own_streams *streams, struct slice name, int64_t token)

@@ -17,6 +17,7 @@ struct own_streams {
     const char *instance_name;
     uint64_t tokens[OWN_STREAM_COUNT];    /* given out */
     uint64_t announced[OWN_STREAM_COUNT]; /* of the last row or POSITION that was put into a transaction */
+    bool store_all;                       /* the next transaction stores every token, raised or not */
     struct buffer keys[OWN_STREAM_COUNT];
     struct buffer fields[OWN_STREAM_COUNT]; /* in the hash of positions */
     struct buffer channel;

@@ -39,6 +39,7 @@ void stored_positions_set(struct stored_positions *positions, enum stream stream
 {
     struct stored_position *position = find(positions, stream, writer);
     position->token = token;
+    position->has_token = true;
     position->dirty = true;
     position->ahead_dirty = position->ahead_dirty || position->ahead_stored;
 }
@@ -46,6 +47,15 @@ void stored_positions_set(struct stored_positions *positions, enum stream stream
 void stored_positions_set_ahead(struct stored_positions *positions, enum stream stream, struct slice writer)
 {
     find(positions, stream, writer)->ahead_dirty = true;
+}
+
+void stored_positions_set_all(struct stored_positions *positions)
+{
+    for (size_t index = 0; index < positions->count; index++) {
+        struct stored_position *position = &positions->positions[index];
+        position->dirty = position->has_token;
+        position->ahead_dirty = true;
+    }
 }
 
 static struct slice field_of(struct stored_positions *positions, const char *instance_name,
@@ -92,6 +102,9 @@ void stored_positions_restore(struct stored_positions *positions, struct slice n
         find(positions, stream, writer)->ahead_stored = true;
         callbacks->stored_ahead(callbacks->context, stream, writer, value);
     } else if (command_parse_integer(value, &token)) {
+        struct stored_position *position = find(positions, stream, writer);
+        position->token = token;
+        position->has_token = true;
         callbacks->stored_position(callbacks->context, stream, writer, token);
     }
 }

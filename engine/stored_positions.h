@@ -16,6 +16,7 @@ struct stored_position {
     enum stream stream;
     struct slice writer; /* its own copy */
     int64_t token;
+    bool has_token;
     bool dirty;
     bool ahead_dirty;
     bool ahead_stored; /* the field of what was judged ahead is there */
@@ -34,6 +35,8 @@ void stored_positions_free(struct stored_positions *positions);
 /* To be stored with the next transaction: a position, or a new record of what was judged ahead. */
 void stored_positions_set(struct stored_positions *positions, enum stream stream, struct slice writer, int64_t token);
 void stored_positions_set_ahead(struct stored_positions *positions, enum stream stream, struct slice writer);
+/* All that is known is to be stored again, since Redis has lost it. */
+void stored_positions_set_all(struct stored_positions *positions);
 /* Adds what is to be stored to the transaction; records come from callbacks->append_ahead. */
 void stored_positions_seal(struct stored_positions *positions, const char *instance_name, struct slice key,
                            struct transaction *transaction, const struct outbox_callbacks *callbacks);

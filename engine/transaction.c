@@ -81,8 +81,10 @@ void transaction_begin(struct transaction *transaction, const struct transaction
     buffer_clear(&transaction->commands);
     transaction->command_count = 0;
     transaction->run_count = 0;
+    transaction->store_count = 0;
     transaction->rows = 0;
     transaction->raises_tokens = false;
+    transaction->puts_back = false;
     transaction->begins = 0;
     transaction->argument_count = 0;
     transaction->fenced = slice_present(fence->key);
@@ -117,23 +119,63 @@ void transaction_settle_entry(struct transaction *transaction, struct slice key,
     transaction->command_count += 2;
 }
 
-void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number)
+/* Where a command's last argument begins that was just appended: it stands before its line break. */
+static size_t last_argument_at(const struct transaction *transaction, size_t length)
 {
-    char digits[24];
-    COMMAND(transaction, SLICE("HSET"), key, field, number_text(digits, sizeof digits, number));
-    transaction->command_count++;
+    return transaction->commands.length - 2 - length;
+}
+
+/* Where the argument before the one at `at` begins: "<argument>\r\n$<length>\r\n" lies between. */
+static size_t argument_before(size_t at, size_t length, size_t length_before)
+{
+    return at - 2 - (size_t)snprintf(NULL, 0, "$%zu", length) - 2 - length_before;
+}
+
+static struct transaction_store *add_store(struct transaction *transaction)
+{
+    if (transaction->store_count == transaction->store_capacity) {
+        transaction->store_capacity = transaction->store_capacity ? transaction->store_capacity * 2 : 8;
+        transaction->stores =
+            memory_reallocate(transaction->stores, transaction->store_capacity * sizeof *transaction->stores);
+    }
+    struct transaction_store *store = &transaction->stores[transaction->store_count++];
+    *store = (struct transaction_store){.command = transaction->command_count++};
+    return store;
 }
 
 void transaction_set_text(struct transaction *transaction, struct slice key, struct slice field, struct slice text)
 {
     COMMAND(transaction, SLICE("HSET"), key, field, text);
-    transaction->command_count++;
+    struct transaction_store *store = add_store(transaction);
+    store->value_length = text.length;
+    store->value_at = last_argument_at(transaction, text.length);
+    store->field_length = field.length;
+    store->field_at = argument_before(store->value_at, text.length, field.length);
+}
+
+void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number)
+{
+    char digits[24];
+    transaction_set_text(transaction, key, field, number_text(digits, sizeof digits, number));
 }
 
 void transaction_remove_field(struct transaction *transaction, struct slice key, struct slice field)
 {
     COMMAND(transaction, SLICE("HDEL"), key, field);
-    transaction->command_count++;
+    struct transaction_store *store = add_store(transaction);
+    store->removes = true;
+    store->field_length = field.length;
+    store->field_at = last_argument_at(transaction, field.length);
+}
+
+struct slice transaction_store_field(const struct transaction *transaction, const struct transaction_store *store)
+{
+    return slice_of(transaction->commands.data + store->field_at, store->field_length);
+}
+
+struct slice transaction_store_value(const struct transaction *transaction, const struct transaction_store *store)
+{
+    return store->removes ? SLICE_ABSENT : slice_of(transaction->commands.data + store->value_at, store->value_length);
 }
 
 void transaction_add_event(struct transaction *transaction, uint64_t received_ns)
@@ -193,6 +235,7 @@ void transaction_free_all(struct transaction *transaction)
         struct transaction *next = transaction->next;
         buffer_free(&transaction->commands);
         free(transaction->events);
+        free(transaction->stores);
         free(transaction);
         transaction = next;
     }

@@ -20,6 +20,14 @@ struct transaction_events {
     uint64_t count;
 };
 
+/* A field of the hash of positions that the transaction sets or takes away: where its text is in `commands`. */
+struct transaction_store {
+    uint32_t command; /* between MULTI and EXEC, from 0 */
+    bool removes;     /* and has no value */
+    size_t field_at, field_length;
+    size_t value_at, value_length;
+};
+
 /* An absent key: no fence. The key must stay valid. */
 struct transaction_fence {
     struct slice key;
@@ -35,9 +43,13 @@ struct transaction {
     uint32_t command_count;            /* that the engine asked for */
     uint64_t tokens[OWN_STREAM_COUNT]; /* of our own streams after this transaction; set by transaction_end */
     bool raises_tokens;                /* some of them by this very transaction */
+    bool puts_back;                    /* what Redis has lost: that fields are new is no news */
     struct transaction_events *events; /* that it is about, in the order in which they came */
     size_t run_count;
     size_t run_capacity;
+    struct transaction_store *stores;
+    size_t store_count;
+    size_t store_capacity;
     uint64_t rows; /* verdicts in it */
 };
 
@@ -54,6 +66,9 @@ void transaction_settle_entry(struct transaction *transaction, struct slice key,
 void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number);
 void transaction_set_text(struct transaction *transaction, struct slice key, struct slice field, struct slice text);
 void transaction_remove_field(struct transaction *transaction, struct slice key, struct slice field);
+/* What a store says; the slices live until the transaction is changed. An absent value: the field is taken away. */
+struct slice transaction_store_field(const struct transaction *transaction, const struct transaction_store *store);
+struct slice transaction_store_value(const struct transaction *transaction, const struct transaction_store *store);
 /* An event that came in at `received_ns` (monotonic) is settled with this transaction. */
 void transaction_add_event(struct transaction *transaction, uint64_t received_ns);
 /* `tokens` has one for each of our own streams. */

@@ -18,6 +18,8 @@ struct position_tracker {
     struct slice own_name;
     uint64_t keep;
     bool first_start[STREAM_COUNT];
+    bool has_start[STREAM_COUNT]; /* writers that are not known begin behind `start` */
+    int64_t start[STREAM_COUNT];
     struct book *recent[STREAM_COUNT]; /* the book last asked for: writers send in bursts */
     struct book **books;
     uint32_t book_count;
@@ -279,11 +281,13 @@ enum position_row_status position_row(struct position_tracker *tracker, enum str
 }
 
 /* Where a writer begins that was not heard of before (replication.md 6.3, rule 1): `new_token`, or the least position
- * of the stream's writers if it may have written while we did not listen. */
+ * of the stream's writers if it may have written while we did not listen; or where the owner said. */
 static int64_t start_of_new_writer(const struct position_tracker *tracker, enum stream stream, int64_t new_token)
 {
     bool found = false;
     int64_t least = new_token;
+    if (tracker->has_start[stream])
+        return tracker->start[stream];
     for (uint32_t index = 0; index < tracker->book_count && !tracker->first_start[stream]; index++) {
         const struct book *book = tracker->books[index];
         if (book->stream != stream || !book->known || (found && book->have >= least))
@@ -397,6 +401,15 @@ void position_restore(struct position_tracker *tracker, enum stream stream, stru
         return;
     book->have = token;
     book->known = true;
+}
+
+void position_start(struct position_tracker *tracker, enum stream stream, int64_t token)
+{
+    if (stream >= STREAM_COUNT)
+        return;
+    tracker->first_start[stream] = false;
+    tracker->has_start[stream] = true;
+    tracker->start[stream] = token;
 }
 
 void position_fetched(struct position_tracker *tracker, const struct position_rows *rows)

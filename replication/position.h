@@ -60,6 +60,10 @@ void position_tracker_destroy(struct position_tracker *tracker);
 /* A position known from before (stored, or the start of a test). A stream with any such position is no first start. */
 void position_restore(struct position_tracker *tracker, enum stream stream, struct slice writer, int64_t token);
 
+/* Every writer of `stream` that no position is known of begins behind `token`, now and later: its POSITION fetches what
+ * lies between. A stream with such a start is no first start. */
+void position_start(struct position_tracker *tracker, enum stream stream, int64_t token);
+
 /* An RDATA. The row of a kept stream must have been read by the caller already: one that cannot be parsed must not come
  * here (replication.md 6.3). On a first start a row of a writer that never told its position is handed on and opens its
  * book: it was published after we listened, and no POSITION will bring it back. */

@@ -118,10 +118,10 @@ class Server(unittest.TestCase):
         return self.write(name, f"server_name: {SERVER_NAME}\nredis: {redis_text}\n"
                                 f"http: {{listen: '127.0.0.1:0'}}\n{body}\n{modules}")
 
-    def start_engine(self, configuration, ready=True):
+    def start_engine(self, configuration, *arguments, ready=True):
         log = self.folder / f"engine-{len(self.processes)}.log"
         with log.open("wb") as stderr:
-            engine = self.start([WEIR, "run", "-c", configuration], stderr=stderr)
+            engine = self.start([WEIR, "run", "-c", configuration, *arguments], stderr=stderr)
         engine.log = log
         wait_until(lambda: self.logged(engine, "listens for HTTP") or engine.poll() is not None, what="the engine")
         if engine.poll() is not None:
