@@ -84,6 +84,7 @@ void transaction_begin(struct transaction *transaction, const struct transaction
     transaction->store_count = 0;
     transaction->rows = 0;
     transaction->raises_tokens = false;
+    transaction->refused = false;
     transaction->puts_back = false;
     transaction->begins = 0;
     transaction->argument_count = 0;
@@ -210,6 +211,11 @@ bool transaction_was_carried_out(const struct transaction *transaction, const ui
         passed = passed || transaction->tokens[stream] < stored_tokens[stream];
     }
     return passed;
+}
+
+bool transaction_is_the_last(const struct transaction *transaction, const uint64_t *stored_tokens)
+{
+    return transaction->raises_tokens && memcmp(transaction->tokens, stored_tokens, sizeof transaction->tokens) == 0;
 }
 
 uint32_t transaction_replies(const struct transaction *transaction)
