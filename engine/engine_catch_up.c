@@ -1,5 +1,8 @@
 /* Rows that the observer misses are fetched from the database where there is one, since that needs no access to the
  * workers, and else from the writers themselves. */
+#include <stdlib.h>
+
+#include "base/memory.h"
 #include "engine/clock.h"
 #include "engine/engine_parts.h"
 #include "engine/log.h"
@@ -67,11 +70,38 @@ static void add_database(struct engine *engine)
     catch_up_add(engine->catch_up, rows_postgres_source(engine->rows_postgres));
 }
 
+static void add_writers(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct rows_http_writer *writers = memory_allocate_zeroed(configuration->instance_count, sizeof *writers);
+    for (size_t index = 0; index < configuration->instance_count; index++) {
+        const struct instance_address *instance = &configuration->instances[index];
+        writers[index] = (struct rows_http_writer){.name = instance->name,
+                                                   .host = instance->host,
+                                                   .port = instance->port,
+                                                   .tls = instance->tls,
+                                                   .unix_path = instance->unix_path};
+    }
+    struct rows_http_settings settings = {.writers = writers,
+                                          .writer_count = configuration->instance_count,
+                                          .secret = configuration->replication_secret,
+                                          .timeout_ms = configuration->catch_up_timeout_ms,
+                                          .ca_file = configuration->catch_up_ca_file,
+                                          .ca_path = configuration->catch_up_ca_path,
+                                          .verify = configuration->catch_up_verify};
+    struct row_source_callbacks callbacks = catch_up_callbacks(engine->catch_up, "writers");
+    engine->rows_http = rows_http_create(engine->base, &settings, &callbacks);
+    catch_up_add(engine->catch_up, rows_http_source(engine->rows_http));
+    free(writers);
+}
+
 static void add_sources(struct engine *engine)
 {
     if (engine->configuration->body_source == BODY_SOURCE_POSTGRES)
         add_database(engine);
-    if (!engine->rows_postgres)
+    if (engine->configuration->instance_count)
+        add_writers(engine);
+    if (!engine->rows_postgres && !engine->rows_http)
         log_warning("nobody can be asked for events that are published while this engine does not listen, and they "
                     "will not be judged: set `bodies.postgres` or `instance_map`");
 }
@@ -93,6 +123,8 @@ void engine_catch_up_stop(struct engine *engine)
     engine->audit = NULL;
     rows_postgres_destroy(engine->rows_postgres);
     engine->rows_postgres = NULL;
+    rows_http_destroy(engine->rows_http);
+    engine->rows_http = NULL;
     catch_up_destroy(engine->catch_up);
     engine->catch_up = NULL;
 }

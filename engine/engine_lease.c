@@ -67,11 +67,12 @@ static void on_released(void *context)
 void engine_lease_start(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
+    /* Who held it once knows that there was a first one, also where Redis has forgotten. */
     struct lease_settings settings = {.server_name = configuration->server_name,
                                       .instance_name = configuration->instance_name,
                                       .address = &configuration->redis,
                                       .lease_ms = configuration->lease_ms,
-                                      .first = configuration->role == ROLE_ACTIVE};
+                                      .first = configuration->role == ROLE_ACTIVE || engine->takeovers > 0};
     struct lease_callbacks callbacks = {
         .context = engine, .taken = on_taken, .doubt = on_doubt, .lost = on_lease_lost, .released = on_released};
     if (configuration->role == ROLE_ALONE) {

@@ -15,7 +15,7 @@
  *
  * SETRANGE of nothing changes nothing, but Redis refuses it where it refuses writes (out of memory, read-only, a disk
  * that is full), before anything of the transaction was done or published. What a single command meets later is as in
- * a MULTI: the others are carried out, and the answer is the first error. */
+ * a MULTI: the others are carried out, and the answer holds the first error, within an array as that of EXEC. */
 static const char fenced_script[] = "local fence=redis.call('GET',KEYS[1])\n"
                                     "if fence~=ARGV[1] then return redis.error_reply('FENCED '..(fence or '-')) end\n"
                                     "redis.call('SETRANGE',KEYS[1],0,'')\n"
@@ -26,7 +26,7 @@ static const char fenced_script[] = "local fence=redis.call('GET',KEYS[1])\n"
                                     "if type(answer)=='table' and answer.err and not failed then failed=answer end\n"
                                     "at=last+1\n"
                                     "end\n"
-                                    "return failed or 1\n";
+                                    "return failed and {failed} or 1\n";
 
 static struct slice number_text(char *digits, size_t size, int64_t number)
 {

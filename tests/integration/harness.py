@@ -120,8 +120,9 @@ class Server(unittest.TestCase):
                                 f"http: {{listen: '127.0.0.1:0'}}\n{body}\n{modules}")
 
     def start_engine(self, configuration, *arguments, ready=True):
-        log = self.folder / f"engine-{len(self.processes)}.log"
-        with log.open("wb") as stderr:
+        descriptor, name = tempfile.mkstemp(prefix="engine-", suffix=".log", dir=self.folder)
+        log = pathlib.Path(name)
+        with open(descriptor, "wb") as stderr:
             engine = self.start([WEIR, "run", "-c", configuration, *arguments], stderr=stderr)
         engine.log = log
         wait_until(lambda: self.logged(engine, "listens for HTTP") or engine.poll() is not None, what="the engine")

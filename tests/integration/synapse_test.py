@@ -25,8 +25,8 @@ from harness import SERVER_NAME, free_port, wait_until
 PYTHON = "/usr/bin/python3"
 PERSISTERS = ("persister1", "persister2")
 CLIENT = "/_matrix/client/v3"
-USERS, ROOMS, SENDERS = 5, 6, 4
-PHASE_EVENTS = 40  # sent between one incident and the next
+USERS, ROOMS, SENDERS = 4, 5, 4
+PHASE_EVENTS = 25  # sent between one incident and the next
 
 METADATA = "Metadata-Version: 2.1\nName: matrix-synapse\nVersion: 1.67.0\nRequires-Dist: PyYAML\n" + "".join(
     f"Provides-Extra: {extra}\n" for extra in ("all", "redis", "postgres"))
@@ -172,7 +172,10 @@ class Traffic:
         wait_until(lambda: self.sent["done"] >= upto, 60, f"{count} more actions")
 
 
-@unittest.skipIf(why_not(), why_not())
+REASON = why_not()
+
+
+@unittest.skipIf(REASON, REASON)
 class Synapse(postgres_test.PostgresServer):
     redis_arguments = ("--bind", "127.0.0.1", "--appendonly", "yes")
 
@@ -180,7 +183,7 @@ class Synapse(postgres_test.PostgresServer):
         self.ports = {name: free_port() for name in ("client", "main", "redis", *PERSISTERS)}
         self.port = self.ports["redis"]
         super().setUp()
-        self.sql("DROP TABLE event_json")
+        self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         self.synapse = {}
         self.write_configuration()
         self.start_process("main")
