@@ -323,6 +323,19 @@ class Access(StatesServer):
         self.assertEqual(self.denials(), [], "nothing was denied")
         del listener
 
+    def test_the_rights_for_a_role_are_enough(self):
+        line = re.search(r"ACL SETUSER weir \+eval.*", (harness.ROOT / "README.md").read_text())[0]
+        self.redis.execute_command(*line.split())
+        self.write("bodies.jsonl", "".join(body_line(f"${number}", body="spam") + "\n" for number in range(1, 100)))
+        engine = self.start_engine(self.configuration(
+            "bodies: {file: bodies.jsonl}\nrole: active\nlease: 300ms", KEYWORD,
+            f"{{path: {self.socket}, username: weir, password: s3cret}}"))
+        self.next = 1
+        self.send(50)
+        self.expect_all()
+        self.stop_engine(engine)
+        self.assertEqual(self.denials(), [], "nothing was denied")
+
     def test_no_right_more_than_needed(self):
         user = redis.Redis(unix_socket_path=str(self.socket), username="weir", password="s3cret")
         for command in (["GET", "other"], ["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["PUBLISH", "other", "x"],

@@ -1,11 +1,15 @@
 """Fail-overs of real Redis Sentinels: three of them with a quorum of two, a master and a replica."""
 
 import json
+import pathlib
+import shutil
 import signal
+import tempfile
 import time
 
 import redis
 
+import certificates
 import harness
 from harness import SERVER_NAME, body_line, ev_row, rdata, wait_until
 
@@ -14,7 +18,15 @@ EVENTS = 4000
 
 
 class Sentinels(harness.Server):
-    password = None
+    """Subclasses may set what every server and sentinel is started with, and how the test connects to them."""
+
+    server_lines = ()
+    sentinel_lines = ()
+    client_options = {}
+    sentinel_client_options = {}
+    listen = "port"
+    more = ""  # of the section `redis`
+    more_of_sentinel = ""
 
     def start_redis(self, wait=True):
         self.ports = [harness.free_port() for _ in range(2)]
@@ -32,10 +44,11 @@ class Sentinels(harness.Server):
             wait_until(lambda: sentinel.sentinel_master("mymaster")["num-other-sentinels"] == 2 and
                        sentinel.sentinel_master("mymaster")["num-slaves"] == 1, what="the sentinels' knowledge")
 
-    def start_server(self, port, *arguments):
+    def start_server(self, port):
         self.servers[port] = self.start(
-            ["redis-server", "--port", port, "--save", "", "--appendonly", "no", "--dir", self.folder, "--repl-diskless-sync-delay",
-             "0", *arguments], stdout=open(self.folder / f"redis-{port}.log", "ab"))
+            ["redis-server", self.write(f"redis-{port}.conf", "\n".join(
+                ["port 0", f"{self.listen} {port}", "save ''", f"dir {self.folder}", "repl-diskless-sync-delay 0",
+                 *self.server_lines]))], stdout=open(self.folder / f"redis-{port}.log", "ab"))
         wait_until(lambda: self.answers(port), what="redis-server")
 
     def answers(self, port):
@@ -44,18 +57,19 @@ class Sentinels(harness.Server):
         except redis.RedisError:
             return False
 
-    @staticmethod
-    def client(port, **options):
+    def client(self, port):
+        options = self.client_options if port in self.ports else self.sentinel_client_options
         return redis.Redis(port=port, socket_timeout=2, **options)
 
     def start_sentinel(self, place):
         port = harness.free_port()
-        path = self.write(f"sentinel-{place}.conf", f"""port {port}
+        path = self.write(f"sentinel-{place}.conf", f"""port 0
+{self.listen} {port}
 dir {self.folder}
 sentinel monitor mymaster 127.0.0.1 {self.ports[0]} 2
 sentinel down-after-milliseconds mymaster 500
 sentinel failover-timeout mymaster 5000
-""")
+""" + "\n".join(self.sentinel_lines) + "\n")
         self.sentinels[port] = self.start(["redis-server", path, "--sentinel"],
                                           stdout=open(self.folder / f"sentinel-{place}.log", "ab"))
         wait_until(lambda: self.answers(port), what="a sentinel")
@@ -73,7 +87,8 @@ sentinel failover-timeout mymaster 5000
 
     def section(self):
         sentinels = ", ".join(f"'127.0.0.1:{port}'" for port in self.sentinels)
-        return f"{{sentinel: {{master_name: mymaster, sentinels: [{sentinels}]}}}}"
+        return (f"{{sentinel: {{master_name: mymaster, sentinels: [{sentinels}]{self.more_of_sentinel}}}"
+                f"{self.more}}}")
 
     def begin(self, section=None):
         self.write("bodies.jsonl", "".join(body_line(f"${number}", body="spam") + "\n" for number in range(1, EVENTS)))
@@ -173,6 +188,45 @@ class FailOver(Sentinels):
             "mymaster", "yourmaster")), ready=False)
         line = wait_until(lambda: self.logged(engine, "no connection to Redis, trying again"))[0]
         self.assertIn("it knows no master of that name", line["reason"])
+        self.stop_engine(engine)
+
+
+class Secured(Sentinels):
+    """TLS everywhere, and passwords: one for the servers, another for the sentinels."""
+
+    listen = "tls-port"
+
+    def setUp(self):
+        self.keys = pathlib.Path(tempfile.mkdtemp(prefix="weir-certificates."))
+        self.addCleanup(shutil.rmtree, self.keys)
+        authority = certificates.Authority(self.keys)
+        certificate, key = authority.issue("server")
+        tls = (f"tls-cert-file {certificate}", f"tls-key-file {key}", f"tls-ca-cert-file {authority.certificate}",
+               "tls-replication yes", "tls-auth-clients no")
+        self.server_lines = (*tls, "requirepass s3rver", "masterauth s3rver")
+        self.sentinel_lines = (*tls, "sentinel auth-pass mymaster s3rver", "requirepass s3ntinel")
+        secure = {"ssl": True, "ssl_ca_certs": str(authority.certificate)}
+        self.client_options = {**secure, "password": "s3rver"}
+        self.sentinel_client_options = {**secure, "password": "s3ntinel"}
+        self.more = f", use_tls: true, ca_file: {authority.certificate}, password: s3rver"
+        self.more_of_sentinel = ", password: s3ntinel"
+        super().setUp()
+
+    def test_the_master_is_killed(self):
+        engine = self.begin()
+        self.judge_one(engine, 1)
+        old = self.master_port()
+        self.servers[old].kill()
+        wait_until(lambda: self.master_port() != old)
+        self.judge_one(engine, 2)
+        wait_until(lambda: f":{self.master_port()}/0" in self.subscriber_address(engine))
+        self.stop_engine(engine)
+
+    def test_a_wrong_password_of_the_sentinels(self):
+        engine = self.start_engine(self.configuration(modules="modules: []", redis_text=self.section().replace(
+            "s3ntinel", "wrong")), ready=False)
+        line = wait_until(lambda: self.logged(engine, "no connection to Redis, trying again"))[0]
+        self.assertIn("WRONGPASS", line["reason"])
         self.stop_engine(engine)
 
 
