@@ -123,6 +123,14 @@ vectors: tests-built ## the recorded oracle vectors
 integration: tests-built ## the program against a real Redis and a real PostgreSQL
 	@WEIR=$(BUILD)/weir /usr/bin/python3 -B -W ignore::ResourceWarning -m unittest discover -s tests/integration -p '*_test.py'
 
+# ---- chaos: everything is killed, stopped and cut off by a seeded plan; a short one is among the integration tests
+
+FAULTS ?= 500
+.PHONY: chaos
+chaos: deps-test ## kill, stop and cut off everything FAULTS=500 times by SEED=N: nothing may be lost or doubled
+	@$(MAKE) --no-print-directory $(BUILD)/weir
+	@/usr/bin/python3 -B tests/chaos/run.py --weir $(BUILD)/weir --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
+
 # ---- fuzzing: everything built again by clang with libFuzzer, build/fuzz/<name> from tests/fuzz/<name>_fuzz.c
 
 FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined

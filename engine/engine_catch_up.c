@@ -1,5 +1,8 @@
 /* Rows that the observer misses are fetched from the database where there is one, since that needs no access to the
  * workers, and else from the writers themselves. */
+#include <stdlib.h>
+
+#include "base/memory.h"
 #include "engine/clock.h"
 #include "engine/engine_parts.h"
 #include "engine/log.h"
@@ -67,13 +70,64 @@ static void add_database(struct engine *engine)
     catch_up_add(engine->catch_up, rows_postgres_source(engine->rows_postgres));
 }
 
+static void add_writers(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct rows_http_writer *writers = memory_allocate_zeroed(configuration->instance_count, sizeof *writers);
+    for (size_t index = 0; index < configuration->instance_count; index++) {
+        const struct instance_address *instance = &configuration->instances[index];
+        writers[index] = (struct rows_http_writer){.name = instance->name,
+                                                   .host = instance->host,
+                                                   .port = instance->port,
+                                                   .tls = instance->tls,
+                                                   .unix_path = instance->unix_path};
+    }
+    struct rows_http_settings settings = {.writers = writers,
+                                          .writer_count = configuration->instance_count,
+                                          .secret = configuration->replication_secret,
+                                          .timeout_ms = configuration->catch_up_timeout_ms,
+                                          .ca_file = configuration->catch_up_ca_file,
+                                          .ca_path = configuration->catch_up_ca_path,
+                                          .verify = configuration->catch_up_verify};
+    struct row_source_callbacks callbacks = catch_up_callbacks(engine->catch_up, "writers");
+    engine->rows_http = rows_http_create(engine->base, &settings, &callbacks);
+    catch_up_add(engine->catch_up, rows_http_source(engine->rows_http));
+    free(writers);
+}
+
 static void add_sources(struct engine *engine)
 {
     if (engine->configuration->body_source == BODY_SOURCE_POSTGRES)
         add_database(engine);
-    if (!engine->rows_postgres)
+    if (engine->configuration->instance_count)
+        add_writers(engine);
+    if (!engine->rows_postgres && !engine->rows_http)
         log_warning("nobody can be asked for events that are published while this engine does not listen, and they "
                     "will not be judged: set `bodies.postgres` or `instance_map`");
+}
+
+static void on_settled(void *context, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    outbox_audited(engine->outbox, STREAM_events, writer, token);
+}
+
+static bool waits(void *context, struct slice writer)
+{
+    struct engine *engine = context;
+    return observer_late_waiting(engine->observer, writer);
+}
+
+static void create_audit(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct audit_settings settings = {.every_ms = configuration->audit_ms,
+                                      .server_name = configuration->server_name,
+                                      .address = &configuration->redis,
+                                      .log_is_whole = configuration->publish_all};
+    struct audit_callbacks callbacks = {
+        .context = engine, .position = position_of, .settled = on_settled, .waits = waits, .missed = on_missed};
+    engine->audit = audit_create(engine->base, &settings, engine->catch_up, &callbacks, engine->metrics);
 }
 
 void engine_catch_up_start(struct engine *engine)
@@ -81,10 +135,8 @@ void engine_catch_up_start(struct engine *engine)
     engine->catch_up = catch_up_create(engine->base, engine->metrics);
     engine->catch_up_owner = (struct catch_up_owner){.context = engine, .rows = on_rows, .ended = on_ended};
     add_sources(engine);
-    struct audit_callbacks audit_callbacks = {.context = engine, .position = position_of, .missed = on_missed};
     if (engine->configuration->audit_ms)
-        engine->audit = audit_create(engine->base, engine->configuration->audit_ms, engine->catch_up, &audit_callbacks,
-                                     engine->metrics);
+        create_audit(engine);
 }
 
 void engine_catch_up_stop(struct engine *engine)
@@ -93,6 +145,8 @@ void engine_catch_up_stop(struct engine *engine)
     engine->audit = NULL;
     rows_postgres_destroy(engine->rows_postgres);
     engine->rows_postgres = NULL;
+    rows_http_destroy(engine->rows_http);
+    engine->rows_http = NULL;
     catch_up_destroy(engine->catch_up);
     engine->catch_up = NULL;
 }

@@ -98,6 +98,12 @@ void outbox_position(struct outbox *outbox, enum stream stream, struct slice wri
     stored_positions_set(&outbox->positions, stream, writer, token);
 }
 
+void outbox_audited(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token)
+{
+    outbox_open_transaction(outbox);
+    stored_positions_set_audited(&outbox->positions, stream, writer, token);
+}
+
 void outbox_ahead(struct outbox *outbox, enum stream stream, struct slice writer)
 {
     outbox_open_transaction(outbox);

@@ -134,6 +134,31 @@ Test(position, restored_is_no_first_start)
     stop(&follower);
 }
 
+Test(position, a_start_is_where_every_unknown_writer_begins)
+{
+    struct follower follower;
+    start(&follower, UINT64_MAX);
+    position_start(follower.tracker, STREAM_events, 20);
+    cr_expect_eq(line(&follower, "RDATA events p1 25 [1]"), POSITION_ROW_CLOSED);
+    line(&follower, "POSITION events p1 25 25");
+    answer(&follower, 25);
+    done(&follower, 25, false, false);
+    EXPECT_LOG(&follower, "?p1(20,25] p1@25:1 ");
+    /* Not where the first one is by now; and one that is behind hands on what lies above alone. */
+    line(&follower, "POSITION events p2 30 30");
+    line(&follower, "POSITION events p3 9 9");
+    cr_expect_eq(line(&follower, "RDATA events p3 20 [1]"), POSITION_ROW_DUPLICATE);
+    cr_expect_eq(line(&follower, "RDATA events p3 21 [1]"), POSITION_ROW_HANDED_ON);
+    EXPECT_LOG(&follower, "?p2(20,30] p3@21:1 ");
+    /* Of that stream only, and of writers without a position only. */
+    cr_expect_eq(line(&follower, "RDATA caches p1 7 [1]"), POSITION_ROW_HANDED_ON);
+    buffer_clear(&follower.log);
+    position_restore(follower.tracker, STREAM_events, SLICE("p4"), 28);
+    line(&follower, "POSITION events p4 31 31");
+    EXPECT_LOG(&follower, "?p4(28,31] ");
+    stop(&follower);
+}
+
 Test(position, rows_behind_a_request_are_held)
 {
     struct follower follower;
