@@ -17,7 +17,7 @@ from harness import DATA, SERVER_NAME, wait_until
 
 RECORDING = DATA / "synapse-1.140-big.jsonl.zst"
 BODIES = DATA / "synapse-1.140-big.events.jsonl.zst"
-EVENT_ROWS = 2400  # of it, to the end of a batch
+EVENT_ROWS = 1200  # of it, to the end of a batch
 ROWS_PER_SECOND = 400
 EVENT_ROW = re.compile(r"RDATA events (\S+) (\S+) ")
 LEASE_KEY, FENCE_KEY = (f"{SERVER_NAME}/weir/{kind}/weir1" for kind in ("lease", "fence"))
