@@ -1,6 +1,7 @@
 """The engine's manners: bad input, secrets, reloads, HTTP, signals, a Redis that comes and goes."""
 
 import json
+import pathlib
 import signal
 import subprocess
 import unittest
@@ -137,6 +138,24 @@ class Engine(harness.Server):
         self.publish(rdata(4, ev_row("$0")), rdata(5, ev_row("$1")), rdata(6, ev_row("$2")))
         wait_until(lambda: self.judged_ids() == ["$0", "$0", "$1", "$2"])
         self.stop_engine(engine, signal.SIGINT)
+
+    def test_a_reload_during_the_start_waits(self):
+        words = ", ".join(f"word{number}x{number * 7919}" for number in range(1000))
+        self.write("bodies.jsonl", body_line("$1", body="spam"))
+        configuration = self.configuration("bodies: {file: bodies.jsonl}", modules=KEYWORD.replace("spam", words))
+        log = self.folder / "engine.log"
+        with log.open("wb") as stderr:
+            engine = self.start([harness.WEIR, "run", "-c", configuration], stderr=stderr)
+        engine.log = log
+
+        def blocks_reloads():
+            status = pathlib.Path(f"/proc/{engine.pid}/status").read_text()
+            return int(status.split("SigBlk:")[1].split()[0], 16) & 1
+        wait_until(blocks_reloads)
+        engine.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.logged(engine, "started"), what="the start")
+        wait_until(lambda: self.logged(engine, "the configuration was loaded again"), what="the reload")
+        self.stop_engine(engine)
 
     def test_redis_goes_away_and_comes_back(self):
         engine = self.start_with_bodies(body_line("$1", body="spam"), body_line("$2", body="spam"))
