@@ -121,9 +121,16 @@ static void on_stored_position(void *context, enum stream stream, struct slice w
     if (stream == STREAM_events || stream == STREAM_presence)
         observer_restore(engine->observer, stream, writer, token);
     if (engine->audit && stream == STREAM_events)
-        audit_begin_at(engine->audit, writer, token);
+        audit_restore(engine->audit, writer, token);
     log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
              LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
+}
+
+static void on_stored_audited(void *context, enum stream stream, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    if (engine->audit && stream == STREAM_events)
+        audit_restore_audited(engine->audit, writer, token);
 }
 
 static void on_stored_changed(void *context)
@@ -169,6 +176,8 @@ static void start_requests(struct engine *engine)
 static void on_loaded(void *context)
 {
     struct engine *engine = context;
+    if (engine->audit)
+        audit_start(engine->audit);
     engine_follow_start(engine);
     start_requests(engine);
 }
@@ -220,6 +229,7 @@ static void create_outbox(struct engine *engine)
     struct outbox_callbacks callbacks = {.context = engine,
                                          .stored_position = on_stored_position,
                                          .stored_ahead = on_stored_ahead,
+                                         .stored_audited = on_stored_audited,
                                          .append_ahead = on_append_ahead,
                                          .loaded = on_loaded,
                                          .stored_changed = on_stored_changed,
@@ -245,6 +255,15 @@ static void hold_signals(int how)
     for (size_t index = 0; index < HANDLED_SIGNALS; index++)
         sigaddset(&signals, handled_signals[index].number);
     sigprocmask(how, &signals, NULL);
+}
+
+/* Nor does a reload that is asked for during the start or the end kill the process. */
+static void hold_reloads(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
 static bool start(struct engine *engine)
@@ -303,6 +322,7 @@ static int run(struct engine *engine)
     }
     if (engine->start_over)
         hold_signals(SIG_BLOCK);
+    hold_reloads();
     stop(engine);
     return started ? engine->exit_code : EXIT_CODE_FAILED;
 }
@@ -335,6 +355,7 @@ int engine_run(const struct engine_options *options)
 {
     struct engine engine = {.options = *options};
     int exit_code;
+    hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
         struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);

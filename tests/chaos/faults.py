@@ -41,7 +41,9 @@ def terminate(world, fault):
 
 
 def reload(world, fault):
-    world.processes[fault.target].signal(signal.SIGHUP)
+    process = world.processes[fault.target]
+    if process.holds(signal.SIGHUP):  # it has begun
+        process.signal(signal.SIGHUP)
 
 
 def drop(world, fault):
@@ -121,6 +123,11 @@ def redis_loses_data(world, fault):
     world.lose_data()
 
 
+def all_lost(world, fault):
+    world.weir.kill()
+    world.lose_data(and_then=world.weir.start)
+
+
 MAKE = {
     "kill": kill,
     "terminate": terminate,
@@ -140,4 +147,5 @@ MAKE = {
     "burst": order("burst"),
     "failed-publish": failed_publish,
     "redis-loses-data": redis_loses_data,
+    "all-lost": all_lost,
 }

@@ -50,6 +50,7 @@ class Process:
 
     def start(self):
         self.starts += 1
+        self.log_start = self.log.stat().st_size if self.log.exists() else 0
         self.expected_end = False
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.arguments, stdout=log, stderr=log, **self.options)
@@ -73,6 +74,15 @@ class Process:
     def go_on(self):
         self.signal(signal.SIGCONT)
 
+    def holds(self, number):
+        """Whether a signal does not simply end it: it is blocked or caught."""
+        try:
+            status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return False
+        masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigBlk", "SigCgt"))]
+        return any(mask >> (number - 1) & 1 for mask in masks)
+
     def check(self):
         if not self.expected_end and not self.running():
             raise Unexpected(f"{self.name} ended with {self.process.returncode}")
@@ -85,8 +95,12 @@ class Weir(Process):
         self.address = f"http://127.0.0.1:{http_port}"
 
     def ended_well(self, code):
-        """What SIGTERM has to lead to: None is an engine that still runs; a SIGKILL may have come between."""
-        if code not in (0, -signal.SIGKILL):
+        """What SIGTERM has to lead to: None is an engine that still runs; a SIGKILL may have come between; and before it
+        says that it has started, nobody takes the signal."""
+        with self.log.open("rb") as log:
+            log.seek(self.log_start)
+            young = b'"started"' not in log.read()
+        if code not in (0, -signal.SIGKILL) and not (young and code == -signal.SIGTERM):
             raise Unexpected(f"{self.name} " + ("did not end in time after SIGTERM" if code is None else
                                                 f"ended with {code} after SIGTERM"))
 

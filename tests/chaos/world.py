@@ -95,13 +95,21 @@ class World:
                                                 self.postgres and self.postgres.address, secret=SECRET, at_once=at_once)
         # With a standby there are two engines for one job, each with a link to Redis of its own.
         roles = {"weir": "active", "weir2": "standby"} if standby else {"weir": "alone"}
-        self.engines = {name: self.add_engine(name, weir, f"role: {role}\n{extra}") for name, role in roles.items()}
+        self.state_folders = {name: self.make_folder(f"{name}.state") for name in roles}
+        self.engines = {name: self.add_engine(name, weir, f"role: {role}\nstate_dir: {name}.state\n{extra}")
+                        for name, role in roles.items()}
+        self.weir = self.engines["weir"]
         self.processes = {**self.engines, "redis": self.redis, **self.writers}
         if self.postgres:
             self.processes["postgres"] = self.postgres
         self.voice = None
         self.late = set()  # (writer, token) of rows that an audit had to find
         self.lives = []  # the durable stream of each Redis that has lost its data
+
+    def make_folder(self, name):
+        path = self.folder / name
+        path.mkdir()
+        return path
 
     def add_engine(self, name, program, extra):
         link = self.links[f"{name}-redis"] = self.proxies.add(f"{name}-redis", ("127.0.0.1", self.redis.port))
@@ -127,8 +135,8 @@ class World:
         return "\n".join([*lines, extra]) + MODULES
 
     def parts(self):
-        """What faults can meet."""
-        return {*self.processes, *self.links}
+        """What faults can meet. A standby takes over when the engine dies, and has no state file of its own then."""
+        return {*self.processes, *self.links, *(["redis+weir"] if len(self.engines) == 1 else [])}
 
     def start(self):
         """Everything up, and weir knows where the writers stand, before the first event is written."""
@@ -143,6 +151,7 @@ class World:
             writer.start()
         self.wait_until_ready()
         self.wait_for_positions()
+        servers.wait_until(lambda: any(self.state_folders["weir"].iterdir()), 20, "a state file")
         self.voice = Voice(self.redis.port, self.recording.noise)
 
     def wait_until_ready(self):
@@ -172,6 +181,14 @@ class World:
         with self.redis.client() as client:
             return self.rows_of(client)
 
+    def count_durable(self):
+        """None while Redis is away."""
+        try:
+            with self.redis.client() as client:
+                return client.xlen(VERDICTS)
+        except redis.RedisError:
+            return None
+
     @staticmethod
     def rows_of(client):
         rows, start = [], "-"
@@ -180,13 +197,14 @@ class World:
             start = b"(" + page[-1][0]
         return rows
 
-    def lose_data(self):
+    def lose_data(self, and_then=lambda: None):
         """Redis dies and comes back empty; what it held is kept for the comparison."""
         client, come_back = self.redis.lose_data(self.side_port)
         self.lives.append(self.rows_of(client))
         client.close()
         come_back()
         servers.wait_until(self.redis.answers, 20, "redis-server")
+        and_then()
         self.wait_for_positions()
 
     def lose_publishes(self, name, count):
@@ -198,11 +216,12 @@ class World:
         known = set(writer.state()["lost"])
         writer.tell("lose", count)
 
-        def lost():
+        def told():
+            """Its state once it has done so, or has no more to publish."""
             self.check()
             state = writer.state()
-            return state and (state["done"] or len(state["lost"]) >= len(known) + count) and set(state["lost"]) - known
-        tokens = servers.wait_until(lost, 30, f"{name} not publishing {count} rows")
+            return state if state and (state["done"] or len(state["lost"]) >= len(known) + count) else None
+        tokens = set(servers.wait_until(told, 30, f"{name} not publishing {count} rows")["lost"]) - known
         self.late |= {(name, token) for token in tokens}
         wanted = {token for token in tokens if self.is_judged(name, token)}
 
