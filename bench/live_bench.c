@@ -1,6 +1,7 @@
 /* The running engine behind a real Redis, against a bare hiredis subscriber that parses nothing.
  *
- * Both follow the same publisher on the same private redis-server, turn about. A run lasts from the publisher's first
+ * Both follow the same publisher on the same private redis-server, turn about, and so does an engine that has a standby
+ * (`role: active`), whose transactions Redis checks. A run lasts from the publisher's first
  * command until the subscriber has counted the last message, or until the engine's stored position says that it has
  * judged the last event. What each process spent of the processor is told beside it, so that one sees what was the
  * limit.
@@ -117,8 +118,21 @@ static void check_complete(struct live *live)
     freeReplyObject(reply);
 }
 
-static struct run run_engine(struct live *live)
+static void write_configuration(struct live *live, const char *role)
 {
+    FILE *file = fopen(live->configuration_path, "w");
+    if (!file)
+        bench_fail("cannot write %s", live->configuration_path);
+    fprintf(file,
+            "server_name: %s\nredis: {path: %s}\nhttp: false\nlog: {level: warning}\nrole: %s\n"
+            "modules:\n  - module: event_types\n    config: {deny: [%s, %s, %s]}\n",
+            CORPUS_SERVER, live->socket_path, role, denied_types[0], denied_types[1], denied_types[2]);
+    fclose(file);
+}
+
+static struct run run_engine(struct live *live, const char *role)
+{
+    write_configuration(live, role);
     freeReplyObject(bench_ask(live->control, "FLUSHALL"));
     pid_t process = start_engine(live);
     struct publisher publisher = publisher_start(live->publication, live->socket_path);
@@ -162,37 +176,43 @@ static void measure(struct live *live, const char *json_path)
     struct figure redis = {.name = "live_redis_per_line",
                            .reference = "processor time of Redis for a message to the bare subscriber",
                            .unit = "ns/line"};
+    struct figure pair = {.name = "live_active_vs_alone",
+                          .reference = "rate of an engine without a role, whose transactions are not fenced",
+                          .unit = "lines/s",
+                          .bound = BOUND_AT_LEAST,
+                          .limit = 0.9};
+    struct figure pair_redis = {.name = "live_active_redis_per_line",
+                                .reference = "processor time of Redis for a line with an engine without a role",
+                                .unit = "ns/line"};
     for (unsigned number = 0; number <= bench_runs(RUNS); number++) {
         struct run bare;
         struct run engine;
-        if (number % 2)
+        struct run active;
+        if (number % 2) {
+            active = run_engine(live, "active");
             bare = run_subscriber(live);
-        engine = run_engine(live);
-        if (number % 2 == 0)
+        }
+        engine = run_engine(live, "alone");
+        if (number % 2 == 0) {
             bare = run_subscriber(live);
+            active = run_engine(live, "active");
+        }
         if (number == 0)
             continue;
         print_run("subscriber", number, &bare);
         print_run("engine", number, &engine);
+        print_run("active", number, &active);
         figure_add(&rate, bare.wall / engine.wall, ROWS / engine.wall);
         figure_add(&processor, engine.consumer / bare.consumer, engine.consumer * 1e9 / ROWS);
         figure_add(&redis, engine.redis / bare.redis, engine.redis * 1e9 / ROWS);
+        figure_add(&pair, engine.wall / active.wall, ROWS / active.wall);
+        figure_add(&pair_redis, active.redis / engine.redis, active.redis * 1e9 / ROWS);
     }
     figure_report(&rate, json_path);
     figure_report(&processor, json_path);
     figure_report(&redis, json_path);
-}
-
-static void write_configuration(struct live *live)
-{
-    FILE *file = fopen(live->configuration_path, "w");
-    if (!file)
-        bench_fail("cannot write %s", live->configuration_path);
-    fprintf(file,
-            "server_name: %s\nredis: {path: %s}\nhttp: false\nlog: {level: warning}\n"
-            "modules:\n  - module: event_types\n    config: {deny: [%s, %s, %s]}\n",
-            CORPUS_SERVER, live->socket_path, denied_types[0], denied_types[1], denied_types[2]);
-    fclose(file);
+    figure_report(&pair, json_path);
+    figure_report(&pair_redis, json_path);
 }
 
 static void open_redis(struct live *live)
@@ -217,7 +237,6 @@ int main(int argument_count, char **arguments)
     live.publication = publication;
     fprintf(stderr, "bench: %zu messages, %.0f bytes a command; %zu rows will be denied\n", publication->messages,
             (double)publication->commands.length / (double)publication->messages, publication->denied);
-    write_configuration(&live);
     open_redis(&live);
     measure(&live, arguments[1]);
     redisFree(live.control);

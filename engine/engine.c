@@ -121,9 +121,16 @@ static void on_stored_position(void *context, enum stream stream, struct slice w
     if (stream == STREAM_events || stream == STREAM_presence)
         observer_restore(engine->observer, stream, writer, token);
     if (engine->audit && stream == STREAM_events)
-        audit_begin_at(engine->audit, writer, token);
+        audit_restore(engine->audit, writer, token);
     log_info("goes on from a stored position", LOG_STRING("stream", stream_definitions[stream].name),
              LOG_TEXT("writer", writer), LOG_INTEGER("token", token));
+}
+
+static void on_stored_audited(void *context, enum stream stream, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    if (engine->audit && stream == STREAM_events)
+        audit_restore_audited(engine->audit, writer, token);
 }
 
 static void on_stored_changed(void *context)
@@ -169,6 +176,8 @@ static void start_requests(struct engine *engine)
 static void on_loaded(void *context)
 {
     struct engine *engine = context;
+    if (engine->audit)
+        audit_start(engine->audit);
     engine_follow_start(engine);
     start_requests(engine);
 }
@@ -220,6 +229,7 @@ static void create_outbox(struct engine *engine)
     struct outbox_callbacks callbacks = {.context = engine,
                                          .stored_position = on_stored_position,
                                          .stored_ahead = on_stored_ahead,
+                                         .stored_audited = on_stored_audited,
                                          .append_ahead = on_append_ahead,
                                          .loaded = on_loaded,
                                          .stored_changed = on_stored_changed,

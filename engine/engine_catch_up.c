@@ -106,15 +106,37 @@ static void add_sources(struct engine *engine)
                     "will not be judged: set `bodies.postgres` or `instance_map`");
 }
 
+static void on_settled(void *context, struct slice writer, int64_t token)
+{
+    struct engine *engine = context;
+    outbox_audited(engine->outbox, STREAM_events, writer, token);
+}
+
+static bool waits(void *context, struct slice writer)
+{
+    struct engine *engine = context;
+    return observer_late_waiting(engine->observer, writer);
+}
+
+static void create_audit(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct audit_settings settings = {.every_ms = configuration->audit_ms,
+                                      .server_name = configuration->server_name,
+                                      .address = &configuration->redis,
+                                      .log_is_whole = configuration->publish_all};
+    struct audit_callbacks callbacks = {
+        .context = engine, .position = position_of, .settled = on_settled, .waits = waits, .missed = on_missed};
+    engine->audit = audit_create(engine->base, &settings, engine->catch_up, &callbacks, engine->metrics);
+}
+
 void engine_catch_up_start(struct engine *engine)
 {
     engine->catch_up = catch_up_create(engine->base, engine->metrics);
     engine->catch_up_owner = (struct catch_up_owner){.context = engine, .rows = on_rows, .ended = on_ended};
     add_sources(engine);
-    struct audit_callbacks audit_callbacks = {.context = engine, .position = position_of, .missed = on_missed};
     if (engine->configuration->audit_ms)
-        engine->audit = audit_create(engine->base, engine->configuration->audit_ms, engine->catch_up, &audit_callbacks,
-                                     engine->metrics);
+        create_audit(engine);
 }
 
 void engine_catch_up_stop(struct engine *engine)

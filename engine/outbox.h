@@ -37,6 +37,8 @@ struct outbox_callbacks {
     void (*stored_position)(void *context, enum stream stream, struct slice writer, int64_t token);
     /* Which events beyond that writer's position were judged, stored likewise: what append_ahead wrote. */
     void (*stored_ahead)(void *context, enum stream stream, struct slice writer, struct slice record);
+    /* How far that writer was audited, stored likewise. May be NULL. */
+    void (*stored_audited)(void *context, enum stream stream, struct slice writer, int64_t token);
     /* Appends that record as it is now, for the transaction that is being closed; nothing if there is none. */
     void (*append_ahead)(void *context, enum stream stream, struct slice writer, struct buffer *record);
     /* The stored positions are known (the first time that Redis answered): the engine may begin. */
@@ -77,6 +79,8 @@ void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token);
 /* Events of `writer` were judged beyond its position: append_ahead has something new to say. */
 void outbox_ahead(struct outbox *outbox, enum stream stream, struct slice writer);
+/* An audit of `writer` found nothing more up to `token` that was not judged. */
+void outbox_audited(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token);
 /* Publishes POSITION for each of our streams: somebody sent REPLICATE on our channel. */
 void outbox_announce(struct outbox *outbox);
 /* Whether the command connection is up and the stored positions are known. */
@@ -98,6 +102,7 @@ struct outbox_counts {
     uint64_t routes_token; /* likewise on `presence_routes` */
     uint64_t transactions; /* answered */
     uint64_t rows;         /* published and durable */
+    uint64_t refused;      /* transactions, each time that Redis refused one */
     uint64_t resent;       /* transactions sent again after a lost connection */
     uint64_t waiting;      /* transactions without an answer */
     uint64_t losses;       /* times Redis was found to have lost what it had acknowledged */

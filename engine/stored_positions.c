@@ -7,6 +7,7 @@
 #include "replication/command.h"
 
 #define AHEAD_SUFFIX ".ahead"
+#define AUDITED_SUFFIX ".audited"
 
 void stored_positions_free(struct stored_positions *positions)
 {
@@ -49,12 +50,21 @@ void stored_positions_set_ahead(struct stored_positions *positions, enum stream 
     find(positions, stream, writer)->ahead_dirty = true;
 }
 
+void stored_positions_set_audited(struct stored_positions *positions, enum stream stream, struct slice writer,
+                                  int64_t token)
+{
+    struct stored_position *position = find(positions, stream, writer);
+    position->audited = token;
+    position->has_audited = position->audited_dirty = true;
+}
+
 void stored_positions_set_all(struct stored_positions *positions)
 {
     for (size_t index = 0; index < positions->count; index++) {
         struct stored_position *position = &positions->positions[index];
         position->dirty = position->has_token;
         position->ahead_dirty = true;
+        position->audited_dirty = position->has_audited;
     }
 }
 
@@ -85,24 +95,42 @@ void stored_positions_seal(struct stored_positions *positions, const char *insta
                 transaction_remove_field(transaction, key, field);
             position->ahead_stored = positions->record.length > 0;
         }
-        position->dirty = position->ahead_dirty = false;
+        if (position->audited_dirty)
+            transaction_set_number(transaction, key, field_of(positions, instance_name, position, AUDITED_SUFFIX),
+                                   position->audited);
+        position->dirty = position->ahead_dirty = position->audited_dirty = false;
     }
+}
+
+/* Takes `suffix` off the end of `name`, if it is there. */
+static bool take_suffix(struct slice *name, const char *suffix)
+{
+    size_t length = strlen(suffix);
+    if (name->length <= length || memcmp(name->data + name->length - length, suffix, length) != 0)
+        return false;
+    name->length -= length;
+    return true;
 }
 
 void stored_positions_restore(struct stored_positions *positions, struct slice name, struct slice writer,
                               struct slice value, const struct outbox_callbacks *callbacks)
 {
     int64_t token;
-    size_t suffix = sizeof AHEAD_SUFFIX - 1;
-    bool ahead = name.length > suffix && memcmp(name.data + name.length - suffix, AHEAD_SUFFIX, suffix) == 0;
-    enum stream stream = stream_find(ahead ? slice_of(name.data, name.length - suffix) : name);
-    if (stream == STREAM_UNKNOWN)
+    bool ahead = take_suffix(&name, AHEAD_SUFFIX), audited = !ahead && take_suffix(&name, AUDITED_SUFFIX);
+    enum stream stream = stream_find(name);
+    bool number = !ahead && command_parse_integer(value, &token);
+    if (stream == STREAM_UNKNOWN || (!ahead && !number))
         return;
+    struct stored_position *position = find(positions, stream, writer);
     if (ahead) {
-        find(positions, stream, writer)->ahead_stored = true;
+        position->ahead_stored = true;
         callbacks->stored_ahead(callbacks->context, stream, writer, value);
-    } else if (command_parse_integer(value, &token)) {
-        struct stored_position *position = find(positions, stream, writer);
+    } else if (audited) {
+        position->audited = token;
+        position->has_audited = true;
+        if (callbacks->stored_audited)
+            callbacks->stored_audited(callbacks->context, stream, writer, token);
+    } else {
         position->token = token;
         position->has_token = true;
         callbacks->stored_position(callbacks->context, stream, writer, token);

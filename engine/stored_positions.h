@@ -4,7 +4,10 @@
  *     <engine instance> events.ahead <writer>     which events beyond it were judged (engine/judged_ahead.h); only
  * there while there are any
  *
- * Both are written in the transaction that publishes the verdicts they speak of. The record is asked for once for each
+ *     <engine instance> events.audited <writer>   the last token up to which an audit found nothing more; only with
+ * audits
+ *
+ * They are written in the transaction that publishes the verdicts they speak of. The record is asked for once for each
  * transaction, not for each event, since it may name as many events as may wait. */
 #ifndef WEIR_ENGINE_STORED_POSITIONS_H
 #define WEIR_ENGINE_STORED_POSITIONS_H
@@ -20,6 +23,9 @@ struct stored_position {
     bool dirty;
     bool ahead_dirty;
     bool ahead_stored; /* the field of what was judged ahead is there */
+    int64_t audited;
+    bool has_audited;
+    bool audited_dirty;
 };
 
 /* A zeroed struct is empty. */
@@ -35,6 +41,8 @@ void stored_positions_free(struct stored_positions *positions);
 /* To be stored with the next transaction: a position, or a new record of what was judged ahead. */
 void stored_positions_set(struct stored_positions *positions, enum stream stream, struct slice writer, int64_t token);
 void stored_positions_set_ahead(struct stored_positions *positions, enum stream stream, struct slice writer);
+void stored_positions_set_audited(struct stored_positions *positions, enum stream stream, struct slice writer,
+                                  int64_t token);
 /* All that is known is to be stored again, since Redis has lost it. */
 void stored_positions_set_all(struct stored_positions *positions);
 /* Adds what is to be stored to the transaction; records come from callbacks->append_ahead. */

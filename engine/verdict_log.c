@@ -21,28 +21,52 @@ void verdict_log_raise(struct positions_copy *positions, struct slice name, int6
     positions_copy_set(positions, name, slice_of(digits, (size_t)length));
 }
 
-static bool take(struct positions_copy *positions, const char *instance_name, yyjson_val *root)
+static struct slice text_of(yyjson_val *value)
 {
-    yyjson_val *stream = yyjson_obj_get(root, "stream"), *writer = yyjson_obj_get(root, "instance"),
-               *token = yyjson_obj_get(root, "token");
-    if (!yyjson_is_str(stream) || !yyjson_is_str(writer) || yyjson_get_len(writer) > WRITER_MAXIMUM ||
-        !yyjson_is_uint(token) || yyjson_get_uint(token) > INT64_MAX)
+    return yyjson_is_str(value) ? slice_of(yyjson_get_str(value), yyjson_get_len(value)) : SLICE_ABSENT;
+}
+
+static bool read_root(yyjson_val *root, verdict_log_take_function *take, void *context)
+{
+    struct slice stream = text_of(yyjson_obj_get(root, "stream")), writer = text_of(yyjson_obj_get(root, "instance")),
+                 event_id = text_of(yyjson_obj_get(root, "event_id"));
+    yyjson_val *token = yyjson_obj_get(root, "token");
+    if (!slice_present(stream) || !slice_present(writer) || writer.length > WRITER_MAXIMUM || !yyjson_is_uint(token) ||
+        yyjson_get_uint(token) > INT64_MAX)
         return false;
-    enum stream known = stream_find(slice_of(yyjson_get_str(stream), yyjson_get_len(stream)));
+    enum stream known = stream_find(stream);
     if (known == STREAM_UNKNOWN)
         return false;
-    struct buffer name = {0};
-    buffer_append_format(&name, "%s %s ", instance_name, stream_definitions[known].name);
-    buffer_append(&name, yyjson_get_str(writer), yyjson_get_len(writer));
-    verdict_log_raise(positions, buffer_slice(&name), yyjson_get_sint(token));
-    buffer_free(&name);
+    take(context, known, writer, yyjson_get_sint(token), event_id);
     return true;
+}
+
+bool verdict_log_read_row(struct slice row, verdict_log_take_function *take, void *context)
+{
+    yyjson_doc *document = yyjson_read(row.data, row.length, YYJSON_READ_NOFLAG);
+    bool taken = document && read_root(yyjson_doc_get_root(document), take, context);
+    yyjson_doc_free(document);
+    return taken;
+}
+
+struct raising {
+    struct positions_copy *positions;
+    const char *instance_name;
+};
+
+static void raise_position(void *context, enum stream stream, struct slice writer, int64_t token, struct slice event_id)
+{
+    (void)event_id;
+    const struct raising *raising = context;
+    struct buffer name = {0};
+    buffer_append_format(&name, "%s %s ", raising->instance_name, stream_definitions[stream].name);
+    buffer_append_slice(&name, writer);
+    verdict_log_raise(raising->positions, buffer_slice(&name), token);
+    buffer_free(&name);
 }
 
 bool verdict_log_take_row(struct positions_copy *positions, const char *instance_name, struct slice row)
 {
-    yyjson_doc *document = yyjson_read(row.data, row.length, YYJSON_READ_NOFLAG);
-    bool taken = document && take(positions, instance_name, yyjson_doc_get_root(document));
-    yyjson_doc_free(document);
-    return taken;
+    struct raising raising = {positions, instance_name};
+    return verdict_log_read_row(row, raise_position, &raising);
 }

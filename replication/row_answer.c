@@ -12,11 +12,13 @@
 
 static const char no_answer[] = "it is not the JSON object that Synapse answers with";
 
-/* Of a repeated key the last value counts, as in Python. */
+/* NULL if `object` is none, or NULL. Of a repeated key the last value counts, as in Python. */
 static yyjson_val *find_member(yyjson_val *object, const char *key)
 {
     yyjson_val *found = NULL, *name, *value;
     size_t index, count;
+    if (!yyjson_is_obj(object))
+        return NULL;
     yyjson_obj_foreach(object, index, count, name, value)
     {
         if (yyjson_equals_str(name, key))

@@ -54,10 +54,6 @@ static struct http_writer *find_writer(const struct rows_http *rows, struct slic
 
 static void transfer_free(struct transfer *transfer)
 {
-    struct transfer **place = &transfer->rows->transfers;
-    while (*place != transfer)
-        place = &(*place)->next;
-    *place = transfer->next;
     curl_easy_cleanup(transfer->easy);
     buffer_free(&transfer->body);
     free((char *)(uintptr_t)transfer->request.writer.data);
@@ -69,6 +65,10 @@ static void end_transfer(struct transfer *transfer, const struct row_answer *ans
 {
     struct rows_http *rows = transfer->rows;
     uint64_t ticket = transfer->ticket;
+    struct transfer **place = &rows->transfers;
+    while (*place != transfer)
+        place = &(*place)->next;
+    *place = transfer->next;
     transfer_free(transfer);
     rows->callbacks.ended(rows->callbacks.context, ticket, answer);
 }
@@ -253,9 +253,11 @@ void rows_http_destroy(struct rows_http *rows)
     if (!rows)
         return;
     while (rows->transfers) {
-        if (!rows->transfers->not_begun)
-            curl_loop_remove(rows->loop, rows->transfers->easy);
-        transfer_free(rows->transfers);
+        struct transfer *transfer = rows->transfers;
+        rows->transfers = transfer->next;
+        if (!transfer->not_begun)
+            curl_loop_remove(rows->loop, transfer->easy);
+        transfer_free(transfer);
     }
     curl_loop_destroy(rows->loop);
     curl_slist_free_all(rows->headers);

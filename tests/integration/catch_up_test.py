@@ -125,6 +125,39 @@ class CatchUp(PostgresServer):
         self.assertEqual(self.redis.hget(f"{SERVER_NAME}/weir/positions", "weir1 events persister1"), b"30")
         self.stop_engine(engine)
 
+    def test_an_audit_goes_on_after_a_restart(self):
+        """What was never published before the engine was killed is found by the next one; nothing is judged twice."""
+        for verdicts in ("all", "denied"):
+            with self.subTest(verdicts):
+                self.redis.flushall()
+                self.sql("TRUNCATE events, event_json")
+                self.store([(token, "persister1", f"${token}", event("spam" if token % 2 else "ham"))
+                            for token in range(1, 41)])
+                body = f"publish: {{verdicts: {verdicts}}}\naudit: "
+                engine = self.engine(body + "1h")
+                self.publish(position(0, 0))
+                self.publish_events(1, 10)
+                self.publish_events(21, 30)
+                wait_until(lambda: self.metric(engine, "weir_events_judged_total") == 20)
+                self.settle(engine)
+                engine.send_signal(signal.SIGKILL)
+                engine.wait()
+                engine = self.engine(body + "300ms")
+                self.publish(position(30, 30))
+                self.publish_events(31, 35)
+                self.publish_events(37, 40)
+                wait_until(lambda: self.metric(engine, "weir_audit_events_total") == 40)
+                self.settle(engine)
+                expected = [token for token in range(1, 41) if verdicts == "all" or token % 2]
+                self.assertEqual(sorted(self.judged()), expected)
+                missed = self.metric(engine, "weir_audit_missed_total")
+                self.assertEqual(missed, 11 if verdicts == "all" else 1)
+                again = self.metric(engine, "weir_audit_judged_again_total")
+                self.assertEqual(again, 0 if verdicts == "all" else 20, "ten that were lost and ten that had passed")
+                wait_until(lambda: self.redis.hget(f"{SERVER_NAME}/weir/positions",
+                                                   "weir1 events.audited persister1") == b"40", what="its position")
+                self.stop_engine(engine)
+
     def test_nobody_to_ask_is_said_at_the_start(self):
         engine = self.start_engine(self.configuration("", modules="modules: [{module: event_types, config: {deny: [x]}}]"))
         self.assertTrue([line for line in self.log_lines(engine) if "nobody can be asked" in line["message"]])

@@ -1,6 +1,7 @@
 """Missed rows from writers' replication listeners: real HTTP servers over TCP, unix sockets and TLS, which answer as
 Synapse does, slowly, wrongly, hugely or not at all. The client is that of the engine, in tests/programs/missed_rows.c."""
 
+import collections
 import http.server
 import json
 import os
@@ -31,8 +32,12 @@ def error(code, text):
     return json.dumps({"errcode": code, "error": text}, separators=(",", ":"))
 
 
+Request = collections.namedtuple("Request", "stream id query headers")
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave together, so that no acknowledgement is waited for
 
     def setup(self):
         super().setup()
@@ -45,7 +50,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.stream, self.id = found.groups() if found else (None, None)
         self.query = {name: int(value) for name, value in urllib.parse.parse_qsl(url.query)}
         with self.server.lock:
-            self.server.requests.append(self)
+            self.server.requests.append(Request(self.stream, self.id, self.query, self.headers))
         reply = self.server.reply(self)
         if reply is not None:
             self.send(*reply if isinstance(reply, tuple) else (200, reply))
@@ -83,8 +88,7 @@ class Listener(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
         self.thread.start()
 
-    def server_bind(self):
-        socketserver.TCPServer.server_bind(self)
+    server_bind = socketserver.TCPServer.server_bind  # http.server's own looks the address up in DNS
 
     def handle_error(self, *_):
         """The client goes away in many of these tests."""
@@ -111,7 +115,6 @@ class RowsHttp(unittest.TestCase):
         return listener
 
     def ask(self, *arguments, **environment):
-        """Lines of output, in which the numbers of requests are in order."""
         done = subprocess.run([PROGRAM, "http", *map(str, arguments)], capture_output=True, timeout=60, cwd=ROOT,
                               env={**os.environ, **environment})
         self.assertEqual(done.returncode, 0, done.stderr.decode())
@@ -256,6 +259,7 @@ class RowsHttp(unittest.TestCase):
             request.end_headers()
             while not request.server.gate.wait(0.02):
                 request.wfile.write(b" ")
+                request.wfile.flush()
         for reply in (never, trickle):
             with self.subTest(reply.__name__):
                 listener = self.listen(reply)
@@ -287,6 +291,7 @@ class RowsHttp(unittest.TestCase):
             request.send_header("Content-Length", str((64 << 20) + 1))
             request.end_headers()
             request.wfile.write(b" " * 1000)
+            request.wfile.flush()
             request.server.gate.wait(60)
         def endless(request):
             request.send_response(200)

@@ -17,7 +17,7 @@ from harness import DATA, SERVER_NAME, wait_until
 
 RECORDING = DATA / "synapse-1.140-big.jsonl.zst"
 BODIES = DATA / "synapse-1.140-big.events.jsonl.zst"
-EVENT_ROWS = 2400  # of it, to the end of a batch
+EVENT_ROWS = 1200  # of it, to the end of a batch
 ROWS_PER_SECOND = 400
 EVENT_ROW = re.compile(r"RDATA events (\S+) (\S+) ")
 LEASE_KEY, FENCE_KEY = (f"{SERVER_NAME}/weir/{kind}/weir1" for kind in ("lease", "fence"))
@@ -334,6 +334,24 @@ class Standby(Pair):
         self.check_durable()
         self.stop_engine(standby)
         self.stop_engine(alone)
+
+
+    def test_a_user_needs_no_more_than_the_manual_says(self):
+        manual = (harness.ROOT / "deploy" / "standby.md").read_text()
+        pair = re.findall(r"`(\+[a-z]+)`", manual)
+        self.assertIn("+eval", pair)
+        alone = ["+ping", "+subscribe", "+publish", "+hgetall", "+hmget", "+hset", "+hdel", "+xadd", "+xrevrange",
+                 "+xack", "+xdel", "+xgroup", "+xreadgroup", "+xautoclaim", "+xclaim", "+multi", "+exec"]
+        self.redis.execute_command("ACL", "SETUSER", "weir", "on", ">secret", f"~{SERVER_NAME}/weir/*",
+                                   f"&{SERVER_NAME}*", *alone, *pair)
+        configuration = self.configuration(
+            f"bodies: {{file: {BODIES}}}\npublish: {{verdicts: all}}\nrole: active\nlease: {self.lease}",
+            redis_text=f"{{path: {self.socket}, username: weir, password: secret}}", name="user.yaml")
+        holder = self.start_engine(configuration)
+        self.check_durable()
+        self.stop_engine(holder)
+        self.assertEqual(self.redis.execute_command("ACL", "LOG"), [])
+        self.assertEqual(self.redis.exists(LEASE_KEY), 0, "it was released, too")
 
 
 class WithoutPersistence(Pair):
