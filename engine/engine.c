@@ -283,6 +283,7 @@ static bool start(struct engine *engine)
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
     engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
     engine_catch_up_start(engine);
+    engine_lease_prepare(engine);
     start_observer(engine);
     create_outbox(engine);
     engine_lease_start(engine);

@@ -7,6 +7,8 @@
 /* REPLICATE is sent again this often until some writer has answered, and then seldom. */
 #define REPLICATE_AGAIN_SECONDS 5
 #define REPLICATE_SELDOM_SECONDS 600
+/* It leaves on the command connection, which may be back later than the subscription. */
+#define REPLICATE_WAIT_MS 50
 
 static void schedule_seconds(struct event *event, int seconds)
 {
@@ -27,6 +29,27 @@ static void send_replicate(struct engine *engine)
     outbox_publish(engine->outbox, slice_from_string(engine->configuration->server_name), SLICE("REPLICATE "));
 }
 
+static void on_replicate_timer(evutil_socket_t socket, short what, void *argument)
+{
+    (void)socket, (void)what;
+    struct engine *engine = argument;
+    if (!engine->subscribed || engine->stopping)
+        return;
+    if (!outbox_is_ready(engine->outbox)) {
+        struct timeval delay = {.tv_usec = REPLICATE_WAIT_MS * 1000};
+        event_add(engine->replicate_timer, &delay);
+        return;
+    }
+    if (!engine->positions_seen && engine->replicate_sent)
+        log_info("no Synapse process has told its position yet; asks again");
+    if (!engine->positions_seen || engine->replicate_seldom || !engine->replicate_sent)
+        send_replicate(engine);
+    engine->replicate_sent = true;
+    engine->replicate_seldom = engine->positions_seen;
+    schedule_seconds(engine->replicate_timer,
+                     engine->replicate_seldom ? REPLICATE_SELDOM_SECONDS : REPLICATE_AGAIN_SECONDS);
+}
+
 static void on_subscribed(void *context, struct slice channel)
 {
     struct engine *engine = context;
@@ -35,24 +58,9 @@ static void on_subscribed(void *context, struct slice channel)
     engine->subscribed = true;
     engine->positions_seen = false;
     engine->replicate_seldom = false;
+    engine->replicate_sent = false;
     log_info("subscribed; asks every writer for its position", LOG_TEXT("channel", channel));
-    send_replicate(engine);
-    schedule_seconds(engine->replicate_timer, REPLICATE_AGAIN_SECONDS);
-}
-
-static void on_replicate_timer(evutil_socket_t socket, short what, void *argument)
-{
-    (void)socket, (void)what;
-    struct engine *engine = argument;
-    if (!engine->subscribed || engine->stopping)
-        return;
-    if (!engine->positions_seen)
-        log_info("no Synapse process has told its position yet; asks again");
-    if (!engine->positions_seen || engine->replicate_seldom)
-        send_replicate(engine);
-    engine->replicate_seldom = engine->positions_seen;
-    schedule_seconds(engine->replicate_timer,
-                     engine->replicate_seldom ? REPLICATE_SELDOM_SECONDS : REPLICATE_AGAIN_SECONDS);
+    on_replicate_timer(-1, 0, engine);
 }
 
 static void on_subscriber_lost(void *context, const char *reason)

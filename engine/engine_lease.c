@@ -64,6 +64,15 @@ static void on_released(void *context)
     event_base_loopbreak(engine->base);
 }
 
+/* It may take over in a month: what `--from` was about is long past then. */
+void engine_lease_prepare(struct engine *engine)
+{
+    if (engine->configuration->role != ROLE_STANDBY || engine->options.from == ENGINE_FROM_STORED)
+        return;
+    log_warning("--from is left aside: a standby goes on where the other engine was");
+    engine->options.from = ENGINE_FROM_STORED;
+}
+
 void engine_lease_start(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;

@@ -56,6 +56,7 @@ struct engine {
     struct slice main_channel; /* <server_name> */
     uint64_t received_ns;      /* when the messages that are being handed on were read; 0 between reads */
     bool subscribed;
+    bool replicate_sent;   /* since the last subscription */
     bool replicate_seldom; /* the last REPLICATE was answered */
     bool positions_seen;   /* some writer has answered since the last subscription */
     bool observer_stop;
@@ -83,6 +84,8 @@ void engine_catch_up_stop(struct engine *engine);
 /* observer_callbacks.fetch */
 bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
 
+/* What of the command line is not for an engine that waits: before anything is made of it. */
+void engine_lease_prepare(struct engine *engine);
 /* Starts the outbox, and with it everything else: at once without a role, else when the lease is ours. */
 void engine_lease_start(struct engine *engine);
 void engine_lease_stop(struct engine *engine);
