@@ -127,7 +127,8 @@ static void settle(struct audited_writer *writer, int64_t token)
         return;
     while (settled < writer->count && writer->seen[settled].token <= token)
         settled++;
-    memmove(writer->seen, writer->seen + settled, (writer->count - settled) * sizeof *writer->seen);
+    if (settled < writer->count)
+        memmove(writer->seen, writer->seen + settled, (writer->count - settled) * sizeof *writer->seen);
     writer->count -= settled;
     writer->next_seen = 0;
     writer->audited = token;
