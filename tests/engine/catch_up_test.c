@@ -309,7 +309,7 @@ Test(audit, an_event_that_was_never_seen_is_found_once)
     expect_asked(2, 0, 14, 15);
     give_event(2, 15, "$15");
     end(2, NULL, 15, false);
-    expect_log("w settled to 15;");
+    expect_log("w settled to 14;w settled to 15;");
     cr_expect_eq(metric("\nweir_audit_missed_total "), 2u);
     cr_expect_eq(metric("\nweir_audit_events_total "), 5u);
 }
