@@ -115,10 +115,6 @@ def order(what):
     return make
 
 
-def failed_publish(world, fault):
-    world.lose_publishes(fault.target, int(fault.amount))
-
-
 def redis_loses_data(world, fault):
     world.lose_data()
 
@@ -145,7 +141,7 @@ MAKE = {
     "slow-batches": order("slow"),
     "replicate": order("replicate"),
     "burst": order("burst"),
-    "failed-publish": failed_publish,
+    "failed-publish": order("lose"),
     "redis-loses-data": redis_loses_data,
     "all-lost": all_lost,
 }

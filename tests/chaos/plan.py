@@ -44,11 +44,11 @@ KINDS = {
     "slow-batches": Kind(4, "{w}", 1, 30),  # its batches leave line by line, others' lines in between
     "replicate": Kind(3, "{w}", 1, 3),  # somebody asks for positions
     "burst": Kind(3, "{w}", 30, 400),  # it writes as fast as it can, so many tokens
-    "failed-publish": Kind(1.5, "{w}", 1, 4),  # rows that are written and never published; only an audit finds them
+    "failed-publish": Kind(3, "{w}", 1, 4),  # rows that are written and never published; only an audit finds them
     "redis-loses-data": Kind(0.8, "redis", 0.0, 0.0),
     "all-lost": Kind(0.6, "redis+weir", 0.0, 0.0),  # … while the engine is dead, which has its state file then
 }
-ALONE = {"redis-loses-data", "all-lost", "failed-publish"}  # everything is made whole before, and waits for their end
+ALONE = {"redis-loses-data", "all-lost"}  # everything is made whole before, and waits for their end
 LASTING = {"kill", "stop", "terminate", "refuse", "stall", "slow", "half-open"}
 SETTLES = 0.3  # after a fault its target is left alone for so long
 

@@ -72,7 +72,7 @@ class Run:
         finally:
             self.world.close()
         expected = compare.replay(self.arguments.weir, self.world)
-        return compare.compare(self.lives, expected, self.recorded.events, self.world.late)
+        return compare.compare(self.lives, expected, self.recorded.events, self.world.late())
 
     def introduce(self):
         self.say(f"chaos: seed {self.about['seed']}, {len(self.plan)} faults, {self.about['set_up']}"

@@ -95,8 +95,8 @@ class Weir(Process):
         self.address = f"http://127.0.0.1:{http_port}"
 
     def ended_well(self, code):
-        """What SIGTERM has to lead to: None is an engine that still runs; a SIGKILL may have come between; and before it
-        says that it has started, nobody takes the signal."""
+        """What SIGTERM has to lead to: None is an engine that still runs; a SIGKILL may have come between; and before
+        it says that it has started, nobody takes the signal."""
         with self.log.open("rb") as log:
             log.seek(self.log_start)
             young = b'"started"' not in log.read()
@@ -226,7 +226,8 @@ class Postgres(Process):
 class Writer(Process):
     def __init__(self, folder, name, recording, redis_port, port, postgres=None, **options):
         command = [sys.executable, "-B", HERE / "writer.py", "--name", name, "--script", recording.scripts[name],
-                   "--bodies", recording.bodies, "--redis", redis_port, "--listen", port, "--pace", 0]
+                   "--bodies", recording.bodies, "--redis", redis_port, "--listen", port, "--pace", 0,
+                   "--lost", folder / f"{name}.lost"]
         command += ["--postgres", postgres] if postgres else ["--journal", folder / f"{name}.journal"]
         for key, value in options.items():
             if value:

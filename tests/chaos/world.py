@@ -1,6 +1,5 @@
 """All that takes part in a run, and the links between them, in one folder."""
 
-import json
 import pathlib
 import queue
 import shutil
@@ -10,7 +9,6 @@ import threading
 import redis
 
 import proxy
-import script
 import servers
 from recording import SERVER_NAME
 
@@ -103,7 +101,6 @@ class World:
         if self.postgres:
             self.processes["postgres"] = self.postgres
         self.voice = None
-        self.late = set()  # (writer, token) of rows that an audit had to find
         self.lives = []  # the durable stream of each Redis that has lost its data
 
     def make_folder(self, name):
@@ -207,36 +204,11 @@ class World:
         and_then()
         self.wait_for_positions()
 
-    def lose_publishes(self, name, count):
-        """A writer does not publish some rows that it has written. The engine's audit has to find them, and has nothing
-        to go by but what it has seen itself in this life, so that it must live until then."""
-        writer = self.writers[name]
-        with self.redis.client() as client:
-            after = next((entry for entry, _ in client.xrevrange(VERDICTS, count=1)), b"-")
-        known = set(writer.state()["lost"])
-        writer.tell("lose", count)
-
-        def told():
-            """Its state once it has done so, or has no more to publish."""
-            self.check()
-            state = writer.state()
-            return state if state and (state["done"] or len(state["lost"]) >= len(known) + count) else None
-        tokens = set(servers.wait_until(told, 30, f"{name} not publishing {count} rows")["lost"]) - known
-        self.late |= {(name, token) for token in tokens}
-        wanted = {token for token in tokens if self.is_judged(name, token)}
-
-        def found():
-            self.check()
-            with self.redis.client() as client:
-                rows = [json.loads(fields[b"row"]) for _, fields in client.xrange(VERDICTS, after)]
-            return wanted <= {row["token"] for row in rows if row["instance"] == name}
-        servers.wait_until(found, 60, f"the audit finding {sorted(wanted)} of {name}")
-
-    def is_judged(self, name, token):
-        """Whether a token has an event that gets a verdict."""
-        lines = script.Script(self.recording.scripts[name], self.recording.bodies)
-        rows = map(json.loads, lines.rows(lines.index_after(token - 1)))
-        return any(kind == "ev" and not fields[7] for kind, fields in rows)
+    def late(self):
+        """(writer, token) of what was written and never published: its rows come when an audit has found them."""
+        paths = {name: self.folder / f"{name}.lost" for name in self.writers}
+        return {(name, int(token)) for name, path in paths.items() if path.exists()
+                for token in path.read_text().split()}
 
     def close(self):
         if self.voice:

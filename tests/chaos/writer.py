@@ -91,7 +91,7 @@ class Writer:
         self.sent = None  # up to which everything was published or skipped
         self.others = 0  # the greatest token heard of other writers
         self.orders = {"pace": arguments.pace, "duplicate": 0, "slow": 0, "lose": 0, "replicate": 0, "burst": 0}
-        self.lost = []  # tokens that it was told not to publish
+        self.lost_path = arguments.lost
         self.write_at = time.monotonic()
 
     # What the listener's threads call.
@@ -108,7 +108,7 @@ class Writer:
     def told(self, what, query):
         if what in self.orders:
             self.orders[what] = float(query["value"][0])
-        return {"written": self.written, "sent": self.sent, "connected": self.connected, "lost": self.lost,
+        return {"written": self.written, "sent": self.sent, "connected": self.connected,
                 "last": self.script.tokens[-1], "done": min(self.written, self.sent) >= self.script.tokens[-1]}
 
     def take_order(self, what):
@@ -236,7 +236,9 @@ class Writer:
     def publish_batch(self, index):
         lines = self.lines(index)
         if self.take_order("lose"):
-            self.lost.append(self.script.tokens[index])
+            # Whoever is killed next: the test has to know of it.
+            with open(self.lost_path, "a", encoding="ascii") as lost:
+                lost.write(f"{self.script.tokens[index]}\n")
             return
         if not self.take_order("slow"):
             self.publisher.publish(*lines)
@@ -256,6 +258,7 @@ def main():
     parser.add_argument("--secret")
     parser.add_argument("--postgres", help="where it writes to; without it to --journal")
     parser.add_argument("--journal")
+    parser.add_argument("--lost", required=True, help="where the tokens go that it was told not to publish")
     parser.add_argument("--pace", type=float, default=50, help="tokens a second; 0: none for now")
     parser.add_argument("--at-once", action="store_true", help="answers REPLICATE as Synapse did until 1.96")
     arguments = parser.parse_args()
