@@ -186,7 +186,7 @@ bench: deps-bench ## measure, each figure as a ratio: a table, build/bench.json,
 	@bench/report $(BUILD)
 bench-quick: ## the same with fewer runs, in less than a minute
 	@WEIR_BENCH_QUICK=1 $(MAKE) --no-print-directory bench
-bench-built: $(BUILD)/weir $(BENCH_PROGRAMS)
+bench-built: $(BUILD)/weir $(BENCH_PROGRAMS) $(BUILD)/tests/missed_rows
 
 # ---- the rest
 
@@ -214,7 +214,7 @@ lint: ## clang-format, clang-tidy, shellcheck and the include rules
 	@deploy/lint-includes.sh
 	@shellcheck .ci/run deploy/*.sh
 	@/usr/bin/python3 -B -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' \
-	  $$(git ls-files '*.py') bench/run bench/report bench/guard
+	  $$(git ls-files '*.py') bench/run bench/report bench/guard bench/catch_up_bench
 	@printf '%s\n' $(filter %.c,$(C_FILES)) | \
 	  xargs -P 2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- $(COMMON_CFLAGS) 2>/dev/null
 	@echo "weir: lint passed"

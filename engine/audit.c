@@ -27,6 +27,7 @@ struct audited_writer {
     struct slice name; /* its own copy */
     bool begun;        /* `audited` means something; without a stored position */
     int64_t audited;   /* rows up to there are settled */
+    int64_t settled;   /* as the owner was told last */
     bool asking;
     int64_t upto;      /* of the audit that goes on */
     struct seen *seen; /* rows above `audited` */
@@ -126,19 +127,21 @@ static void settle(struct audited_writer *writer, int64_t token)
         return;
     while (settled < writer->count && writer->seen[settled].token <= token)
         settled++;
-    memmove(writer->seen, writer->seen + settled, (writer->count - settled) * sizeof *writer->seen);
+    if (settled < writer->count)
+        memmove(writer->seen, writer->seen + settled, (writer->count - settled) * sizeof *writer->seen);
     writer->count -= settled;
     writer->next_seen = 0;
     writer->audited = token;
 }
 
-/* What was found may still wait for its verdict; then the next audit tells. */
-static void finish(struct audited_writer *writer)
+/* What was found may still wait for its verdict; then the next turn tells. */
+static void tell_settled(struct audited_writer *writer)
 {
     const struct audit_callbacks *callbacks = &writer->audit->callbacks;
-    ++*writer->audit->counts[COUNT_AUDITS];
-    if (!callbacks->waits(callbacks->context, writer->name))
-        callbacks->settled(callbacks->context, writer->name, writer->audited);
+    if (writer->settled == writer->audited || callbacks->waits(callbacks->context, writer->name))
+        return;
+    writer->settled = writer->audited;
+    callbacks->settled(callbacks->context, writer->name, writer->audited);
 }
 
 static void on_ended(void *context, enum stream stream, struct slice name, int64_t reached, bool limited)
@@ -147,10 +150,12 @@ static void on_ended(void *context, enum stream stream, struct slice name, int64
     struct audited_writer *writer = context;
     writer->asking = false;
     settle(writer, limited && reached < writer->upto ? reached : writer->upto);
-    if (writer->audited < writer->upto)
+    if (writer->audited < writer->upto) {
         ask(writer);
-    else
-        finish(writer);
+        return;
+    }
+    ++*writer->audit->counts[COUNT_AUDITS];
+    tell_settled(writer);
 }
 
 static void ask(struct audited_writer *writer)
@@ -164,6 +169,8 @@ static void begin(struct audited_writer *writer)
 {
     const struct audit_callbacks *callbacks = &writer->audit->callbacks;
     int64_t position;
+    if (!writer->asking && !writer->audit->log)
+        tell_settled(writer);
     if (writer->asking || writer->audit->log || !callbacks->position(callbacks->context, writer->name, &position) ||
         position <= writer->audited)
         return;
@@ -216,8 +223,9 @@ void audit_begin_at(struct audit *audit, struct slice name, int64_t token)
     if (!writer)
         writer = add(audit, name);
     writer->audited = token;
+    writer->settled = INT64_MIN;
     writer->begun = true;
-    audit->callbacks.settled(audit->callbacks.context, name, token);
+    tell_settled(writer);
 }
 
 static struct seen *append(struct seen **list, size_t *count, size_t *capacity)

@@ -257,6 +257,15 @@ static void hold_signals(int how)
     sigprocmask(how, &signals, NULL);
 }
 
+/* Nor does a reload that is asked for during the start or the end kill the process. */
+static void hold_reloads(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 static bool start(struct engine *engine)
 {
     for (size_t index = 0; index < HANDLED_SIGNALS; index++) {
@@ -314,6 +323,7 @@ static int run(struct engine *engine)
     }
     if (engine->start_over)
         hold_signals(SIG_BLOCK);
+    hold_reloads();
     stop(engine);
     return started ? engine->exit_code : EXIT_CODE_FAILED;
 }
@@ -346,6 +356,7 @@ int engine_run(const struct engine_options *options)
 {
     struct engine engine = {.options = *options};
     int exit_code;
+    hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
         struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);

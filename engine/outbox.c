@@ -15,7 +15,7 @@
 /* Of so many reads, and so long, a transaction may become while it waits for the answers to others. */
 #define WAITING_READS_MAXIMUM 256
 #define WAITING_BYTES_MAXIMUM ((size_t)256 << 10)
-/* How long a Redis that refuses writes (out of memory, read-only) is left alone before they are sent again. */
+/* How long a Redis that refuses (out of memory, busy) is left alone before it is asked again. */
 #define REFUSED_SECONDS 1
 
 /* The end of this turn of the loop looks at the open transaction. */
@@ -139,7 +139,8 @@ static void check_drained(struct outbox *outbox)
 
 static bool can_send(const struct outbox *outbox)
 {
-    return outbox->first_load == LOAD_DONE && !outbox->recovering && !outbox->held && redis_link_is_ready(outbox->link);
+    return outbox->first_load == LOAD_DONE && !outbox->recovering && !outbox->held && outbox->refusal == REFUSAL_NONE &&
+           redis_link_is_ready(outbox->link);
 }
 
 /* While Redis has not answered what is on its way, a transaction waits and takes in what comes until then: one that
@@ -162,14 +163,12 @@ static void on_flush(evutil_socket_t socket, short what, void *argument)
     if (transaction && !may_wait(outbox, transaction)) {
         seal_transaction(outbox, transaction);
         outbox->open = NULL;
-        if (!outbox->sent)
-            outbox->replies_left = transaction_replies(transaction);
         *outbox->sent_last = transaction;
         outbox->sent_last = &transaction->next;
         outbox->sent_count++;
         outbox->sent_bytes += transaction->commands.length;
         if (can_send(outbox)) {
-            redis_link_send(outbox->link, transaction_text(transaction), transaction_replies(transaction));
+            outbox_send(outbox, transaction);
             /* Ahead of what other links send in this turn: somebody may wait for an answer in it. */
             redis_link_flush(outbox->link);
         }
@@ -196,8 +195,16 @@ void outbox_drop_oldest(struct outbox *outbox)
     recycle(outbox, transaction);
     if (outbox->open)
         want_flush(outbox);
-    if (outbox->sent)
-        outbox->replies_left = transaction_replies(outbox->sent);
+}
+
+void outbox_send(struct outbox *outbox, struct transaction *transaction)
+{
+    redis_link_send(outbox->link, transaction_text(transaction), transaction_replies(transaction));
+    if (outbox->in_flight++ > 0)
+        return;
+    outbox->awaited = transaction;
+    outbox->answer_refused = false;
+    outbox->replies_left = transaction_replies(transaction);
 }
 
 void outbox_put_first(struct outbox *outbox, struct transaction *transaction)
@@ -213,18 +220,17 @@ void outbox_put_first(struct outbox *outbox, struct transaction *transaction)
 void outbox_resend(struct outbox *outbox, const uint64_t *stored_tokens)
 {
     outbox->recovering = false;
-    while (outbox->sent && transaction_was_carried_out(outbox->sent, stored_tokens)) {
-        outbox_take_stores(outbox, outbox->sent);
+    for (struct transaction *transaction = outbox->sent, *next; transaction; transaction = next) {
+        next = transaction->next;
+        /* One that was refused and overtaken shows by its own tokens alone that it was done after all. */
+        if (transaction->refused ? !transaction_is_the_last(transaction, stored_tokens)
+                                 : !transaction_was_carried_out(transaction, stored_tokens))
+            continue;
+        outbox_move_first(outbox, transaction);
+        outbox_take_stores(outbox, transaction);
         outbox_drop_oldest(outbox);
     }
-    if (outbox->sent)
-        outbox->replies_left = transaction_replies(outbox->sent);
-    uint64_t count = 0;
-    for (struct transaction *transaction = outbox->sent; transaction; transaction = transaction->next) {
-        redis_link_send(outbox->link, transaction_text(transaction), transaction_replies(transaction));
-        count++;
-    }
-    outbox->counts.resent += count;
+    uint64_t count = outbox_send_again(outbox);
     if (count)
         log_info("sent again what Redis had not answered before the connection was lost",
                  LOG_INTEGER("transactions", count));
@@ -235,7 +241,18 @@ static void on_resume(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct outbox *outbox = argument;
-    outbox_ask_stored(outbox);
+    if (outbox->held)
+        return;
+    if (outbox->refusal == REFUSAL_PAUSE && !outbox->recovering && outbox->first_load == LOAD_DONE)
+        outbox_send_again(outbox);
+    else
+        outbox_ask_stored(outbox);
+}
+
+void outbox_resume_later(struct outbox *outbox)
+{
+    struct timeval pause = {.tv_sec = REFUSED_SECONDS};
+    event_add(outbox->resume_event, &pause);
 }
 
 static void on_ready(void *context)
@@ -247,15 +264,8 @@ static void on_ready(void *context)
         return;
     }
     outbox->recovering = true;
-    if (outbox->held) {
-        return;
-    } else if (outbox->refused) {
-        struct timeval pause = {.tv_sec = REFUSED_SECONDS};
-        event_add(outbox->resume_event, &pause);
-    } else {
+    if (!outbox->held)
         outbox_ask_stored(outbox);
-    }
-    outbox->refused = false;
 }
 
 static void on_lost(void *context, const char *reason)
@@ -263,20 +273,11 @@ static void on_lost(void *context, const char *reason)
     (void)reason;
     struct outbox *outbox = context;
     outbox->recovering = false;
+    outbox->in_flight = 0;
+    outbox->awaited = NULL;
     event_del(outbox->resume_event);
     if (outbox->first_load != LOAD_DONE)
         outbox->first_load = LOAD_NOTHING;
-}
-
-/* The text of an error anywhere in the answer, or NULL. */
-static const char *reply_error(const redisReply *reply)
-{
-    if (reply->type == REDIS_REPLY_ERROR)
-        return reply->str;
-    for (size_t index = 0; reply->type == REDIS_REPLY_ARRAY && index < reply->elements; index++)
-        if (reply->element[index]->type == REDIS_REPLY_ERROR)
-            return reply->element[index]->str;
-    return NULL;
 }
 
 static void on_reply(void *context, const redisReply *reply)
@@ -290,22 +291,22 @@ static void on_reply(void *context, const redisReply *reply)
         outbox_take_stored(outbox, reply);
         return;
     }
-    const char *error = reply_error(reply);
+    const char *error = reply->type == REDIS_REPLY_ERROR ? reply->str : NULL;
     if (error && transaction_error_is_fence(error)) {
         outbox_hold(outbox, true);
         outbox->callbacks.fenced(outbox->callbacks.context);
         return;
     }
-    if (error) {
-        log_error("Redis refused a write; it is tried again in a second", LOG_STRING("error", error));
-        outbox->refused = true;
-        redis_link_reset(outbox->link, error);
+    if (!outbox->awaited)
         return;
-    }
-    if (!outbox->sent || --outbox->replies_left)
+    if (error)
+        outbox_refused(outbox, error);
+    if (!outbox->awaited || --outbox->replies_left)
         return;
-    outbox_acknowledged(outbox, reply);
-    outbox_drop_oldest(outbox);
+    if (outbox->answer_refused)
+        outbox_await_next(outbox);
+    else
+        outbox_carried_out(outbox, reply);
     update_flow(outbox);
     check_drained(outbox);
 }
@@ -338,6 +339,7 @@ void outbox_hold(struct outbox *outbox, bool held)
     if (held) {
         redis_link_reset(outbox->link, "it is not known whether this engine still holds the job");
     } else if (outbox->first_load == LOAD_DONE && redis_link_is_ready(outbox->link)) {
+        event_del(outbox->resume_event);
         outbox->recovering = true;
         outbox_ask_stored(outbox);
     }
@@ -408,6 +410,7 @@ void outbox_destroy(struct outbox *outbox)
     transaction_free_all(outbox->spare);
     stored_positions_free(&outbox->positions);
     positions_copy_free(&outbox->stored);
+    buffer_free(&outbox->refusal_error);
     own_streams_close(&outbox->streams);
     free(outbox);
 }

@@ -102,6 +102,7 @@ struct outbox_counts {
     uint64_t routes_token; /* likewise on `presence_routes` */
     uint64_t transactions; /* answered */
     uint64_t rows;         /* published and durable */
+    uint64_t refused;      /* transactions, each time that Redis refused one */
     uint64_t resent;       /* transactions sent again after a lost connection */
     uint64_t waiting;      /* transactions without an answer */
     uint64_t losses;       /* times Redis was found to have lost what it had acknowledged */

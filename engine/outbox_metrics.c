@@ -17,6 +17,8 @@ static const struct count_metric {
      offsetof(struct outbox_counts, rows)},
     {{"weir_outbox_resent_total", METRIC_COUNTER, "Transactions sent again after a lost connection.", NULL},
      offsetof(struct outbox_counts, resent)},
+    {{"weir_outbox_refused_total", METRIC_COUNTER, "Transactions that Redis refused; they are sent again.", NULL},
+     offsetof(struct outbox_counts, refused)},
     {{"weir_outbox_waiting", METRIC_GAUGE, "Transactions that Redis has not answered yet.", NULL},
      offsetof(struct outbox_counts, waiting)},
     {{"weir_redis_losses_total", METRIC_COUNTER, "Times Redis was found to have lost what it had acknowledged.", NULL},

@@ -5,7 +5,7 @@
 #include "engine/metrics.h"
 #include "engine/outbox.h"
 
-#define OUTBOX_COUNT_METRICS 7
+#define OUTBOX_COUNT_METRICS 8
 
 struct outbox_metrics {
     const struct outbox *outbox;

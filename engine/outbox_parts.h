@@ -1,5 +1,5 @@
-/* The outbox, for the files that make it up: outbox.c (what leaves) and outbox_recovery.c (what Redis holds at a start
- * and after a lost connection). Nobody else includes this. */
+/* The outbox, for the files that make it up: outbox.c (what leaves), outbox_recovery.c (what Redis holds at a start and
+ * after a lost connection) and outbox_refusal.c (what Redis does not take now). Nobody else includes this. */
 #ifndef WEIR_ENGINE_OUTBOX_PARTS_H
 #define WEIR_ENGINE_OUTBOX_PARTS_H
 
@@ -11,6 +11,10 @@
 #include "engine/stored_positions.h"
 
 enum load_state { LOAD_NOTHING, LOAD_ASKED, LOAD_ASKED_LOG, LOAD_DONE };
+
+/* Redis refuses transactions: what it has not answered yet is waited for, then the first one that was refused is tried
+ * again and again, and when it is taken, all others are. */
+enum refusal_state { REFUSAL_NONE, REFUSAL_ANSWERS, REFUSAL_PAUSE, REFUSAL_PROBE };
 
 struct outbox {
     struct event_base *base;
@@ -31,17 +35,23 @@ struct outbox {
     struct transaction *spare;
     size_t sent_count;
     size_t sent_bytes;
-    uint32_t replies_left;      /* of the oldest transaction */
-    enum load_state first_load; /* of the positions, once in a life */
-    bool recovering;            /* connected, and the stored token has been asked for, or will be after a pause */
-    bool refused;               /* the last connection ended because Redis refused a write */
-    bool held;                  /* by the owner: nothing is sent */
+    size_t in_flight;            /* so many of those sent are to be answered on this connection */
+    struct transaction *awaited; /* the first of them; what is before it Redis refused */
+    uint32_t replies_left;       /* of that one */
+    bool answer_refused;         /* one of those that came was an error */
+    enum load_state first_load;  /* of the positions, once in a life */
+    bool recovering;             /* connected, and the stored token has been asked for, or will be after a pause */
+    enum refusal_state refusal;
+    uint64_t refused_since_ns, refusal_logged_ns;
+    struct buffer refusal_error; /* as it was logged */
+    bool overtaken;              /* what was refused is older than what is stored */
+    bool held;                   /* by the owner: nothing is sent */
     bool stopped;
     bool draining;
 
     struct outbox_counts counts;
     struct outbox_metrics metrics;
-    struct log_gate loss_gate;
+    struct log_gate loss_gate, failure_gate;
 };
 
 /* ---- outbox.c */
@@ -58,7 +68,32 @@ void outbox_put_first(struct outbox *outbox, struct transaction *transaction);
 /* A transaction for outbox_put_first, begun. */
 struct transaction *outbox_take_spare(struct outbox *outbox);
 
+/* Sends one of `sent`, which are sent in their order. */
+void outbox_send(struct outbox *outbox, struct transaction *transaction);
+/* Asks for what Redis holds, or tries what was refused, after REFUSED_SECONDS. */
+void outbox_resume_later(struct outbox *outbox);
+
+/* ---- outbox_refusal.c */
+
+/* Redis refused a part of the awaited transaction, and so all of it. */
+void outbox_refused(struct outbox *outbox, const char *error);
+/* Redis refused to tell what it holds: it is asked again. */
+void outbox_reading_refused(struct outbox *outbox, const char *error);
+/* All answers of the awaited transaction have come; it was not refused. */
+void outbox_carried_out(struct outbox *outbox, const redisReply *reply);
+/* The answers of the awaited transaction have come: the next one is awaited. */
+void outbox_await_next(struct outbox *outbox);
+/* Brings a transaction to the front that was carried out, before those that were not. */
+void outbox_move_first(struct outbox *outbox, struct transaction *transaction);
+/* Says that Redis takes what it had refused, if anything. */
+void outbox_end_refusal(struct outbox *outbox);
+/* Sends the first of those that are to be sent again, or all of them if Redis refuses nothing. Returns how many. */
+uint64_t outbox_send_again(struct outbox *outbox);
+
 /* ---- outbox_recovery.c */
+
+/* All positions and tokens are stored again. */
+void outbox_store_all(struct outbox *outbox);
 
 /* Asks what Redis holds, after a connection was made: all of it the first time, later what we know to be there. */
 void outbox_ask_stored(struct outbox *outbox);

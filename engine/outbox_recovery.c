@@ -104,7 +104,7 @@ static void take_least_tokens(struct outbox *outbox, const struct positions_copy
     }
 }
 
-static void store_all(struct outbox *outbox)
+void outbox_store_all(struct outbox *outbox)
 {
     outbox->streams.store_all = true;
     stored_positions_set_all(&outbox->positions);
@@ -191,8 +191,9 @@ static void begin(struct outbox *outbox, const struct positions_copy *logged)
     take_least_tokens(outbox, outbox->settings.found);
     positions_copy_free(&use);
     outbox->first_load = LOAD_DONE;
+    outbox_end_refusal(outbox);
     if (differs)
-        store_all(outbox);
+        outbox_store_all(outbox);
     else
         tell_changed(outbox);
     outbox->callbacks.loaded(outbox->callbacks.context);
@@ -236,7 +237,7 @@ void outbox_take_first_load(struct outbox *outbox, const redisReply *reply)
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY) {
-        redis_link_reset(outbox->link, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HGETALL");
+        outbox_reading_refused(outbox, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HGETALL");
         return;
     }
     positions_copy_free(&outbox->stored);
@@ -301,7 +302,7 @@ void outbox_take_stored(struct outbox *outbox, const redisReply *reply)
 {
     uint64_t tokens[OWN_STREAM_COUNT] = {0};
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != OWN_STREAM_COUNT + outbox->stored.count) {
-        redis_link_reset(outbox->link, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HMGET");
+        outbox_reading_refused(outbox, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to HMGET");
         return;
     }
     for (size_t stream = 0; stream < OWN_STREAM_COUNT; stream++) {
@@ -362,5 +363,5 @@ void outbox_acknowledged(struct outbox *outbox, const redisReply *reply)
         log_error("Redis has lost its data while it was connected (FLUSHALL?), also the rows of the durable log that "
                   "it had acknowledged; stores all positions again, and goes on");
     }
-    store_all(outbox);
+    outbox_store_all(outbox);
 }

@@ -37,6 +37,6 @@ void redis_sentinel_watch(struct redis_sentinel *sentinel);
 void redis_sentinel_stop(struct redis_sentinel *sentinel);
 
 #define REDIS_SENTINEL_WAIT_MS 1000
-#define REDIS_SENTINEL_WATCH_MS 2000
+#define REDIS_SENTINEL_WATCH_MS 1000
 
 #endif

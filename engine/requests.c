@@ -13,10 +13,13 @@
 #include "base/memory.h"
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/redis_error.h"
 
 #define GROUP SLICE("weir")
 /* How long a step that Redis refused is left alone. */
 #define REFUSED_SECONDS 1
+/* The same refusal is told again after so long. */
+#define TOLD_AGAIN_NS (UINT64_C(60) * 1000000000)
 /* A read waits at most so long for the next request: well below the silence after which a link is given up. */
 #define BLOCK_MS_MAXIMUM 5000
 
@@ -44,7 +47,8 @@ struct requests {
     bool claims_nothing; /* it was said that this Redis cannot */
     uint64_t claim_at_ns;
     uint64_t *claimed;
-    struct log_gate refusal_gate, entry_gate;
+    struct buffer refusal; /* as it was logged; empty: nothing is refused */
+    uint64_t refusal_logged_ns;
 };
 
 static void go_on(struct requests *requests);
@@ -271,14 +275,24 @@ static void go_on(struct requests *requests)
         steps[requests->step].send(requests);
 }
 
-/* A step that Redis refused is begun again from the first: the stream or the group may be gone. */
+/* A step that Redis refused is begun again from the first: the stream or the group may be gone. One that became a
+ * replica is left, since the sentinels may know the master by now. */
 static void take_refusal(struct requests *requests, struct slice error)
 {
-    uint64_t suppressed;
-    if (log_gate_pass(&requests->refusal_gate, &suppressed))
-        log_warning("Redis refused a command of the request path; it is tried again in a second",
-                    LOG_TEXT("error", error), LOG_INTEGER("suppressed", suppressed));
+    bool replica = slice_starts_with(error, SLICE("READONLY")) || slice_starts_with(error, SLICE("UNBLOCKED"));
+    uint64_t now = clock_now_ns();
+    if (!slice_equal(error, buffer_slice(&requests->refusal)) || now - requests->refusal_logged_ns > TOLD_AGAIN_NS) {
+        log_warning("Redis refused a command of the request path; it is tried again every second",
+                    LOG_TEXT("error", error), LOG_STRING("advice", redis_error_advice(error)));
+        requests->refusal_logged_ns = now;
+        buffer_clear(&requests->refusal);
+        buffer_append_slice(&requests->refusal, error);
+    }
     requests->step = REQUEST_STEP_GROUP;
+    if (replica && requests->settings.address->sentinels.master_name) {
+        redis_link_reset(requests->link, buffer_string(&requests->refusal));
+        return;
+    }
     struct timeval pause = {.tv_sec = REFUSED_SECONDS};
     event_add(requests->retry, &pause);
 }
@@ -297,6 +311,16 @@ static bool may_go_on(struct requests *requests, struct slice error)
     return true;
 }
 
+static void take_answer(struct requests *requests, const redisReply *reply)
+{
+    /* The first step is refused where others would be, but not the other way round. */
+    if (requests->refusal.length && requests->step != REQUEST_STEP_GROUP) {
+        log_info("Redis takes the commands of the request path again");
+        buffer_clear(&requests->refusal);
+    }
+    requests->step = steps[requests->step].take(requests, reply);
+}
+
 static void on_reply(void *context, const redisReply *reply)
 {
     struct requests *requests = context;
@@ -305,7 +329,7 @@ static void on_reply(void *context, const redisReply *reply)
     if (slice_present(error) && !may_go_on(requests, error))
         take_refusal(requests, error);
     else
-        requests->step = steps[requests->step].take(requests, reply);
+        take_answer(requests, reply);
     go_on(requests);
 }
 
@@ -387,5 +411,6 @@ void requests_destroy(struct requests *requests)
     answerer_destroy(requests->answerer);
     buffer_free(&requests->key);
     buffer_free(&requests->cursor);
+    buffer_free(&requests->refusal);
     free(requests);
 }

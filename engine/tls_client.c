@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdint.h>
 #include <stdio.h>
 
 static int on_verified(int good, X509_STORE_CTX *store)
@@ -82,19 +83,14 @@ static void load_certificate(SSL_CTX *context, const struct tls_client_settings 
     BIO_free(file);
 }
 
-static int no_pass_phrase(char *room, int size, int writing, void *context)
-{
-    (void)room, (void)size, (void)writing, (void)context;
-    return 0;
-}
-
 static void load_private_key(SSL_CTX *context, const struct tls_client_settings *settings, struct buffer *error)
 {
     const char *path = settings->private_key_file;
     BIO *file = path ? open_file(path, error) : NULL;
     if (!file)
         return;
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, no_pass_phrase, NULL);
+    /* Without a pass phrase at hand OpenSSL would ask the terminal. */
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, NULL, (void *)(uintptr_t) "");
     const X509 *certificate = SSL_CTX_get0_certificate(context);
     if (!key)
         buffer_append_format(error, "\"%s\" holds no private key in PEM form, or one with a pass phrase", path);

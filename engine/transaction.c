@@ -15,7 +15,7 @@
  *
  * SETRANGE of nothing changes nothing, but Redis refuses it where it refuses writes (out of memory, read-only, a disk
  * that is full), before anything of the transaction was done or published. What a single command meets later is as in
- * a MULTI: the others are carried out, and the answer is the first error. */
+ * a MULTI: the others are carried out, and the answer holds the first error, within an array as that of EXEC. */
 static const char fenced_script[] = "local fence=redis.call('GET',KEYS[1])\n"
                                     "if fence~=ARGV[1] then return redis.error_reply('FENCED '..(fence or '-')) end\n"
                                     "redis.call('SETRANGE',KEYS[1],0,'')\n"
@@ -26,7 +26,7 @@ static const char fenced_script[] = "local fence=redis.call('GET',KEYS[1])\n"
                                     "if type(answer)=='table' and answer.err and not failed then failed=answer end\n"
                                     "at=last+1\n"
                                     "end\n"
-                                    "return failed or 1\n";
+                                    "return failed and {failed} or 1\n";
 
 static struct slice number_text(char *digits, size_t size, int64_t number)
 {
@@ -84,6 +84,7 @@ void transaction_begin(struct transaction *transaction, const struct transaction
     transaction->store_count = 0;
     transaction->rows = 0;
     transaction->raises_tokens = false;
+    transaction->refused = false;
     transaction->puts_back = false;
     transaction->begins = 0;
     transaction->argument_count = 0;
@@ -210,6 +211,11 @@ bool transaction_was_carried_out(const struct transaction *transaction, const ui
         passed = passed || transaction->tokens[stream] < stored_tokens[stream];
     }
     return passed;
+}
+
+bool transaction_is_the_last(const struct transaction *transaction, const uint64_t *stored_tokens)
+{
+    return transaction->raises_tokens && memcmp(transaction->tokens, stored_tokens, sizeof transaction->tokens) == 0;
 }
 
 uint32_t transaction_replies(const struct transaction *transaction)

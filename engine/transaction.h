@@ -43,6 +43,7 @@ struct transaction {
     uint32_t command_count;            /* that the engine asked for */
     uint64_t tokens[OWN_STREAM_COUNT]; /* of our own streams after this transaction; set by transaction_end */
     bool raises_tokens;                /* some of them by this very transaction */
+    bool refused;                      /* by Redis, which did nothing of it, when it was sent last */
     bool puts_back;                    /* what Redis has lost: that fields are new is no news */
     struct transaction_events *events; /* that it is about, in the order in which they came */
     size_t run_count;
@@ -78,6 +79,8 @@ struct slice transaction_text(const struct transaction *transaction);
 /* Whether the tokens that Redis has stored prove that the transaction was carried out. One that raised no token and
  * ends at those very ones may or may not have been; what it does can be done twice. */
 bool transaction_was_carried_out(const struct transaction *transaction, const uint64_t *stored_tokens);
+/* Whether the stored tokens are those that this transaction put there, and no other's. */
+bool transaction_is_the_last(const struct transaction *transaction, const uint64_t *stored_tokens);
 /* How many answers Redis gives to it: one for MULTI, for each command, and for EXEC; or one for the EVAL. */
 uint32_t transaction_replies(const struct transaction *transaction);
 /* Whether Redis's error means that another engine holds the job: its number is not ours. */

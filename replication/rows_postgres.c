@@ -1,6 +1,14 @@
-/* A page is one query of two statements: how far the database itself is, which matters for a read replica alone, and
- * the rows. The tokens of `events` and of `ex_outlier_stream` come from one sequence, so a token never has two rows and
- * a page may end behind any of them. */
+/* A page is one query of three statements, each with a newer snapshot than the one before: how far the database is,
+ * which matters for a read replica alone; the rows; and, where the range was cut, the next token. The tokens of
+ * `events` and of `ex_outlier_stream` come from one sequence, so a token never has two rows and a page may end behind
+ * any of them.
+ *
+ * A page is chosen first, by the index on the tokens, and each of its rows is then looked up in the other tables: it
+ * costs the same wherever it lies and however large they are. Left to its statistics PostgreSQL reads some of them
+ * whole for each page, so the session forbids every other plan, and keeps the one.
+ *
+ * A range is searched WINDOW_TOKENS at a time. The rows of the other writers have to be passed over, and a writer may
+ * have written none for millions of tokens: a search through all of them would run into the timeout each time. */
 #include "replication/rows_postgres.h"
 
 #include <stdlib.h>
@@ -8,42 +16,60 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "replication/postgres_session.h"
+#include "replication/replica_lag.h"
 
-#define LAG_RETRY_MS 100
+#define LAG_RETRY_MS 50
+#define WINDOW_TOKENS 500000
 
-enum { STATEMENT_LAG, STATEMENT_ROWS, STATEMENT_COUNT };
+enum statement { STATEMENT_STATE, STATEMENT_ROWS, STATEMENT_NEXT, STATEMENT_COUNT };
 
 /* The columns are those that every schema from Synapse 1.67 on has. */
 static const struct postgres_statement statements[STATEMENT_COUNT] = {
-    [STATEMENT_LAG] = {"weir_lag",
-                       "SELECT pg_is_in_recovery() AND coalesce(max(stream_ordering), 0) < $1::bigint FROM events", 1},
+    [STATEMENT_STATE] =
+        {"weir_state",
+         "SELECT pg_is_in_recovery(), greatest((SELECT max(stream_ordering) FROM events),"
+         " (SELECT max(event_stream_ordering) FROM ex_outlier_stream),"
+         " (SELECT max(stream_id) FROM stream_positions WHERE stream_name = 'events')),"
+         " (SELECT stream_id FROM stream_positions WHERE stream_name = 'events' AND instance_name = $1::text)",
+         1},
     [STATEMENT_ROWS] =
         {"weir_rows",
-         "SELECT token, event_id, rows.room_id, rows.type, se.state_key, redacts, relates_to_id, membership,"
-         " rejections.reason IS NOT NULL, rows.outlier FROM ("
-         "(SELECT stream_ordering AS token, event_id, room_id, type, outlier OR event_id IN"
-         " (SELECT event_id FROM ex_outlier_stream WHERE event_stream_ordering > $1::bigint) AS outlier FROM events"
-         " WHERE stream_ordering > $1::bigint AND stream_ordering <= $2::bigint AND instance_name = $3::text"
-         " ORDER BY stream_ordering LIMIT $4::bigint) UNION ALL "
-         "(SELECT event_stream_ordering, event_id, room_id, type, outlier FROM ex_outlier_stream AS late"
-         " JOIN events USING (event_id)"
-         " WHERE event_stream_ordering > $1::bigint AND event_stream_ordering <= $2::bigint"
-         " AND late.instance_name = $3::text ORDER BY event_stream_ordering LIMIT $4::bigint)"
-         ") AS rows"
-         " LEFT JOIN redactions USING (event_id)"
-         " LEFT JOIN state_events AS se USING (event_id)"
-         " LEFT JOIN event_relations USING (event_id)"
-         " LEFT JOIN room_memberships USING (event_id)"
-         " LEFT JOIN rejections USING (event_id)"
-         " ORDER BY token LIMIT $4::bigint",
+         "SELECT page.token, page.event_id, page.room_id, page.type, state.state_key, redaction.redacts,"
+         " relation.relates_to_id, member.membership, rejection.reason IS NOT NULL, page.outlier FROM ("
+         "(SELECT event.stream_ordering AS token, event.event_id, event.room_id, event.type, event.outlier OR"
+         " event.event_id IN (SELECT event_id FROM ex_outlier_stream WHERE event_stream_ordering > $1::bigint)"
+         " AS outlier FROM events AS event"
+         " WHERE event.stream_ordering > $1::bigint AND event.stream_ordering <= $2::bigint"
+         " AND event.instance_name = $3::text ORDER BY event.stream_ordering LIMIT $4::bigint) UNION ALL "
+         "(SELECT late.event_stream_ordering, event.event_id, event.room_id, event.type, event.outlier"
+         " FROM ex_outlier_stream AS late JOIN events AS event ON event.event_id = late.event_id"
+         " WHERE late.event_stream_ordering > $1::bigint AND late.event_stream_ordering <= $2::bigint"
+         " AND late.instance_name = $3::text ORDER BY late.event_stream_ordering LIMIT $4::bigint)"
+         " ORDER BY token LIMIT $4::bigint) AS page"
+         " LEFT JOIN redactions AS redaction"
+         " ON redaction.event_id = CASE page.type WHEN 'm.room.redaction' THEN page.event_id END"
+         " LEFT JOIN state_events AS state ON state.event_id = page.event_id"
+         " LEFT JOIN event_relations AS relation ON relation.event_id = page.event_id"
+         " LEFT JOIN room_memberships AS member"
+         " ON member.event_id = CASE page.type WHEN 'm.room.member' THEN page.event_id END"
+         " LEFT JOIN rejections AS rejection ON rejection.event_id = page.event_id"
+         " ORDER BY page.token",
          4},
+    [STATEMENT_NEXT] =
+        {"weir_next",
+         "SELECT least((SELECT min(stream_ordering) FROM events WHERE stream_ordering > $1::bigint),"
+         " (SELECT min(event_stream_ordering) FROM ex_outlier_stream WHERE event_stream_ordering > $1::bigint))",
+         1},
 };
 
-/* A plan made without the numbers may read the whole table for a page of it. */
-static const char setup[] = "SELECT set_config('plan_cache_mode', 'force_custom_plan', false), "
-                            "set_config('jit', 'off', false), "
-                            "set_config('default_transaction_read_only', 'on', false)";
+/* Settings that this server does not know yet are left out. */
+static const char setup[] =
+    "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES"
+    " ('default_transaction_read_only', 'on'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),"
+    " ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')"
+    ") AS wanted(setting, value) ON name = wanted.setting";
 
 enum column {
     COLUMN_TOKEN,
@@ -51,7 +77,6 @@ enum column {
     COLUMN_MEMBERSHIP = 7,
     COLUMN_REJECTED,
     COLUMN_OUTLIER,
-    COLUMN_COUNT,
 };
 
 struct request {
@@ -59,12 +84,13 @@ struct request {
     uint64_t ticket;
     int64_t from;
     int64_t upto;
-    int64_t reached;       /* of the answer */
-    bool limited;          /* likewise */
-    bool lags;             /* the database is a replica that has not come so far */
-    int64_t give_up_at_ms; /* monotonic: then it is believed; 0 until it lagged */
+    int64_t reached;         /* of the answer */
+    bool limited;            /* likewise */
+    bool lags;               /* the database is a replica that has not come so far */
+    enum statement expected; /* whose rows come next */
+    struct replica_wait wait;
     uint32_t writer_length;
-    char writer[];
+    char writer[]; /* NUL-terminated */
 };
 
 struct request_list {
@@ -77,6 +103,8 @@ struct rows_postgres {
     struct postgres_session *session;
     int64_t page;
     int64_t retry_for_ms;
+    uint64_t unconfirmed;
+    struct replica_memory replica;
     struct timeval timeout;
     struct request_list waiting; /* for the session */
     struct request_list asked;   /* in the order of their answers */
@@ -133,6 +161,7 @@ static void restart_timeout(struct rows_postgres *rows)
 static void on_session_state(void *context, const char *reason)
 {
     struct rows_postgres *rows = context;
+    rows->replica = (struct replica_memory){0}; /* the next connection may lead to another server */
     rows->callbacks.state(rows->callbacks.context, reason);
     if (!reason) {
         event_active(rows->send_event, EV_TIMEOUT, 0);
@@ -182,35 +211,57 @@ static void hand_over_row(struct rows_postgres *rows, const struct request *requ
     rows->callbacks.rows(rows->callbacks.context, request->ticket, &due);
 }
 
+static int64_t read_token(const PGresult *result, int row, int column)
+{
+    return PQgetisnull(result, row, column) ? INT64_MIN : strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static void take_state(struct rows_postgres *rows, struct request *request, const PGresult *result)
+{
+    struct replica_state state = {is_true(result, 0, 0), read_token(result, 0, 1), read_token(result, 0, 2)};
+    enum replica_verdict verdict =
+        replica_judge(&rows->replica, &state, &request->wait, slice_of(request->writer, request->writer_length),
+                      request->upto, now_ms(), rows->retry_for_ms);
+    request->lags = verdict == REPLICA_IS_BEHIND;
+    if (verdict == REPLICA_GIVEN_UP)
+        rows->unconfirmed++;
+}
+
+static void take_rows(struct rows_postgres *rows, struct request *request, const PGresult *result)
+{
+    int count = PQntuples(result);
+    for (int row = 0; row < count; row++)
+        hand_over_row(rows, request, result, row);
+    request->limited = count >= rows->page;
+    request->reached = request->limited ? read_token(result, count - 1, COLUMN_TOKEN) : request->upto;
+}
+
+/* Nothing is between the end of the window and the next token of any writer. */
+static void take_next(struct request *request, const PGresult *result)
+{
+    int64_t next = read_token(result, 0, 0);
+    if (request->limited || next == INT64_MIN || next > request->upto)
+        return;
+    request->limited = true;
+    request->reached = next - 1;
+}
+
 static void on_result(void *context, const PGresult *result)
 {
     struct rows_postgres *rows = context;
     struct request *request = rows->asked.first;
-    if (!request)
-        return;
-    int count = PQntuples(result);
-    if (PQnfields(result) != COLUMN_COUNT) {
-        request->lags = count > 0 && is_true(result, 0, 0);
-        return;
-    }
-    if (request->lags) {
-        request->give_up_at_ms = request->give_up_at_ms ? request->give_up_at_ms : now_ms() + rows->retry_for_ms;
-        if (now_ms() < request->give_up_at_ms)
-            return;
-        request->lags = false;
-    }
-    for (int row = 0; row < count; row++)
-        hand_over_row(rows, request, result, row);
-    request->limited = count >= rows->page;
-    request->reached =
-        request->limited ? strtoll(PQgetvalue(result, count - 1, COLUMN_TOKEN), NULL, 10) : request->upto;
+    enum statement statement = request->expected++;
+    if (statement == STATEMENT_STATE)
+        take_state(rows, request, result);
+    else if (!request->lags && statement == STATEMENT_ROWS)
+        take_rows(rows, request, result);
+    else if (!request->lags)
+        take_next(request, result);
 }
 
 static void on_query_ended(void *context)
 {
     struct rows_postgres *rows = context;
-    if (!rows->asked.first)
-        return;
     struct request *request = list_take(&rows->asked);
     restart_timeout(rows);
     if (request->lags) {
@@ -223,15 +274,18 @@ static void on_query_ended(void *context)
     end_request(rows, request, &answer);
 }
 
-static bool send_query(struct rows_postgres *rows, const struct request *request)
+static bool send_query(struct rows_postgres *rows, struct request *request)
 {
-    char from[24], upto[24], page[24], writer[256];
+    bool cut = request->upto > request->from && (uint64_t)request->upto - (uint64_t)request->from > WINDOW_TOKENS;
+    char from[24], end[24], page[24];
     snprintf(from, sizeof from, "%lld", (long long)request->from);
-    snprintf(upto, sizeof upto, "%lld", (long long)request->upto);
+    snprintf(end, sizeof end, "%lld", (long long)(cut ? request->from + WINDOW_TOKENS : request->upto));
     snprintf(page, sizeof page, "%lld", (long long)rows->page);
-    snprintf(writer, sizeof writer, "%.*s", (int)request->writer_length, request->writer);
-    return postgres_session_add(rows->session, STATEMENT_LAG, (const char *const[]){upto}) &&
-           postgres_session_add(rows->session, STATEMENT_ROWS, (const char *const[]){from, upto, writer, page}) &&
+    request->expected = STATEMENT_STATE;
+    return postgres_session_add(rows->session, STATEMENT_STATE, (const char *const[]){request->writer}) &&
+           postgres_session_add(rows->session, STATEMENT_ROWS,
+                                (const char *const[]){from, end, request->writer, page}) &&
+           (!cut || postgres_session_add(rows->session, STATEMENT_NEXT, (const char *const[]){end})) &&
            postgres_session_end_query(rows->session);
 }
 
@@ -270,16 +324,18 @@ static void on_timeout(evutil_socket_t socket, short what, void *argument)
 static bool serves(void *context, enum stream stream, struct slice writer)
 {
     (void)context;
-    return stream == STREAM_events && writer.length < 256 && !memchr(writer.data, '\0', writer.length);
+    /* A name that cannot be a text of the database would cost the session, and with it everybody's requests. */
+    return stream == STREAM_events && utf8_valid(writer) && !memchr(writer.data, '\0', writer.length);
 }
 
 static void request_rows(void *context, uint64_t ticket, const struct row_request *wanted)
 {
     struct rows_postgres *rows = context;
-    struct request *request = memory_allocate(sizeof *request + wanted->writer.length);
+    struct request *request = memory_allocate(sizeof *request + wanted->writer.length + 1);
     *request = (struct request){
         .ticket = ticket, .from = wanted->from, .upto = wanted->upto, .writer_length = (uint32_t)wanted->writer.length};
     memcpy(request->writer, wanted->writer.data, wanted->writer.length);
+    request->writer[wanted->writer.length] = '\0';
     list_append(&rows->waiting, request);
     event_active(rows->send_event, EV_TIMEOUT, 0);
 }
@@ -330,4 +386,9 @@ void rows_postgres_destroy(struct rows_postgres *rows)
 struct row_source rows_postgres_source(struct rows_postgres *rows)
 {
     return (struct row_source){.context = rows, .serves = serves, .request = request_rows};
+}
+
+uint64_t rows_postgres_unconfirmed(const struct rows_postgres *rows)
+{
+    return rows->unconfirmed;
 }

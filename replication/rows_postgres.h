@@ -3,7 +3,12 @@
  * that the `ev` rows do not. It needs no access to the workers.
  *
  * An event that was stored outside of a room's timeline, and joined it later, has two rows: the first, which Synapse
- * published while it was an outlier, is given as that of an outlier still, as it was on the wire. */
+ * published while it was an outlier, is given as that of an outlier still, as it was on the wire.
+ *
+ * Reads events, ex_outlier_stream, redactions, state_events, event_relations, room_memberships, rejections and
+ * stream_positions. One that is not there, or may not be read, costs the session, in PostgreSQL's own words. Events
+ * without an instance_name, from before Synapse 1.18, belong to no writer, as for Synapse. A read replica is waited for
+ * until it has what is asked for (replication/replica_lag.h). */
 #ifndef WEIR_REPLICATION_ROWS_POSTGRES_H
 #define WEIR_REPLICATION_ROWS_POSTGRES_H
 
@@ -30,5 +35,8 @@ void rows_postgres_destroy(struct rows_postgres *rows);
 
 /* The interface of catch-up; `context` is `rows`. It serves every writer of `events`. */
 struct row_source rows_postgres_source(struct rows_postgres *rows);
+
+/* Answers of a replica since the start that was still behind when `retry_for_ms` was over: rows may be missing. */
+uint64_t rows_postgres_unconfirmed(const struct rows_postgres *rows);
 
 #endif

@@ -41,7 +41,9 @@ def terminate(world, fault):
 
 
 def reload(world, fault):
-    world.processes[fault.target].signal(signal.SIGHUP)
+    process = world.processes[fault.target]
+    if process.holds(signal.SIGHUP):  # it has begun
+        process.signal(signal.SIGHUP)
 
 
 def drop(world, fault):

@@ -74,6 +74,15 @@ class Process:
     def go_on(self):
         self.signal(signal.SIGCONT)
 
+    def holds(self, number):
+        """Whether a signal does not simply end it: it is blocked or caught."""
+        try:
+            status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return False
+        masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigBlk", "SigCgt"))]
+        return any(mask >> (number - 1) & 1 for mask in masks)
+
     def check(self):
         if not self.expected_end and not self.running():
             raise Unexpected(f"{self.name} ended with {self.process.returncode}")

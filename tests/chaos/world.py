@@ -216,11 +216,12 @@ class World:
         known = set(writer.state()["lost"])
         writer.tell("lose", count)
 
-        def lost():
+        def told():
+            """Its state once it has done so, or has no more to publish."""
             self.check()
             state = writer.state()
-            return state and (state["done"] or len(state["lost"]) >= len(known) + count) and set(state["lost"]) - known
-        tokens = servers.wait_until(lost, 30, f"{name} not publishing {count} rows")
+            return state if state and (state["done"] or len(state["lost"]) >= len(known) + count) else None
+        tokens = set(servers.wait_until(told, 30, f"{name} not publishing {count} rows")["lost"]) - known
         self.late |= {(name, token) for token in tokens}
         wanted = {token for token in tokens if self.is_judged(name, token)}
 

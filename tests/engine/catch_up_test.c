@@ -309,9 +309,24 @@ Test(audit, an_event_that_was_never_seen_is_found_once)
     expect_asked(2, 0, 14, 15);
     give_event(2, 15, "$15");
     end(2, NULL, 15, false);
-    expect_log("w settled to 15;");
+    expect_log("w settled to 14;w settled to 15;");
     cr_expect_eq(metric("\nweir_audit_missed_total "), 2u);
     cr_expect_eq(metric("\nweir_audit_events_total "), 5u);
+}
+
+Test(audit, a_position_may_move_without_an_event)
+{
+    audit_position = 12;
+    audit_begin_at(audit, SLICE("w"), 10);
+    wait_for_request(1);
+    expect_asked(0, 0, 10, 12);
+    end(0, NULL, 12, false);
+    audit_seen(audit, SLICE("w"), 13, SLICE("$13"));
+    audit_position = 13;
+    wait_for_request(2);
+    give_event(1, 13, "$13");
+    end(1, NULL, 13, false);
+    cr_expect_null(strstr(buffer_string(&world.log), "missed"));
 }
 
 Test(audit, what_waits_for_too_long_is_given_up_and_not_judged_twice)

@@ -531,3 +531,58 @@ Test(configuration, unreadable_files_are_errors, .init = make_folder, .fini = re
     buffer_free(&errors);
     buffer_free(&expected);
 }
+
+Test(configuration, redis_behind_sentinels_with_tls)
+{
+    struct buffer errors = {0};
+    struct configuration *configuration =
+        load_text("server_name: s\nmodules: []\nredis:\n  use_tls: yes\n  verify: no\n  dbid: 2\n  password: p\n"
+                  "  sentinel: {master_name: m, sentinels: [a, \"[::1]:7\"], username: u, password: q}\n",
+                  CONFIGURATION_FOR_RUN, &errors, NULL);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    const struct redis_address *redis = &configuration->redis;
+    cr_expect(redis->tls.enabled);
+    cr_expect(redis->tls.unverified);
+    cr_expect_str_eq(redis->password, "p");
+    cr_expect_str_eq(redis->sentinels.master_name, "m");
+    cr_assert_eq(redis->sentinels.count, 2u);
+    cr_expect_str_eq(redis->sentinels.endpoints[0].host, "a");
+    cr_expect_eq(redis->sentinels.endpoints[0].port, 26379);
+    cr_expect_str_eq(redis->sentinels.endpoints[1].host, "::1");
+    cr_expect_eq(redis->sentinels.endpoints[1].port, 7);
+    cr_expect_str_eq(redis->sentinels.username, "u");
+    cr_expect_str_eq(redis->sentinels.password, "q");
+    cr_expect(redis->sentinels.tls, "as with Redis, unless it is said");
+    configuration_destroy(configuration);
+    configuration =
+        load_text("server_name: s\nmodules: []\nredis:\n  use_tls: yes\n  ca_file: /dev/null\n  verify: no\n"
+                  "  sentinel: {master_name: m, sentinels: [a], use_tls: no}\n",
+                  CONFIGURATION_FOR_RUN, &errors, NULL);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_not(configuration->redis.sentinels.tls);
+    cr_expect_str_eq(configuration->redis.tls.ca_file, "/dev/null");
+    configuration_destroy(configuration);
+    buffer_free(&errors);
+}
+
+Test(configuration, certificates_that_nothing_uses)
+{
+    struct buffer errors = {0}, warnings = {0};
+    struct configuration *configuration = load_text("server_name: s\nredis: {path: /x, use_tls: yes, ca_file: /y}\n"
+                                                    "modules: []\n",
+                                                    CONFIGURATION_FOR_RUN, &errors, &warnings);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(
+        buffer_string(&warnings),
+        "weir.yaml:2:42: redis.ca_file: is not used: there is no TLS on a unix socket (`path`)\n" NO_MODULES);
+    configuration_destroy(configuration);
+    buffer_clear(&warnings);
+    configuration =
+        load_text("server_name: s\nredis: {ca_path: /y}\nmodules: []\n", CONFIGURATION_FOR_RUN, &errors, &warnings);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    cr_expect_str_eq(buffer_string(&warnings),
+                     "weir.yaml:2:18: redis.ca_path: is not used: `use_tls` is not set\n" NO_MODULES);
+    configuration_destroy(configuration);
+    buffer_free(&errors);
+    buffer_free(&warnings);
+}

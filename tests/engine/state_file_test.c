@@ -19,8 +19,8 @@ static void expect_same(struct positions_copy *read)
 {
     cr_expect_eq(read->count, 3u);
     cr_expect(slice_equal(positions_copy_find(read, SLICE("weir1 events persister1")), SLICE("12")));
-    cr_expect(slice_equal(positions_copy_find(read, SLICE("weir1 events.ahead persister1")),
-                          SLICE("[15,13,[14,\"$a\"]]")));
+    cr_expect(
+        slice_equal(positions_copy_find(read, SLICE("weir1 events.ahead persister1")), SLICE("[15,13,[14,\"$a\"]]")));
 }
 
 /* Expects `text`, with the first `from` in it replaced, to be refused for a reason that says `problem`. */

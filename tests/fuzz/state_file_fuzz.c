@@ -16,7 +16,8 @@ static void write_and_read(struct positions_copy *positions, bool exactly)
     const char *problem = NULL;
     buffer_clear(&text);
     state_file_append(&text, &owner, positions);
-    if (!state_file_parse(buffer_slice(&text), &owner, &again, &problem) || (exactly && again.count != positions->count))
+    if (!state_file_parse(buffer_slice(&text), &owner, &again, &problem) ||
+        (exactly && again.count != positions->count))
         abort();
     for (size_t index = 0; index < again.count; index++)
         if (!slice_equal(positions_copy_find(positions, again.fields[index].name),

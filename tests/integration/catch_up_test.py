@@ -154,9 +154,9 @@ class CatchUp(PostgresServer):
                 self.assertEqual(missed, 11 if verdicts == "all" else 1)
                 again = self.metric(engine, "weir_audit_judged_again_total")
                 self.assertEqual(again, 0 if verdicts == "all" else 20, "ten that were lost and ten that had passed")
+                wait_until(lambda: self.redis.hget(f"{SERVER_NAME}/weir/positions",
+                                                   "weir1 events.audited persister1") == b"40", what="its position")
                 self.stop_engine(engine)
-                self.assertEqual(self.redis.hget(f"{SERVER_NAME}/weir/positions", "weir1 events.audited persister1"),
-                                 b"40")
 
     def test_nobody_to_ask_is_said_at_the_start(self):
         engine = self.start_engine(self.configuration("", modules="modules: [{module: event_types, config: {deny: [x]}}]"))

@@ -1,6 +1,7 @@
 """The engine's manners: bad input, secrets, reloads, HTTP, signals, a Redis that comes and goes."""
 
 import json
+import pathlib
 import signal
 import subprocess
 import unittest
@@ -138,6 +139,24 @@ class Engine(harness.Server):
         wait_until(lambda: self.judged_ids() == ["$0", "$0", "$1", "$2"])
         self.stop_engine(engine, signal.SIGINT)
 
+    def test_a_reload_during_the_start_waits(self):
+        words = ", ".join(f"word{number}x{number * 7919}" for number in range(1000))
+        self.write("bodies.jsonl", body_line("$1", body="spam"))
+        configuration = self.configuration("bodies: {file: bodies.jsonl}", modules=KEYWORD.replace("spam", words))
+        log = self.folder / "engine.log"
+        with log.open("wb") as stderr:
+            engine = self.start([harness.WEIR, "run", "-c", configuration], stderr=stderr)
+        engine.log = log
+
+        def blocks_reloads():
+            status = pathlib.Path(f"/proc/{engine.pid}/status").read_text()
+            return int(status.split("SigBlk:")[1].split()[0], 16) & 1
+        wait_until(blocks_reloads)
+        engine.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.logged(engine, "started"), what="the start")
+        wait_until(lambda: self.logged(engine, "the configuration was loaded again"), what="the reload")
+        self.stop_engine(engine)
+
     def test_redis_goes_away_and_comes_back(self):
         engine = self.start_with_bodies(body_line("$1", body="spam"), body_line("$2", body="spam"))
         self.publish("POSITION events persister1 0 0", rdata(1, ev_row("$1")))
@@ -159,12 +178,12 @@ class Engine(harness.Server):
         wait_until(lambda: self.judged_ids() == ["$0"])
         self.redis.config_set("maxmemory", "1mb")
         self.publish(*(rdata(number + 1, ev_row(f"${number}")) for number in range(1, 20)))
-        wait_until(lambda: self.logged(engine, "Redis refused a write; it is tried again in a second"))
-        self.assertIn("OOM", self.logged(engine, "Redis refused a write; it is tried again in a second")[0]["error"])
+        wait_until(lambda: self.logged(engine, "Redis refused a write; it is tried again every second, and nothing is lost"))
+        self.assertIn("OOM", self.logged(engine, "Redis refused a write; it is tried again every second, and nothing is lost")[0]["error"])
         self.assertEqual(self.judged_ids(), ["$0"])
         self.redis.config_set("maxmemory", "0")
         wait_until(lambda: self.judged_ids() == [f"${number}" for number in range(20)])
-        self.assertLess(len(self.logged(engine, "Redis refused a write; it is tried again in a second")), 10)
+        self.assertLess(len(self.logged(engine, "Redis refused a write; it is tried again every second, and nothing is lost")), 10)
         self.stop_engine(engine)
 
     def test_rows_of_a_newer_synapse_are_read_as_far_as_they_are_known(self):

@@ -90,14 +90,15 @@ class Server(unittest.TestCase):
         self.processes.append(process)
         return process
 
-    def start_redis(self):
+    def start_redis(self, wait=True):
         self.redis_process = self.start(
             ["redis-server", "--port", self.port, "--unixsocket", self.socket, "--save", "", "--appendonly", "no", "--dir",
              self.folder, *self.redis_arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if self.redis:
             self.redis.close()
         self.redis = redis.Redis(unix_socket_path=str(self.socket))
-        wait_until(self.redis_answers, what="redis-server")
+        if wait:
+            wait_until(self.redis_answers, what="redis-server")
 
     def redis_answers(self):
         try:

@@ -2,11 +2,8 @@
 durable log must hold afterwards follows from what Redis kept."""
 
 import json
-import os
-import pathlib
 import signal
 import subprocess
-import time
 import unittest
 
 import harness
@@ -149,7 +146,11 @@ class LostData(WithWriters):
         self.kill_redis()
         self.restart_redis(data=True)
         self.assertEqual(self.tokens(), list(range(11, 31)), "rows were lost")
-        self.announce_when_subscribed(engine, 2)
+        messages = lambda: [line["message"] for line in self.log_lines(engine)]
+        wait_until(lambda: messages().count("started") == 2, what="the second start")
+        second = len(messages()) - messages()[::-1].index("started")
+        wait_until(lambda: any(message.startswith("subscribed;") for message in messages()[second:]))
+        self.writer.announce(self.redis)
         self.wait_for(*range(11, 51))
         self.writer.publish(self.redis, 51)
         self.wait_for(*range(11, 52))

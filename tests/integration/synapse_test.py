@@ -8,7 +8,6 @@ import base64
 import collections
 import json
 import os
-import pathlib
 import random
 import socket
 import subprocess

@@ -1,17 +1,22 @@
 /* Asks a source of missed rows, as the engine does, and prints what comes:
  *
  *   missed_rows http [OPTION]... WRITER=ADDRESS... STREAM,WRITER,FROM,UPTO...
+ *   missed_rows postgres [OPTION]... KEYWORD=VALUE... STREAM,WRITER,FROM,UPTO...
  *
- * ADDRESS is HOST:PORT, tls:HOST:PORT or unix:PATH. Options: --secret TEXT, --timeout MILLISECONDS, --ca-file FILE,
- * --trust-all, --in-turn (a request begins when the one before has ended, otherwise all at once), --stop-after N (the
- * source is destroyed when N requests have ended). Requests are numbered from 0 and asked again from where a limited
- * answer ended. Prints `unserved N`, `rows N TOKEN ROW...`, `more N REACHED`, `end N REACHED` and `failed N SENTENCE`.
- */
+ * Options of both: --timeout MILLISECONDS, --in-turn (a request begins when the one before has ended, otherwise all at
+ * once), --stop-after N (the source is destroyed when N requests have ended), --count (rows are counted, not printed).
+ * Of http: --secret TEXT, --ca-file FILE, --trust-all; ADDRESS is HOST:PORT, tls:HOST:PORT or unix:PATH.
+ * Of postgres: --page ROWS, --retry-for MILLISECONDS; KEYWORD is libpq's.
+ *
+ * Requests are numbered from 0 and asked again from where a limited answer ended. Prints `unserved N`,
+ * `rows N TOKEN ROW...`, `more N REACHED`, `end N REACHED`, `failed N SENTENCE`, and at the end with --count
+ * `counted ROWS`, with a replica that was given up `unconfirmed ANSWERS`. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "replication/rows_http.h"
+#include "replication/rows_postgres.h"
 
 #define REQUESTS_MAXIMUM 64u
 
@@ -24,6 +29,8 @@ struct asker {
     uint32_t ended;
     uint32_t stop_after;
     bool in_turn;
+    bool count_only;
+    uint64_t rows;
     bool asking; /* to see that nothing ends from within */
 };
 
@@ -58,7 +65,10 @@ static void begin_next(struct asker *asker)
 
 static void on_rows(void *context, uint64_t ticket, const struct position_rows *rows)
 {
-    (void)context;
+    struct asker *asker = context;
+    asker->rows += rows->count;
+    if (asker->count_only)
+        return;
     printf("rows %llu %lld", (unsigned long long)ticket, (long long)rows->token);
     for (uint32_t index = 0; index < rows->count; index++)
         printf(" %.*s", (int)rows->rows[index].length, rows->rows[index].data);
@@ -71,7 +81,8 @@ static void on_ended(void *context, uint64_t ticket, const struct row_answer *an
     if (asker->asking)
         abort();
     if (!answer->failure && answer->limited) {
-        printf("more %llu %lld\n", (unsigned long long)ticket, (long long)answer->reached);
+        if (!asker->count_only)
+            printf("more %llu %lld\n", (unsigned long long)ticket, (long long)answer->reached);
         asker->requests[ticket].from = answer->reached;
         ask(asker, ticket);
         return;
@@ -82,6 +93,11 @@ static void on_ended(void *context, uint64_t ticket, const struct row_answer *an
         printf("end %llu %lld\n", (unsigned long long)ticket, (long long)answer->reached);
     end_one(asker);
     begin_next(asker);
+}
+
+static void on_state(void *context, const char *reason)
+{
+    (void)context, (void)reason;
 }
 
 static void usage(const char *argument)
@@ -126,25 +142,41 @@ static void read_request(struct asker *asker, char *argument)
     asker->requests[asker->count++] = request;
 }
 
+/* What the command line says about both sources. */
+struct arguments {
+    struct rows_http_writer *writers;
+    const char **keywords;
+    const char **values;
+    size_t pairs;
+    struct rows_http_settings http;
+    struct rows_postgres_settings postgres;
+};
+
 /* Takes an option with its value; false if the argument is none. */
-static bool read_option(struct rows_http_settings *settings, struct asker *asker, char ***argument)
+static bool read_option(struct arguments *read, struct asker *asker, char ***argument)
 {
     const char *name = **argument;
     if (strncmp(name, "--", 2) != 0)
         return false;
     if (strcmp(name, "--in-turn") == 0)
         return asker->in_turn = true;
+    if (strcmp(name, "--count") == 0)
+        return asker->count_only = true;
     if (strcmp(name, "--trust-all") == 0)
-        return !(settings->verify = false);
+        return !(read->http.verify = false);
     const char *value = *++*argument;
     if (!value)
         usage(name);
     if (strcmp(name, "--secret") == 0)
-        settings->secret = value;
+        read->http.secret = value;
     else if (strcmp(name, "--timeout") == 0)
-        settings->timeout_ms = strtoll(value, NULL, 10);
+        read->http.timeout_ms = read->postgres.timeout_ms = strtoll(value, NULL, 10);
     else if (strcmp(name, "--ca-file") == 0)
-        settings->ca_file = value;
+        read->http.ca_file = value;
+    else if (strcmp(name, "--page") == 0)
+        read->postgres.page = strtoll(value, NULL, 10);
+    else if (strcmp(name, "--retry-for") == 0)
+        read->postgres.retry_for_ms = strtoll(value, NULL, 10);
     else if (strcmp(name, "--stop-after") == 0)
         asker->stop_after = (uint32_t)strtoul(value, NULL, 10);
     else
@@ -152,31 +184,71 @@ static bool read_option(struct rows_http_settings *settings, struct asker *asker
     return true;
 }
 
+static void read_pair(struct arguments *read, char *argument, bool http)
+{
+    if (http) {
+        read->writers[read->http.writer_count++] = read_writer(argument);
+        return;
+    }
+    read->keywords[read->pairs] = strsep(&argument, "=");
+    read->values[read->pairs++] = argument;
+}
+
+static void run(struct asker *asker)
+{
+    begin_next(asker);
+    if (asker->ended < asker->stop_after)
+        event_base_dispatch(asker->base);
+    if (asker->count_only)
+        printf("counted %llu\n", (unsigned long long)asker->rows);
+}
+
+static void run_http(struct asker *asker, const struct arguments *read, const struct row_source_callbacks *callbacks)
+{
+    struct rows_http *rows = rows_http_create(asker->base, &read->http, callbacks);
+    asker->source = rows_http_source(rows);
+    run(asker);
+    rows_http_destroy(rows);
+}
+
+static void run_postgres(struct asker *asker, const struct arguments *read,
+                         const struct row_source_callbacks *callbacks)
+{
+    struct rows_postgres *rows = rows_postgres_create(asker->base, &read->postgres, callbacks);
+    asker->source = rows_postgres_source(rows);
+    run(asker);
+    if (rows_postgres_unconfirmed(rows))
+        printf("unconfirmed %llu\n", (unsigned long long)rows_postgres_unconfirmed(rows));
+    rows_postgres_destroy(rows);
+}
+
 int main(int count, char **arguments)
 {
-    if (count < 2 || strcmp(arguments[1], "http") != 0)
+    bool http = count > 1 && strcmp(arguments[1], "http") == 0;
+    if (!http && (count < 2 || strcmp(arguments[1], "postgres") != 0))
         usage(count < 2 ? "" : arguments[1]);
     struct asker asker = {.base = event_base_new()};
-    struct rows_http_writer *writers = memory_allocate_zeroed((size_t)count, sizeof *writers);
-    struct rows_http_settings settings = {.writers = writers, .timeout_ms = 5000, .verify = true};
+    struct arguments read = {.writers = memory_allocate_zeroed((size_t)count, sizeof *read.writers),
+                             .keywords = memory_allocate_zeroed((size_t)count, sizeof *read.keywords),
+                             .values = memory_allocate_zeroed((size_t)count, sizeof *read.values)};
+    read.http = (struct rows_http_settings){.writers = read.writers, .timeout_ms = 5000, .verify = true};
+    read.postgres = (struct rows_postgres_settings){
+        .keywords = read.keywords, .values = read.values, .page = 1000, .timeout_ms = 5000, .retry_for_ms = 1000};
     for (char **argument = arguments + 2; *argument; argument++) {
-        if (read_option(&settings, &asker, &argument))
+        if (read_option(&read, &asker, &argument))
             continue;
         if (strchr(*argument, '='))
-            writers[settings.writer_count++] = read_writer(*argument);
+            read_pair(&read, *argument, http);
         else
             read_request(&asker, *argument);
     }
     if (!asker.stop_after)
         asker.stop_after = asker.count;
-    struct row_source_callbacks callbacks = {.context = &asker, .rows = on_rows, .ended = on_ended};
-    struct rows_http *rows = rows_http_create(asker.base, &settings, &callbacks);
-    free(writers); /* the settings were copied */
-    asker.source = rows_http_source(rows);
-    begin_next(&asker);
-    if (asker.ended < asker.stop_after)
-        event_base_dispatch(asker.base);
-    rows_http_destroy(rows);
+    struct row_source_callbacks callbacks = {.context = &asker, .rows = on_rows, .ended = on_ended, .state = on_state};
+    (http ? run_http : run_postgres)(&asker, &read, &callbacks);
+    free(read.writers);
+    free(read.keywords);
+    free(read.values);
     event_base_free(asker.base);
     return 0;
 }
