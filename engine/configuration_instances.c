@@ -143,6 +143,16 @@ void configuration_check_stream_writers(struct configuration_reader *reader, con
         add_event_writer(reader, &below, list ? value->items[index] : value);
 }
 
+/* It goes into a header of HTTP as it is. */
+void configuration_check_secret(struct configuration_reader *reader, const struct configuration_place *place,
+                                const struct yaml_node *node)
+{
+    (void)node;
+    const char *secret = reader->configuration->replication_secret;
+    if (secret && strpbrk(secret, "\r\n"))
+        configuration_error(reader, place, "must be one line");
+}
+
 static bool has_instance(const struct configuration *configuration, const char *name)
 {
     for (size_t index = 0; index < configuration->instance_count; index++)

@@ -111,8 +111,9 @@ setting_check configuration_take_database;
 /* The keys of bodies.postgres, which are also those of psycopg2's that are known. */
 extern const struct setting configuration_postgres_settings[];
 
-/* `instance_map:` and `stream_writers:` in Synapse's shape (configuration_instances.c). */
-setting_check configuration_check_instances, configuration_check_stream_writers;
+/* `instance_map:`, `stream_writers:` and `worker_replication_secret:` in Synapse's shape (configuration_instances.c).
+ */
+setting_check configuration_check_instances, configuration_check_stream_writers, configuration_check_secret;
 /* Warns of writers of events that nobody could be asked about. */
 void configuration_check_catch_up(struct configuration_reader *reader, const struct yaml_node *root);
 

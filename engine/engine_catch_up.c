@@ -56,6 +56,17 @@ static void on_missed(void *context, const struct event_row *row, struct slice w
     observer_late_event(engine->observer, row, writer, token);
 }
 
+static const struct metric_definition unconfirmed_metric = {
+    "weir_catch_up_unconfirmed_total", METRIC_COUNTER,
+    "Answers of a read replica that was still behind what was asked for after bodies.retry_for: rows may be missing.",
+    NULL};
+
+static void collect(void *context)
+{
+    struct engine *engine = context;
+    *engine->unconfirmed = rows_postgres_unconfirmed(engine->rows_postgres);
+}
+
 static void add_database(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
@@ -68,6 +79,8 @@ static void add_database(struct engine *engine)
     struct row_source_callbacks callbacks = catch_up_callbacks(engine->catch_up, "database");
     engine->rows_postgres = rows_postgres_create(engine->base, &settings, &callbacks);
     catch_up_add(engine->catch_up, rows_postgres_source(engine->rows_postgres));
+    engine->unconfirmed = metrics_register(engine->metrics, &unconfirmed_metric, 1, NULL, NULL);
+    metrics_on_collect(engine->metrics, collect, engine);
 }
 
 static void add_writers(struct engine *engine)

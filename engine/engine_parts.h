@@ -35,6 +35,7 @@ struct engine {
     struct catch_up *catch_up;
     struct catch_up_owner catch_up_owner;
     struct rows_postgres *rows_postgres; /* NULL without a database */
+    uint64_t *unconfirmed;               /* answers of a replica that lagged: its metric */
     struct rows_http *rows_http;         /* NULL without an instance_map */
     struct audit *audit;                 /* NULL unless it is configured */
     uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for */

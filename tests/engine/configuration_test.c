@@ -376,7 +376,7 @@ Test(configuration, writers_that_cannot_be_asked)
         load_text("server_name: s\nredis: {}\nmodules: []\naudit: 10m\ninstance_map:\n  a: {port: 1}\n"
                   "  b: {host: h, port: 0}\n  c: {host: h, prot: 1, port: 1, tls: 1}\n  d: 5\n  e f: {path: x}\n"
                   "  g: {path: [1]}\n  h: {host: h, port: 1, prot: 2}\n"
-                  "stream_writers: {events: [1]}\nworker_replication_secret: a\n"
+                  "stream_writers: {events: [1]}\nworker_replication_secret: \"a\\nb\"\n"
                   "worker_replication_secret_path: /dev/null\n",
                   CONFIGURATION_FOR_RUN, &errors, &warnings));
     cr_expect_str_eq(
@@ -389,6 +389,7 @@ Test(configuration, writers_that_cannot_be_asked)
         "weir.yaml:11:13: instance_map.g: must be the path of a unix socket, but is a list\n"
         "weir.yaml:12:25: instance_map.h: unknown key; did you mean `port`?\n"
         "weir.yaml:13:26: stream_writers.events: must be the name of a worker, but is an integer\n"
+        "weir.yaml:14:28: worker_replication_secret: must be one line\n"
         "weir.yaml:15:1: worker_replication_secret_path: stands beside `worker_replication_secret` (line 14): only one "
         "of them can be used\n"
         "weir.yaml:15:33: worker_replication_secret_path: \"/dev/null\" cannot be read: Not a regular file\n");
