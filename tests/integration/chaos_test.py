@@ -252,7 +252,7 @@ class Writers(unittest.TestCase):
         writer.start()
         self.lines.clear()
         self.hear(lambda: f"POSITION events persister1 {written} {written}" in self.lines)
-        writer.set_pace(2000)
+        wait_until(lambda: writer.set_pace(2000), what="the writer listening")
         self.hear(lambda: (writer.state() or {}).get("done"))
         end = script.tokens[-1]
         self.hear(lambda: any(token == end for token, _ in self.published("persister1")))
