@@ -11,7 +11,7 @@ import servers
 TICK = 0.05
 FINISH_BOUND = 180  # seconds until all is written and judged once the faults are over
 QUIET_BOUND = 75  # … of them without any new row
-SETTLED = 3  # … when as many rows are there as should be
+SETTLED = 5  # … when as many rows are there as should be
 FINISH_PACE = 400
 
 

@@ -174,7 +174,7 @@ class World:
             process.check()
 
     def durable(self):
-        """The rows stored in the present Redis: [(token, row)]."""
+        """The rows stored in the present Redis: [(milliseconds, token, row)]."""
         with self.redis.client() as client:
             return self.rows_of(client)
 
@@ -190,7 +190,8 @@ class World:
     def rows_of(client):
         rows, start = [], "-"
         while page := client.xrange(VERDICTS, start, "+", 10000):
-            rows += [(int(fields[b"token"]), fields[b"row"].decode()) for _, fields in page]
+            rows += [(int(entry.split(b"-")[0]), int(fields[b"token"]), fields[b"row"].decode())
+                     for entry, fields in page]
             start = b"(" + page[-1][0]
         return rows
 

@@ -72,12 +72,12 @@ class Parts(unittest.TestCase):
             return json.dumps({"instance": writer, "token": token, "event_id": f"${token}", "room_id": room,
                                "module": None})
         rows = [row(1), row(2, "!b"), row(3), row(4, "!b")]
-        log = lambda *texts: list(enumerate(texts, 1))
+        log = lambda *texts: [(token * 4000, token, text) for token, text in enumerate(texts, 1)]
         fine = [[log(*rows)], [log(rows[1], rows[0], *rows[2:])], [log(*rows[:2]), log(*rows[2:])],
                 [log(*rows[:2]), log(*rows[1:])], [log(*rows), []]]
         wrong = [[log(*rows[:3])], [log(*rows, row(5))], [log(rows[2], rows[1], rows[0], rows[3])],
-                 [log(*rows, rows[0])], [log(*rows[:2]), log(rows[0], *rows[2:])],
-                 [[(2, rows[0]), (1, rows[1]), (3, rows[2]), (4, rows[3])]]]
+                 [log(*rows, rows[0])], [[(0, token, row) for token, row in zip((2, 1, 3, 4), rows)]],
+                 [log(*rows), log(rows[0])]]  # a quarter of a minute later
         for lives in fine:
             self.assertEqual(compare.compare(lives, rows, 4), [], lives)
         for lives in wrong:
@@ -252,7 +252,7 @@ class Writers(unittest.TestCase):
         writer.start()
         self.lines.clear()
         self.hear(lambda: f"POSITION events persister1 {written} {written}" in self.lines)
-        writer.set_pace(2000)
+        wait_until(lambda: writer.set_pace(2000), what="the writer listening")
         self.hear(lambda: (writer.state() or {}).get("done"))
         end = script.tokens[-1]
         self.hear(lambda: any(token == end for token, _ in self.published("persister1")))
