@@ -182,11 +182,24 @@ static bool take_newest(struct outbox *outbox, const struct positions_copy *logg
     return true;
 }
 
+/* How far an audit came says from where on the durable log tells what was judged. Where that is lost, it tells nothing,
+ * and all would be judged again. */
+static void drop_audited(struct positions_copy *use)
+{
+    for (size_t index = use->count; index-- > 0;) {
+        struct slice name = use->fields[index].name;
+        if (memmem(name.data, name.length, ".audited ", sizeof ".audited " - 1))
+            positions_copy_set(use, name, SLICE_ABSENT);
+    }
+}
+
 static void begin(struct outbox *outbox, const struct positions_copy *logged)
 {
     struct positions_copy use = {0};
     positions_copy_add(&use, &outbox->stored);
     bool differs = use.count ? compare_with_found(outbox, &use) : take_newest(outbox, logged, &use);
+    if (differs)
+        drop_audited(&use);
     take_positions(outbox, &use);
     take_least_tokens(outbox, outbox->settings.found);
     positions_copy_free(&use);

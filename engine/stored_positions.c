@@ -64,6 +64,8 @@ void stored_positions_set_all(struct stored_positions *positions)
         struct stored_position *position = &positions->positions[index];
         position->dirty = position->has_token;
         position->ahead_dirty = true;
+        /* The durable log is lost with it, and cannot tell what was judged: only this run's memory can. */
+        position->audited = position->token;
         position->audited_dirty = position->has_audited;
     }
 }

@@ -158,6 +158,31 @@ class CatchUp(PostgresServer):
                                                    "weir1 events.audited persister1") == b"40", what="its position")
                 self.stop_engine(engine)
 
+    def test_an_audit_does_not_judge_again_what_a_lost_log_held(self):
+        self.store(self.numbered(1, 30))
+        state = self.folder / "state"
+        state.mkdir()
+        body = f"state_dir: {state}\naudit: "
+        engine = self.engine(body + "1h")
+        self.publish(position(0, 0))
+        self.publish_events(1, 20)
+        wait_until(lambda: len(self.judged()) == 20)
+        self.stop_engine(engine)
+        self.redis.flushall()
+        engine = self.engine(body + "300ms")
+        self.publish(position(20, 20))
+        self.publish_events(21, 24)
+        self.publish_events(26, 30)
+        wait_until(lambda: len(self.judged()) == 10)
+        self.assertEqual(sorted(self.judged()), list(range(21, 31)))
+        self.assertEqual(self.metric(engine, "weir_audit_missed_total"), 1)
+        self.redis.flushall()
+        self.publish(position(31, 31))
+        field = lambda: self.redis.hget(f"{SERVER_NAME}/weir/positions", "weir1 events.audited persister1")
+        wait_until(lambda: field() == b"31", what="the audit's position again")
+        self.assertEqual(self.judged(), [])
+        self.stop_engine(engine)
+
     def test_nobody_to_ask_is_said_at_the_start(self):
         engine = self.start_engine(self.configuration("", modules="modules: [{module: event_types, config: {deny: [x]}}]"))
         self.assertTrue([line for line in self.log_lines(engine) if "nobody can be asked" in line["message"]])
