@@ -204,13 +204,16 @@ static struct audited_writer *find(struct audit *audit, struct slice name)
     return writer;
 }
 
-static struct audited_writer *add(struct audit *audit, struct slice name)
+static struct audited_writer *find_or_add(struct audit *audit, struct slice name)
 {
-    struct audited_writer *writer = memory_allocate_zeroed(1, sizeof *writer);
+    struct audited_writer *writer = find(audit, name);
+    if (writer)
+        return writer;
+    writer = memory_allocate_zeroed(1, sizeof *writer);
     writer->audit = audit;
     writer->owner = (struct catch_up_owner){.context = writer, .rows = on_rows, .ended = on_ended};
     writer->name = slice_of(memory_copy_text(name.data, name.length), name.length);
-    writer->logged_upto = INT64_MIN;
+    writer->logged_upto = writer->settled = INT64_MIN;
     writer->next = audit->writers;
     return audit->writers = writer;
 }
@@ -220,10 +223,8 @@ void audit_begin_at(struct audit *audit, struct slice name, int64_t token)
     struct audited_writer *writer = find(audit, name);
     if (writer && (writer->begun || writer->has_position))
         return;
-    if (!writer)
-        writer = add(audit, name);
+    writer = find_or_add(audit, name);
     writer->audited = token;
-    writer->settled = INT64_MIN;
     writer->begun = true;
     tell_settled(writer);
 }
@@ -269,18 +270,14 @@ void audit_seen(struct audit *audit, struct slice name, int64_t token, struct sl
 
 void audit_restore(struct audit *audit, struct slice name, int64_t position)
 {
-    struct audited_writer *writer = find(audit, name);
-    if (!writer)
-        writer = add(audit, name);
+    struct audited_writer *writer = find_or_add(audit, name);
     writer->audited = position;
     writer->has_position = true;
 }
 
 void audit_restore_audited(struct audit *audit, struct slice name, int64_t audited)
 {
-    struct audited_writer *writer = find(audit, name);
-    if (!writer)
-        writer = add(audit, name);
+    struct audited_writer *writer = find_or_add(audit, name);
     writer->stored_audited = audited;
     writer->has_audited = true;
 }
@@ -353,8 +350,12 @@ void audit_start(struct audit *audit)
 {
     bool read = false;
     for (struct audited_writer *writer = audit->writers; writer; writer = writer->next) {
-        if (!writer->has_position || !writer->has_audited || writer->stored_audited >= writer->audited)
+        if (!writer->has_position)
             continue;
+        if (!writer->has_audited || writer->stored_audited >= writer->audited) {
+            tell_settled(writer);
+            continue;
+        }
         writer->logged_upto = writer->audited;
         writer->audited = writer->stored_audited;
         read = true;
