@@ -17,9 +17,9 @@ static void tell(struct outbox *outbox, const char *message, const char *error)
 {
     uint64_t now = clock_now_ns();
     struct slice text = slice_from_string(error);
-    bool new = outbox->refusal_error.length == 0 || !slice_equal(text, buffer_slice(&outbox->refusal_error));
+    bool changed = outbox->refusal_error.length == 0 || !slice_equal(text, buffer_slice(&outbox->refusal_error));
     /* Redis puts EXECABORT after the error that says why. */
-    if (slice_starts_with(text, SLICE("EXECABORT")) || (!new &&now - outbox->refusal_logged_ns < TOLD_AGAIN_NS))
+    if (slice_starts_with(text, SLICE("EXECABORT")) || (!changed && now - outbox->refusal_logged_ns < TOLD_AGAIN_NS))
         return;
     buffer_clear(&outbox->refusal_error);
     buffer_append_string(&outbox->refusal_error, error);
