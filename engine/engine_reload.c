@@ -1,5 +1,7 @@
 /* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe` and `log` are taken over between two events.
  */
+#include <stddef.h>
+
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 #include "engine/module_pages.h"
@@ -22,6 +24,59 @@ static bool needs_restart(const struct configuration *old, const struct configur
     return strcmp(old->server_name, new->server_name) != 0 || strcmp(old->instance_name, new->instance_name) != 0 ||
            old->body_source != new->body_source || old->requests_http != new->requests_http ||
            old->audit_ms != new->audit_ms || old->role != new->role;
+}
+
+/* Keys that are read once: a change of them is passed over, and said. */
+static const struct read_once {
+    const char *key;
+    size_t offset;
+    size_t size; /* of a number; 0: a text, or NULL */
+} read_once[] = {
+#define TEXT(key, member)                                                                                              \
+    {                                                                                                                  \
+        key, offsetof(struct configuration, member), 0                                                                 \
+    }
+#define NUMBER(key, member)                                                                                            \
+    {                                                                                                                  \
+        key, offsetof(struct configuration, member), sizeof(((struct configuration *)NULL)->member)                    \
+    }
+    TEXT("redis.host", redis.host),
+    NUMBER("redis.port", redis.port),
+    TEXT("redis.path", redis.unix_path),
+    NUMBER("redis.dbid", redis.database),
+    TEXT("redis.username", redis.username),
+    TEXT("redis.password", redis.password),
+    NUMBER("redis.use_tls", redis.tls.enabled),
+    TEXT("redis.sentinel.master_name", redis.sentinels.master_name),
+    TEXT("bodies.file", bodies_file),
+    TEXT("bodies.postgres.host", postgres.host),
+    TEXT("bodies.postgres.port", postgres.port),
+    TEXT("bodies.postgres.dbname", postgres.dbname),
+    TEXT("bodies.postgres.user", postgres.user),
+    TEXT("bodies.postgres.password", postgres.password),
+    TEXT("http.listen", http_listen),
+    TEXT("worker_replication_secret", replication_secret),
+    NUMBER("instance_map", instance_count),
+    TEXT("state_dir", state_dir),
+    NUMBER("lease", lease_ms),
+#undef TEXT
+#undef NUMBER
+};
+
+static bool differs(const struct read_once *key, const struct configuration *old, const struct configuration *new)
+{
+    const char *before = (const char *)old + key->offset, *after = (const char *)new + key->offset;
+    if (key->size)
+        return memcmp(before, after, key->size) != 0;
+    return !slice_equal(slice_from_string(*(char *const *)before), slice_from_string(*(char *const *)after));
+}
+
+static void tell_what_was_passed_over(const struct configuration *old, const struct configuration *new)
+{
+    for (size_t index = 0; index < sizeof read_once / sizeof *read_once; index++)
+        if (differs(&read_once[index], old, new))
+            log_warning("this key has changed and needs a restart; what it was goes on",
+                        LOG_STRING("key", read_once[index].key));
 }
 
 /* The configuration's chain takes over from one that the observer gives back when no event waits in it any more. */
@@ -60,6 +115,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
                              loaded->observe_as_synapse);
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
+        tell_what_was_passed_over(engine->configuration, loaded);
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",
                  LOG_INTEGER("modules", chain_module_count(engine->configuration->chain)));
