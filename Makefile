@@ -14,6 +14,8 @@ VERSION := $(shell cat VERSION)
 # Seconds for each fuzz target: `make test` gives each a few, `make fuzz` as many as one likes.
 FUZZ_SECONDS ?= 60
 FUZZ_SHORT_SECONDS ?= 3
+# Files of integration tests that run side by side: they wait more than they work.
+INTEGRATION_JOBS ?= 3
 
 ifeq ($(MODE),debug)
 OPTIMISE := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -120,8 +122,8 @@ vectors: tests-built ## the recorded oracle vectors
 	@$(BUILD)/tests/replication_vectors tests/data/replication-vectors.jsonl.zst
 	@echo "== $(BUILD)/tests/chain_vectors"
 	@$(BUILD)/tests/chain_vectors tests/data/chain-vectors.jsonl.zst
-integration: tests-built ## the program against a real Redis and a real PostgreSQL
-	@WEIR=$(BUILD)/weir /usr/bin/python3 -B -W ignore::ResourceWarning -m unittest discover -s tests/integration -p '*_test.py'
+integration: tests-built ## the program against a real Redis and a real PostgreSQL; INTEGRATION_JOBS files at a time
+	@ls -S tests/integration/*_test.py | WEIR=$(BUILD)/weir xargs -P $(INTEGRATION_JOBS) -n 1 tests/integration/run
 
 # ---- chaos: everything is killed, stopped and cut off by a seeded plan; a short one is among the integration tests
 
@@ -212,7 +214,7 @@ lint: ## clang-format, clang-tidy, shellcheck and the include rules
 	@deploy/dependencies.sh lint
 	@clang-format --dry-run -Werror $(C_FILES)
 	@deploy/lint-includes.sh
-	@shellcheck .ci/run deploy/*.sh
+	@shellcheck .ci/run deploy/*.sh tests/integration/run
 	@/usr/bin/python3 -B -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' \
 	  $$(git ls-files '*.py') bench/run bench/report bench/guard bench/catch_up_bench
 	@printf '%s\n' $(filter %.c,$(C_FILES)) | \

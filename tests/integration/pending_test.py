@@ -58,7 +58,7 @@ class Pending(harness.Server):
     def test_a_stop_waits_for_what_was_asked(self):
         engine = self.begin()
         self.publish(rdata(1, ev_row("$1", room=SLOW)), rdata(2, ev_row("$2", room=SLOW)))
-        wait_until(lambda: len(self.service.questions) == 1)
+        wait_until(lambda: len(self.service.questions) == 1 and self.metric(engine, "weir_events_waiting") == 2)
         engine.send_signal(signal.SIGTERM)
         wait_until(lambda: self.logged(engine, "stops: finishes what is in hand"))
         self.service.gate.set()
