@@ -4,6 +4,7 @@ end everything is judged."""
 import json
 import time
 
+import harness
 from catch_up_test import KEYWORD, event, position
 from harness import SERVER_NAME, ev_row, rdata, wait_until
 from postgres_test import PostgresServer
@@ -64,5 +65,6 @@ class Flood(PostgresServer):
         tokens = [json.loads(row)["token"] for _, row in self.durable()]
         self.assertEqual(sorted(tokens), list(range(1, EVENTS + 1)), "none missing, none twice")
         self.assertGreater(self.metric(engine, "weir_events_fetched_total"), 0)
-        self.assertLess(self.resident_kib(engine) - before, 48 * 1024, "memory does not grow with the flood")
+        if "debug" not in harness.WEIR:  # sanitizers keep what was freed
+            self.assertLess(self.resident_kib(engine) - before, 48 * 1024, "memory does not grow with the flood")
         self.stop_engine(engine)
