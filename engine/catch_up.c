@@ -46,11 +46,9 @@ struct task {
     uint32_t source;   /* that is asked, or to be asked next */
     uint32_t attempts; /* rounds in which every source failed */
     uint64_t again_at_ns;
-    struct catch_up *catch_up;
 };
 
 struct catch_up {
-    struct event_base *base;
     struct source sources[CATCH_UP_SOURCES_MAXIMUM];
     uint32_t created; /* sources whose callbacks were given out */
     uint32_t count;
@@ -235,12 +233,8 @@ bool catch_up_ask(struct catch_up *catch_up, const struct row_request *request, 
     if (source == catch_up->count)
         return false;
     struct task *task = memory_allocate_zeroed(1, sizeof *task);
-    *task = (struct task){.ticket = ++catch_up->last_ticket,
-                          .state = TASK_WAITS,
-                          .request = *request,
-                          .owner = owner,
-                          .source = source,
-                          .catch_up = catch_up};
+    *task = (struct task){
+        .ticket = ++catch_up->last_ticket, .state = TASK_WAITS, .request = *request, .owner = owner, .source = source};
     task->request.writer =
         slice_of(memory_copy_text(request->writer.data, request->writer.length), request->writer.length);
     struct task **place = &catch_up->tasks;
@@ -279,7 +273,6 @@ static void collect(void *context)
 struct catch_up *catch_up_create(struct event_base *base, struct metrics *metrics)
 {
     struct catch_up *catch_up = memory_allocate_zeroed(1, sizeof *catch_up);
-    catch_up->base = base;
     catch_up->turn = event_new(base, -1, 0, on_turn, catch_up);
     for (size_t kind = 0; kind < COUNT_KINDS; kind++)
         catch_up->counts[kind] =

@@ -26,18 +26,18 @@ static void on_ended(void *context, enum stream stream, struct slice writer, int
     if (fetched)
         log_info("has caught up with what was missed", LOG_INTEGER("rows", fetched),
                  LOG_NUMBER("seconds", (double)(clock_now_ns() - engine->fetching_since_ns) / 1e9));
+    engine->fetching_since_ns = 0;
 }
 
 bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto)
 {
     struct engine *engine = context;
     struct row_request request = {.stream = stream, .writer = writer, .from = from, .upto = upto};
-    bool idle = catch_up_waiting(engine->catch_up) == 0;
     if (!catch_up_ask(engine->catch_up, &request, &engine->catch_up_owner))
         return false;
     log_debug("asks for rows that may have been missed", LOG_STRING("stream", stream_definitions[stream].name),
               LOG_TEXT("writer", writer), LOG_INTEGER("after", from), LOG_INTEGER("up_to", upto));
-    if (idle) {
+    if (!engine->fetching_since_ns) {
         engine->fetching_since_ns = clock_now_ns();
         engine->fetched_before = observer_counts(engine->observer).fetched;
     }

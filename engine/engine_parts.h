@@ -38,7 +38,7 @@ struct engine {
     uint64_t *unconfirmed;               /* answers of a replica that lagged: its metric */
     struct rows_http *rows_http;         /* NULL without an instance_map */
     struct audit *audit;                 /* NULL unless it is configured */
-    uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for */
+    uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for; 0: none is */
     uint64_t fetched_before;             /* rows fetched until then */
     bool caught_up;                      /* what was missed before the start is there */
     struct presence_router *presence;

@@ -47,7 +47,7 @@ class CatchUp(PostgresServer):
         self.assertEqual(self.judged(), list(range(1, 96)), "in order, none twice, and nothing of the other writer")
         self.assertEqual(self.metric(engine, "weir_events_fetched_total"), 80)
         self.assertEqual(self.metric(engine, "weir_positions_missed_ranges_total"), 0)
-        self.assertTrue(self.logged(engine, "has caught up with what was missed"))
+        self.assertEqual([line["rows"] for line in self.logged(engine, "has caught up with what was missed")], [80])
         self.stop_engine(engine)
 
     def test_rows_are_those_of_the_stream(self):
