@@ -26,7 +26,15 @@ static struct configuration *configuration_create(const char *path)
     configuration->publish_keep = 1000000;
     configuration->requests_redis = true;
     configuration->requests_batch = 100;
-    configuration->requests_claim_after_ms = 10000;
+    configuration->requests_claim_after_ms = 1000;
+    configuration->requests_stream = 100000;
+    configuration->requests_tries = 3;
+    configuration->requests_waiting = 1000;
+    configuration->requests_waiting_per_asker = 500;
+    configuration->requests_waiting_per_room = 100;
+    configuration->requests_timeout_ms = 10000;
+    configuration->requests_publish = true;
+    configuration->http_connections = 1000;
     configuration->presence_cache = 10000;
     configuration->presence_cache_for_ms = 60000;
     configuration->catch_up_page = 1000;
@@ -52,6 +60,13 @@ static void free_instances(struct configuration *configuration)
     free(configuration->event_writers);
 }
 
+static void free_secret(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 void configuration_destroy(struct configuration *configuration)
 {
     if (!configuration)
@@ -68,10 +83,11 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->postgres.user);
     free(configuration->postgres.password);
     free(configuration->http_listen);
+    free_secret(configuration->http_secret);
+    free(configuration->http_certificate_file);
+    free(configuration->http_private_key_file);
     free_instances(configuration);
-    if (configuration->replication_secret)
-        explicit_bzero(configuration->replication_secret, strlen(configuration->replication_secret));
-    free(configuration->replication_secret);
+    free_secret(configuration->replication_secret);
     free(configuration->catch_up_ca_file);
     free(configuration->catch_up_ca_path);
     free(configuration->state_dir);

@@ -58,12 +58,23 @@ struct configuration {
     int64_t bodies_retry_ms; /* bodies.retry_for: how long a body that is not found is asked for again; default 2 s */
     int64_t bodies_queue;    /* bodies.queue: events that may wait for their body; default 10000 */
     char *http_listen;       /* NULL: no listener; default "127.0.0.1:9180" */
-    bool publish_all;        /* publish.verdicts: all (else `denied`, the default) */
-    int64_t publish_keep;    /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
-    bool requests_redis;     /* requests.redis: whether requests are taken from Redis; default true */
-    bool requests_http;      /* requests.http: whether any callback may be asked over HTTP; default false */
-    int64_t requests_batch;  /* requests.batch: how many are read at once; default 100 */
-    int64_t requests_claim_after_ms;    /* requests.claim_after: default 10 s */
+    char *http_secret;       /* http.secret(_path): bearer of the HTTP API; NULL: none, loopback only */
+    char *http_certificate_file; /* http.tls: with both of them the listener speaks TLS */
+    char *http_private_key_file;
+    int64_t http_connections;           /* http.connections: at once; default 1000 */
+    bool publish_all;                   /* publish.verdicts: all (else `denied`, the default) */
+    int64_t publish_keep;               /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
+    bool requests_redis;                /* requests.redis: whether requests are taken from Redis; default true */
+    bool requests_http;                 /* requests.http: whether any callback may be asked over HTTP; default false */
+    int64_t requests_batch;             /* requests.batch: how many are read at once; default 100 */
+    int64_t requests_claim_after_ms;    /* requests.claim_after: default 1 s */
+    int64_t requests_stream;            /* requests.stream: MAXLEN ~ of the stream of requests; default 100000 */
+    int64_t requests_tries;             /* requests.tries: deliveries after which one is set aside; default 3 */
+    int64_t requests_waiting;           /* requests.waiting: that wait for a service at once; default 1000 */
+    int64_t requests_waiting_per_asker; /* requests.waiting_per_asker: of one worker or address; default 500 */
+    int64_t requests_waiting_per_room;  /* requests.waiting_per_room; default 100 */
+    int64_t requests_timeout_ms;        /* requests.timeout: of a question over HTTP; default 10 s */
+    bool requests_publish;              /* requests.publish: whether refused requests get verdict rows; default true */
     int64_t presence_cache;             /* presence.cache: answers about whose presence a user gets; default 10000 */
     int64_t presence_cache_for_ms;      /* presence.cache_for: default 60 s */
     struct instance_address *instances; /* instance_map: whom to ask for rows that were missed */

@@ -66,8 +66,18 @@ static const struct setting bodies_settings[] = {
     {.name = NULL},
 };
 
+static const struct setting http_tls_settings[] = {
+    {.name = "certificate_file", .type = SETTING_PATH, INTO(http_certificate_file)},
+    {.name = "private_key_file", .type = SETTING_PATH, INTO(http_private_key_file)},
+    {.name = NULL},
+};
+
 const struct setting configuration_http_settings[] = {
     {.name = "listen", .type = SETTING_TEXT, INTO(http_listen), .check = configuration_check_listen},
+    {.name = "secret", .type = SETTING_TEXT, INTO(http_secret)},
+    {.name = "secret_path", .type = SETTING_SECRET, INTO(http_secret)},
+    {.name = "tls", .type = SETTING_MAP, .children = http_tls_settings},
+    {.name = "connections", .type = SETTING_INTEGER, INTO(http_connections), .minimum = 1, .maximum = 1000000},
     {.name = NULL},
 };
 
@@ -94,6 +104,21 @@ static const struct setting requests_settings[] = {
      INTO(requests_claim_after_ms),
      .minimum = 100,
      .maximum = HOUR_MS},
+    {.name = "stream", .type = SETTING_INTEGER, INTO(requests_stream), .minimum = 100, .maximum = 10000000},
+    {.name = "tries", .type = SETTING_INTEGER, INTO(requests_tries), .minimum = 1, .maximum = 1000},
+    {.name = "waiting", .type = SETTING_INTEGER, INTO(requests_waiting), .minimum = 1, .maximum = 100000},
+    {.name = "waiting_per_asker",
+     .type = SETTING_INTEGER,
+     INTO(requests_waiting_per_asker),
+     .minimum = 1,
+     .maximum = 100000},
+    {.name = "waiting_per_room",
+     .type = SETTING_INTEGER,
+     INTO(requests_waiting_per_room),
+     .minimum = 1,
+     .maximum = 100000},
+    {.name = "timeout", .type = SETTING_DURATION, INTO(requests_timeout_ms), .minimum = 10, .maximum = HOUR_MS},
+    {.name = "publish", .type = SETTING_BOOLEAN, INTO(requests_publish)},
     {.name = NULL},
 };
 

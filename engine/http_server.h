@@ -45,4 +45,39 @@ const char *http_server_address(const struct http_server *server);
 /* Splits "host:port" as `listen` above; false if it is neither. `host` (at least 64 bytes) is "" for all addresses. */
 bool http_listen_parse(const char *listen, char *host, size_t host_size, uint16_t *port);
 
+/* A request that is being answered, now or later. It is the server's, and gone with its answer, or when the client is.
+ */
+struct http_exchange;
+
+/* A request as a handler sees it; all slices live until the handler returns. */
+struct http_request {
+    struct slice method;        /* "GET"; HEAD comes as GET */
+    struct slice path;          /* as it was sent, but each run of slashes is one slash; not percent-decoded */
+    struct slice query;         /* what stands behind the `?`; empty without one */
+    struct slice body;          /* at most the area's body_maximum */
+    struct slice authorization; /* the header; absent without one */
+    struct slice client;        /* address of whoever is connected, "192.0.2.7" */
+};
+
+/* A part of the paths that one owner answers, each request with http_exchange_answer. Areas are looked at in the order
+ * in which they were added, between the routes and the pages of modules. */
+struct http_area {
+    /* The methods that `path` is served for, as in web_resource.methods; NULL: it is not of this area. */
+    const char *(*methods)(void *context, struct slice path);
+    void (*handle)(void *context, struct http_exchange *exchange, const struct http_request *request);
+    void *context;
+    size_t body_maximum; /* larger requests are answered with 413; at most HTTP_BODY_MAXIMUM */
+    bool closed;         /* asks for the secret, if there is one: 401 without it, or with another */
+};
+void http_server_add_area(struct http_server *server, const struct http_area *area);
+
+/* Answers; `content_type` NULL: "application/json". The exchange is gone. */
+void http_exchange_answer(struct http_exchange *exchange, int status, const char *content_type, struct slice body);
+/* Answers with an error as Matrix's APIs shape it. `sentence` is for people. */
+void http_exchange_refuse(struct http_exchange *exchange, int status, const char *errcode, const char *sentence);
+/* A header of the answer, to be called before it; both are copied. */
+void http_exchange_header(struct http_exchange *exchange, const char *name, const char *value);
+/* `gone` is called if the client hangs up before it is answered; the exchange is then gone. */
+void http_exchange_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
+
 #endif
