@@ -10,7 +10,7 @@ modules:
   - module: lua
     config: {{script: soak.lua}}
   - module: http_service
-    config: {{url: 'http://127.0.0.1:{service}/ask', callbacks: [user_may_join_room], timeout_ms: 1500, on_error: pass, in_flight: 4096}}
+    config: {{url: 'http://127.0.0.1:{service}/ask', callbacks: [user_may_join_room], timeout_ms: 2600, on_error: pass, in_flight: 4096}}
 """
 SCRIPT = """
 function user_may_invite(inviter, invitee, room_id)
