@@ -18,6 +18,7 @@
 #include "engine/observer.h"
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
+#include "engine/questions.h"
 #include "engine/requests.h"
 #include "engine/service.h"
 #include "engine/state_keeper.h"
@@ -46,7 +47,8 @@ struct engine {
     struct state_keeper *state;              /* NULL without a state_dir */
     uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
     struct lease *lease;                     /* NULL without a role */
-    struct requests *requests;               /* NULL until the outbox is loaded, or if none are taken from Redis */
+    struct questions *questions;
+    struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
     struct ask_pages *ask_pages; /* NULL unless requests.http is set */

@@ -85,8 +85,7 @@ static void use_chain(struct engine *engine)
     struct chain *chain = engine->configuration->chain;
     presence_router_use_chain(engine->presence, chain);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
-    if (engine->requests)
-        requests_use_chain(engine->requests, chain);
+    questions_use_chain(engine->questions, chain);
     observer_use_chain(engine->observer, chain);
 }
 

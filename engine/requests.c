@@ -60,10 +60,15 @@ static struct slice text_of(const redisReply *reply)
     return reply->type == REDIS_REPLY_STRING ? slice_of(reply->str, reply->len) : SLICE_ABSENT;
 }
 
-static void on_settle(void *context, struct slice entry, struct slice reply_to, struct slice message)
+static void settle(struct requests *requests, const struct answer *answer)
 {
-    struct requests *requests = context;
-    outbox_settle_request(requests->outbox, buffer_slice(&requests->key), GROUP, entry, reply_to, message);
+    outbox_settle_request(requests->outbox, buffer_slice(&requests->key), GROUP, answer->entry, answer->reply_to,
+                          answer->message);
+}
+
+static void on_settle(void *context, const struct answer *answer)
+{
+    settle(context, answer);
 }
 
 /* The fields of an entry, names and values in turn. Of two with one name the last counts. */
@@ -75,7 +80,8 @@ static void read_fields(const redisReply *list, struct request_fields *fields)
     } known[] = {
         {SLICE("callback"), &fields->callback}, {SLICE("args"), &fields->args},
         {SLICE("reply_to"), &fields->reply_to}, {SLICE("id"), &fields->id},
-        {SLICE("deadline"), &fields->deadline},
+        {SLICE("deadline"), &fields->deadline}, {SLICE("room"), &fields->room},
+        {SLICE("lines"), &fields->lines},
     };
     for (size_t index = 0; index + 1 < list->elements; index += 2)
         for (size_t place = 0; place < sizeof known / sizeof *known; place++)
@@ -94,7 +100,7 @@ static void take_entry(struct requests *requests, const redisReply *entry)
     if (!slice_present(fields.entry) || answerer_is_waiting(requests->answerer, fields.entry))
         return;
     if (list->type != REDIS_REPLY_ARRAY) {
-        on_settle(requests, fields.entry, SLICE_ABSENT, SLICE_ABSENT);
+        settle(requests, &(struct answer){.entry = fields.entry});
         return;
     }
     read_fields(list, &fields);
@@ -269,8 +275,7 @@ static const struct step_definition {
 
 static void go_on(struct requests *requests)
 {
-    bool may = !requests->paused && answerer_counts(requests->answerer).waiting < REQUESTS_WAITING_MAXIMUM;
-    if (may && !requests->asked && redis_link_is_ready(requests->link) &&
+    if (!requests->paused && !requests->asked && redis_link_is_ready(requests->link) &&
         !event_pending(requests->retry, EV_TIMEOUT, NULL))
         steps[requests->step].send(requests);
 }
@@ -361,33 +366,18 @@ void requests_pause(struct requests *requests, bool paused)
     go_on(requests);
 }
 
-bool requests_answered(struct requests *requests, uint64_t ticket, const struct service_answer *answer)
-{
-    bool ours = answerer_resume(requests->answerer, ticket, answer);
-    go_on(requests);
-    return ours;
-}
-
-void requests_use_chain(struct requests *requests, const struct chain *chain)
-{
-    answerer_use_chain(requests->answerer, chain);
-    go_on(requests);
-}
-
 struct answerer_counts requests_counts(const struct requests *requests)
 {
     return answerer_counts(requests->answerer);
 }
 
 struct requests *requests_create(struct event_base *base, const struct requests_settings *settings,
-                                 const struct chain *chain, struct outbox *outbox, struct metrics *metrics)
+                                 struct questions *questions, struct outbox *outbox, struct metrics *metrics)
 {
     static const struct metric_definition claimed = {"weir_requests_claimed_total", METRIC_COUNTER,
                                                      "Requests taken over from engines that did not answer them.",
                                                      NULL};
     struct requests *requests = memory_allocate_zeroed(1, sizeof *requests);
-    struct answerer_settings answerer_settings = {
-        .server_name = settings->server_name, .cache = settings->cache, .cache_for_ms = settings->cache_for_ms};
     struct answerer_callbacks answerer_callbacks = {.context = requests, .settle = on_settle};
     struct redis_link_callbacks link_callbacks = {
         .context = requests, .ready = on_ready, .lost = on_lost, .reply = on_reply};
@@ -396,7 +386,7 @@ struct requests *requests_create(struct event_base *base, const struct requests_
     requests->outbox = outbox;
     buffer_append_format(&requests->key, "%s/weir/requests", settings->server_name);
     requests->claimed = metrics_register(metrics, &claimed, 1, NULL, NULL);
-    requests->answerer = answerer_create(chain, &answerer_settings, &answerer_callbacks, metrics);
+    requests->answerer = answerer_create(questions, settings->server_name, &answerer_callbacks, metrics);
     requests->retry = event_new(base, -1, 0, on_retry, requests);
     requests->link = redis_link_create(base, settings->address, "requests", &link_callbacks);
     return requests;

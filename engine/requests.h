@@ -20,23 +20,15 @@ struct requests_settings {
     const struct redis_address *address;
     int64_t batch;          /* requests read at once, at most */
     int64_t claim_after_ms; /* another engine's request that was not answered for so long is taken over */
-    int64_t cache;          /* as in struct answerer_settings */
-    int64_t cache_for_ms;
 };
 
 /* Connects at once. Everything handed in must outlive it. */
 struct requests *requests_create(struct event_base *base, const struct requests_settings *settings,
-                                 const struct chain *chain, struct outbox *outbox, struct metrics *metrics);
+                                 struct questions *questions, struct outbox *outbox, struct metrics *metrics);
 void requests_destroy(struct requests *requests);
 
 /* Stops and resumes reading; what has been asked of Redis before is still taken. */
 void requests_pause(struct requests *requests, bool paused);
-/* As answerer_resume. */
-bool requests_answered(struct requests *requests, uint64_t ticket, const struct service_answer *answer);
-void requests_use_chain(struct requests *requests, const struct chain *chain);
 struct answerer_counts requests_counts(const struct requests *requests);
-
-/* Reading stops while so many wait for somebody: other engines of the group take what comes. */
-#define REQUESTS_WAITING_MAXIMUM 1000u
 
 #endif

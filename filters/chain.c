@@ -284,7 +284,9 @@ void chain_trace(struct chain *chain, chain_trace_function *trace, void *context
             chain->links[callback][place].plain = !trace && is_plain(chain, &chain->links[callback][place]);
 }
 
-void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context)
+struct chain_dry_run chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context)
 {
+    struct chain_dry_run before = chain->dry_runs[lane_number];
     chain->dry_runs[lane_number] = (struct chain_dry_run){report, context};
+    return before;
 }

@@ -107,7 +107,12 @@ void chain_trace(struct chain *chain, chain_trace_function *trace, void *context
  * lane has its own: it is set for, and called in, the thread's lane. */
 typedef void chain_dry_run_function(void *context, const struct callback_arguments *arguments,
                                     const struct outcome *outcome);
-void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context);
+struct chain_dry_run {
+    chain_dry_run_function *report; /* NULL: nobody */
+    void *context;
+};
+/* Returns what was set before, for those who ask in between and put it back. */
+struct chain_dry_run chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context);
 
 enum walk_state {
     WALK_ENDED,
