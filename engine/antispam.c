@@ -232,7 +232,10 @@ enum antispam_ending antispam_answer(const struct antispam_endpoint *endpoint, c
     switch (end->ending) {
     case QUESTION_ANSWERED:
     case QUESTION_RAISED:
-        return answer_outcome(endpoint, end->outcome, answer);
+        if (end->outcome)
+            return answer_outcome(endpoint, end->outcome, answer);
+        antispam_let_pass(answer); /* remembered, which no refusal is */
+        return ANTISPAM_PASSED;
     case QUESTION_OVERLOADED:
         fail(503, "too many requests wait", answer);
         return ANTISPAM_OVERLOADED;
