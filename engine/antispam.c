@@ -229,6 +229,10 @@ static enum antispam_ending answer_outcome(const struct antispam_endpoint *endpo
 enum antispam_ending antispam_answer(const struct antispam_endpoint *endpoint, const struct question_end *end,
                                      struct antispam_answer *answer)
 {
+    if (!end) {
+        fail(503, "this server is shutting down", answer);
+        return ANTISPAM_STOPPED;
+    }
     switch (end->ending) {
     case QUESTION_ANSWERED:
     case QUESTION_RAISED:

@@ -35,6 +35,7 @@ enum antispam_ending {
     ANTISPAM_FAILED,    /* a module failed: `fail_open` decides */
     ANTISPAM_OVERLOADED,
     ANTISPAM_EXPIRED,
+    ANTISPAM_STOPPED, /* the engine stops */
     ANTISPAM_PINGED,
     ANTISPAM_ENDINGS,
 };
@@ -69,7 +70,7 @@ struct antispam_answer {
     const char *content_type;
     struct buffer *body;
 };
-/* Answers with what the question came to. One that was malformed passes. */
+/* Answers with what the question came to (NULL: to nothing, since the engine stops). One that was malformed passes. */
 enum antispam_ending antispam_answer(const struct antispam_endpoint *endpoint, const struct question_end *end,
                                      struct antispam_answer *answer);
 /* Lets pass: {}. */

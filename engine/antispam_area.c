@@ -36,7 +36,7 @@ static const char *ending_label(const void *context, size_t index)
     static const char *const labels[ANTISPAM_ENDINGS] = {
         [ANTISPAM_PASSED] = "passed",       [ANTISPAM_REFUSED] = "refused", [ANTISPAM_UNKNOWN] = "unknown",
         [ANTISPAM_MALFORMED] = "malformed", [ANTISPAM_FAILED] = "failed",   [ANTISPAM_OVERLOADED] = "overloaded",
-        [ANTISPAM_EXPIRED] = "expired",     [ANTISPAM_PINGED] = "pinged",
+        [ANTISPAM_EXPIRED] = "expired",     [ANTISPAM_STOPPED] = "stopped", [ANTISPAM_PINGED] = "pinged",
     };
     return labels[index];
 }
@@ -106,7 +106,7 @@ static void on_ended(void *context, const void *tag, struct http_exchange *excha
     struct antispam_area *area = context;
     const struct antispam_endpoint *endpoint = tag;
     struct antispam_answer answer = {.body = &area->body};
-    if (end->ending == QUESTION_MALFORMED && slice_present(area->asked) &&
+    if (end && end->ending == QUESTION_MALFORMED && slice_present(area->asked) &&
         !antispam_is_json(area->asked, &area->scratch)) {
         refuse_not_json(area, endpoint->name, exchange);
         return;
@@ -178,6 +178,12 @@ struct antispam_area *antispam_area_create(struct questions *questions, int64_t 
     area->requests = metrics_register(metrics, &requests, antispam_endpoint_count + 2, endpoint_label, NULL);
     area->endings = metrics_register(metrics, &answers, ANTISPAM_ENDINGS, ending_label, NULL);
     return area;
+}
+
+void antispam_area_stop(struct antispam_area *area)
+{
+    if (area)
+        http_questions_stop(area->waiting);
 }
 
 void antispam_area_destroy(struct antispam_area *area)

@@ -10,7 +10,9 @@ struct antispam_area;
 /* `questions` and `metrics` (which gets the families) must outlive it. `timeout_ms` is how long a module may keep a
  * client waiting. */
 struct antispam_area *antispam_area_create(struct questions *questions, int64_t timeout_ms, struct metrics *metrics);
-/* After the server that it was added to. */
+/* Answers what waits: before the server that it was added to is destroyed. */
+void antispam_area_stop(struct antispam_area *area);
+/* After the server. */
 void antispam_area_destroy(struct antispam_area *area);
 /* To be added after every area with paths of its own: this one has whatever looks like it. */
 struct http_area antispam_area_http(struct antispam_area *area);

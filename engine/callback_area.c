@@ -48,6 +48,10 @@ static void on_ended(void *context, const void *tag, struct http_exchange *excha
 {
     (void)tag;
     struct callback_area *area = context;
+    if (!end) {
+        http_exchange_refuse(exchange, 503, "M_UNKNOWN", "this server is shutting down");
+        return;
+    }
     switch (end->ending) {
     case QUESTION_ANSWERED:
     case QUESTION_RAISED:
@@ -154,6 +158,12 @@ struct callback_area *callback_area_create(struct questions *questions, int64_t 
     area->timeout_ms = timeout_ms;
     area->waiting = http_questions_create(questions, on_ended, area);
     return area;
+}
+
+void callback_area_stop(struct callback_area *area)
+{
+    if (area)
+        http_questions_stop(area->waiting);
 }
 
 void callback_area_destroy(struct callback_area *area)

@@ -12,7 +12,9 @@ struct callback_area;
 
 /* `questions` must outlive it. `timeout_ms` is how long a question may wait at most. */
 struct callback_area *callback_area_create(struct questions *questions, int64_t timeout_ms);
-/* After the server that it was added to. */
+/* Answers what waits: before the server that it was added to is destroyed. */
+void callback_area_stop(struct callback_area *area);
+/* After the server. */
 void callback_area_destroy(struct callback_area *area);
 struct http_area callback_area_http(struct callback_area *area);
 

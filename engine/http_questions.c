@@ -2,23 +2,26 @@
 #include "engine/http_questions.h"
 
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "base/memory.h"
 #include "engine/clock.h"
 
 struct asking {
-    struct asking *next; /* while it is spare */
+    TAILQ_ENTRY(asking) others;
     struct http_questions *owner;
     struct http_exchange *exchange;
     struct question *question; /* NULL until it waits */
     const void *tag;
 };
+TAILQ_HEAD(askings, asking);
 
 struct http_questions {
     struct questions *questions;
     http_question_answer *answer;
     void *context;
-    struct asking *spare;
+    struct askings waiting;
+    struct askings spare;
 };
 
 struct http_questions *http_questions_create(struct questions *questions, http_question_answer *answer, void *context)
@@ -27,6 +30,8 @@ struct http_questions *http_questions_create(struct questions *questions, http_q
     owner->questions = questions;
     owner->answer = answer;
     owner->context = context;
+    TAILQ_INIT(&owner->waiting);
+    TAILQ_INIT(&owner->spare);
     return owner;
 }
 
@@ -34,18 +39,19 @@ void http_questions_destroy(struct http_questions *owner)
 {
     if (!owner)
         return;
-    while (owner->spare) {
-        struct asking *next = owner->spare->next;
-        free(owner->spare);
-        owner->spare = next;
+    struct asking *asking;
+    while ((asking = TAILQ_FIRST(&owner->spare))) {
+        TAILQ_REMOVE(&owner->spare, asking, others);
+        free(asking);
     }
     free(owner);
 }
 
 static void release(struct asking *asking)
 {
-    asking->next = asking->owner->spare;
-    asking->owner->spare = asking;
+    if (asking->question)
+        TAILQ_REMOVE(&asking->owner->waiting, asking, others);
+    TAILQ_INSERT_HEAD(&asking->owner->spare, asking, others);
 }
 
 static void on_ended(void *context, const struct question_end *end)
@@ -63,12 +69,21 @@ static void on_gone(void *context)
     release(asking);
 }
 
+void http_questions_stop(struct http_questions *owner)
+{
+    struct asking *asking;
+    while ((asking = TAILQ_FIRST(&owner->waiting))) {
+        questions_forget(owner->questions, asking->question);
+        on_ended(asking, NULL);
+    }
+}
+
 void http_questions_ask(struct http_questions *owner, struct http_exchange *exchange, enum callback callback,
                         struct slice args, struct slice asker, int64_t timeout_ms, const void *tag)
 {
-    struct asking *asking = owner->spare;
+    struct asking *asking = TAILQ_FIRST(&owner->spare);
     if (asking)
-        owner->spare = asking->next;
+        TAILQ_REMOVE(&owner->spare, asking, others);
     else
         asking = memory_allocate(sizeof *asking);
     *asking = (struct asking){.owner = owner, .exchange = exchange, .tag = tag};
@@ -82,5 +97,6 @@ void http_questions_ask(struct http_questions *owner, struct http_exchange *exch
     if (!question)
         return; /* it has ended, and the asking may be another's already */
     asking->question = question;
+    TAILQ_INSERT_TAIL(&owner->waiting, asking, others);
     http_exchange_on_gone(exchange, on_gone, asking);
 }

@@ -7,13 +7,16 @@
 
 struct http_questions;
 
-/* Answers the exchange with what the question came to. `tag` is what was given with it. */
+/* Answers the exchange with what the question came to. `tag` is what was given with it. `end` is NULL where it came to
+ * nothing because the engine stops. */
 typedef void http_question_answer(void *context, const void *tag, struct http_exchange *exchange,
                                   const struct question_end *end);
 
 /* `questions` must outlive it. */
 struct http_questions *http_questions_create(struct questions *questions, http_question_answer *answer, void *context);
-/* To be called when the server is gone, and with it all exchanges. */
+/* Answers what waits, without an end: before the server goes, which would answer in words of its own. */
+void http_questions_stop(struct http_questions *waiting);
+/* When nothing waits any more. */
 void http_questions_destroy(struct http_questions *waiting);
 
 /* Asks, for `timeout_ms` at most. Nothing but `tag` is kept by reference. `asker` is the client's address. */
