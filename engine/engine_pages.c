@@ -23,6 +23,7 @@ static void handle_ready(void *context, struct http_response *response)
                           : lease_missing                    ? lease_missing
                           : engine_waits(engine)             ? NULL
                           : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
+                          : !engine->configuration->observe  ? NULL
                           : !engine->subscribed              ? "not subscribed to the replication channel"
                           : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
                           : !engine->caught_up && catch_up_waiting(engine->catch_up)
