@@ -73,9 +73,16 @@ static void keep(const json_t *from, const char *type, int rules, json_t *kept)
     }
 }
 
+/* NULL for what is no text, and for one with a NUL in it, which must not pass for the type that its start is. */
+static const char *plain_text(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
 json_t *redaction_of(const json_t *event, const struct room_version *version)
 {
-    const char *type = json_string_value(json_object_get(event, "type"));
+    const char *type = plain_text(json_object_get(event, "type"));
     const json_t *content = json_object_get(event, "content");
     json_t *kept = json_object(), *kept_content = json_object();
     keep(event, NULL, version->redaction, kept);
