@@ -142,7 +142,9 @@ static void append_ways_in(struct buffer *output, const struct configuration *co
     if (configuration->requests_http && configuration->http_listen)
         buffer_append_format(output, "            and over HTTP, POST http://%s/_weir/v1/ask/CALLBACK\n",
                              configuration->http_listen);
-    buffer_append_string(output, routes ? "  presence  is routed\n" : "  presence  is not read: no module routes it\n");
+    buffer_append_string(output, !configuration->observe ? "  presence  is not read\n"
+                                 : routes                ? "  presence  is routed\n"
+                                                         : "  presence  is not read: no module routes it\n");
 }
 
 void check_report_append(const struct configuration *configuration, struct buffer *output)
@@ -163,8 +165,12 @@ void check_report_append(const struct configuration *configuration, struct buffe
         return;
     buffer_append_format(output, "  semantics %s%s\n", semantics_texts[configuration->semantics],
                          configuration->strict ? ", strict" : "");
-    buffer_append_format(output, "  observe   an event is asked of %s\n",
-                         configuration->observe_as_synapse ? "those callbacks that Synapse asks" : "both callbacks");
+    if (configuration->observe)
+        buffer_append_format(output, "  observe   an event is asked of %s\n",
+                             configuration->observe_as_synapse ? "those callbacks that Synapse asks"
+                                                               : "both callbacks");
+    else
+        buffer_append_string(output, "  observe   nothing: only questions are answered\n");
     append_ways_in(output, configuration);
     append_callbacks(output, configuration);
     append_pages(output, configuration);

@@ -24,6 +24,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->bodies_queue = 10000;
     configuration->http_listen = copy("127.0.0.1:9180");
     configuration->publish_keep = 1000000;
+    configuration->observe = true;
     configuration->requests_redis = true;
     configuration->requests_batch = 100;
     configuration->requests_claim_after_ms = 1000;

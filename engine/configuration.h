@@ -92,6 +92,7 @@ struct configuration {
     int64_t shutdown_timeout_ms; /* how long a stop waits for what is in hand; default 5 s */
     enum engine_role role;       /* role: active, standby; default alone */
     int64_t lease_ms;            /* lease: how long a holder that is not heard of keeps the job; default 1.5 s */
+    bool observe; /* false with `observe: false`: nothing is subscribed to, only questions are answered */
     bool observe_rejected;
     bool observe_outliers;
     bool observe_as_synapse;              /* observe.ask: as_synapse (else `both`, the default) */

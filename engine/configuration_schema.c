@@ -87,7 +87,7 @@ static const struct setting publish_settings[] = {
     {.name = NULL},
 };
 
-static const struct setting observe_settings[] = {
+const struct setting configuration_observe_settings[] = {
     {.name = "rejected", .type = SETTING_BOOLEAN, INTO(observe_rejected)},
     {.name = "outliers", .type = SETTING_BOOLEAN, INTO(observe_outliers)},
     {.name = "ask", .type = SETTING_CHOICE, INTO(observe_as_synapse), .choices = ask_choices},
@@ -157,7 +157,7 @@ const struct setting configuration_settings[] = {
     {.name = "database", .type = SETTING_KNOWN, .check = configuration_take_database},
     {.name = "http", .type = SETTING_KNOWN, .check = configuration_check_http},
     {.name = "publish", .type = SETTING_MAP, .children = publish_settings},
-    {.name = "observe", .type = SETTING_MAP, .children = observe_settings},
+    {.name = "observe", .type = SETTING_KNOWN, .check = configuration_check_observe},
     {.name = "requests", .type = SETTING_MAP, .children = requests_settings},
     {.name = "presence", .type = SETTING_MAP, .children = presence_settings},
     {.name = "log", .type = SETTING_MAP, .children = log_settings},

@@ -23,6 +23,7 @@ static void handle_ready(void *context, struct http_response *response)
                           : lease_missing                    ? lease_missing
                           : engine_waits(engine)             ? NULL
                           : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
+                          : !engine->configuration->observe  ? NULL
                           : !engine->subscribed              ? "not subscribed to the replication channel"
                           : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
                           : !engine->caught_up && catch_up_waiting(engine->catch_up)
@@ -54,7 +55,13 @@ bool engine_pages_start(struct engine *engine)
     if (!engine->configuration->http_listen)
         return true;
     struct buffer error = {0};
-    engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
+    struct http_server_settings settings = {.listen = engine->configuration->http_listen,
+                                            .routes = routes,
+                                            .context = engine,
+                                            .secret = engine->configuration->http_secret,
+                                            .connections = (size_t)engine->configuration->http_connections,
+                                            .metrics = engine->metrics};
+    engine->http = http_server_create(engine->base, &settings, &error);
     if (engine->http) {
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
         if (engine->configuration->requests_http)

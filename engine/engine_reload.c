@@ -23,7 +23,7 @@ static bool needs_restart(const struct configuration *old, const struct configur
 {
     return strcmp(old->server_name, new->server_name) != 0 || strcmp(old->instance_name, new->instance_name) != 0 ||
            old->body_source != new->body_source || old->requests_http != new->requests_http ||
-           old->audit_ms != new->audit_ms || old->role != new->role;
+           old->audit_ms != new->audit_ms || old->role != new->role || old->observe != new->observe;
 }
 
 /* Keys that are read once: a change of them is passed over, and said. */
@@ -102,9 +102,9 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         log_lines(&errors, true);
         log_error("the configuration was not loaded; the old one goes on");
     } else if (needs_restart(engine->configuration, loaded)) {
-        log_error(
-            "server_name, instance_name, role, audit, requests.http and the kind of body source need a restart; the "
-            "old configuration goes on");
+        log_error("server_name, instance_name, role, audit, requests.http, `observe: false` and the kind of body "
+                  "source need a restart; the "
+                  "old configuration goes on");
         configuration_destroy(loaded);
     } else {
         engine->configuration->chain = loaded->chain;
