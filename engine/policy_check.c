@@ -170,12 +170,8 @@ static void end_signed(struct policy_check *check, struct slice text)
     buffer_free(&signature);
 }
 
-/* What is remembered, else what others wait for, else the chain says. Takes the buffers of `asking` over. */
-static void find_result(struct policy_check *check, struct asking *draft, struct slice room_id)
+static struct asking *asking_create(struct policy_checks *checks, const struct asking *draft)
 {
-    struct policy_checks *checks = check->checks;
-    struct slice name = buffer_slice(&draft->name);
-    struct slice remembered = answer_cache_find(checks->results, name, clock_now_ns());
     struct asking *asking = memory_allocate_zeroed(1, sizeof *asking);
     *asking = *draft;
     asking->checks = checks;
@@ -184,19 +180,31 @@ static void find_result(struct policy_check *check, struct asking *draft, struct
     if (asking->next)
         asking->next->place = &asking->next;
     checks->asked = asking;
+    return asking;
+}
+
+/* What is remembered, else what others wait for, else the chain says. `draft` lends its buffers until it is asked. */
+static void find_result(struct policy_check *check, struct asking *draft, struct slice room_id)
+{
+    struct policy_checks *checks = check->checks;
+    struct slice name = buffer_slice(&draft->name);
+    struct slice remembered = answer_cache_find(checks->results, name, clock_now_ns());
     if (names_policy_server(check->event)) {
-        end_signed(check, buffer_slice(&asking->text));
-        asking_free(asking);
-    } else if (slice_present(remembered)) {
-        end_remembered(check, remembered);
-        asking_free(asking);
-    } else if (check->waiter = (struct shared_waiter){.woken = on_result, .context = check},
-               shared_waits_join(checks->waits, name, &check->waiter)) {
-        ask(check, asking, room_id);
-    } else {
-        ++*checks->shared;
-        asking_free(asking);
+        end_signed(check, buffer_slice(&draft->text));
+        return;
     }
+    if (slice_present(remembered)) {
+        end_remembered(check, remembered);
+        return;
+    }
+    check->waiter = (struct shared_waiter){.woken = on_result, .context = check};
+    if (!shared_waits_join(checks->waits, name, &check->waiter)) {
+        ++*checks->shared;
+        return;
+    }
+    struct asking *asking = asking_create(checks, draft);
+    *draft = (struct asking){0};
+    ask(check, asking, room_id);
 }
 
 static bool is_served(const struct policy_checks *checks, struct slice room_id)
@@ -217,20 +225,23 @@ static void read_event(struct policy_check *check, const struct room_version *ve
         problem = "it is too large, or nested too deep";
     if (problem) {
         end(check, POLICY_MALFORMED, problem);
-        return;
+    } else {
+        event_hash_of(buffer_slice(&draft.text), hash);
+        event_hash_append_id(check->event, version, hash, &draft.event_id);
+        buffer_append_format(&draft.name, "%s ", version->name);
+        base64_append(&draft.name, hash, sizeof hash, BASE64_STANDARD);
+        struct slice room_id = text_of(check->event, "room_id");
+        if (!slice_present(room_id)) {
+            buffer_append_char(&made_room, '!');
+            buffer_append(&made_room, draft.event_id.data + 1, draft.event_id.length - 1);
+            room_id = buffer_slice(&made_room);
+        }
+        find_result(check, &draft, room_id);
     }
-    event_hash_of(buffer_slice(&draft.text), hash);
-    event_hash_append_id(check->event, version, hash, &draft.event_id);
-    buffer_append_format(&draft.name, "%s ", version->name);
-    base64_append(&draft.name, hash, sizeof hash, BASE64_STANDARD);
-    struct slice room_id = text_of(check->event, "room_id");
-    if (!slice_present(room_id)) {
-        buffer_append_char(&made_room, '!');
-        buffer_append(&made_room, draft.event_id.data + 1, draft.event_id.length - 1);
-        room_id = buffer_slice(&made_room);
-    }
-    find_result(check, &draft, room_id);
     buffer_free(&made_room);
+    buffer_free(&draft.name);
+    buffer_free(&draft.text);
+    buffer_free(&draft.event_id);
 }
 
 /* ---- finding the room's version */
