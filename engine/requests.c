@@ -62,8 +62,12 @@ static struct slice text_of(const redisReply *reply)
 
 static void settle(struct requests *requests, const struct answer *answer)
 {
-    outbox_settle_request(requests->outbox, buffer_slice(&requests->key), GROUP, answer->entry, answer->reply_to,
-                          answer->message);
+    outbox_settle_request(requests->outbox, &(struct settled_request){.key = buffer_slice(&requests->key),
+                                                                      .group = GROUP,
+                                                                      .entry = answer->entry,
+                                                                      .reply_to = answer->reply_to,
+                                                                      .message = answer->message,
+                                                                      .lines = answer->lines});
 }
 
 static void on_settle(void *context, const struct answer *answer)
