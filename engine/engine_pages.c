@@ -66,6 +66,8 @@ bool engine_pages_start(struct engine *engine)
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
         if (engine->configuration->requests_http)
             engine->ask_pages = ask_pages_create(&engine->configuration->chain);
+        engine->policy =
+            engine_policy_start(engine->base, engine->configuration, engine->questions, engine->http, engine->metrics);
         http_server_find_pages(engine->http, find_page);
     } else {
         log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
@@ -78,5 +80,6 @@ bool engine_pages_start(struct engine *engine)
 void engine_pages_stop(struct engine *engine)
 {
     http_server_destroy(engine->http);
+    engine_policy_stop(engine->policy);
     ask_pages_destroy(engine->ask_pages);
 }

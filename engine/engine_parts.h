@@ -12,6 +12,7 @@
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
 #include "engine/engine.h"
+#include "engine/engine_policy.h"
 #include "engine/http_server.h"
 #include "engine/lease.h"
 #include "engine/metrics.h"
@@ -51,7 +52,8 @@ struct engine {
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
-    struct ask_pages *ask_pages; /* NULL unless requests.http is set */
+    struct engine_policy *policy; /* NULL unless policy_server is enabled */
+    struct ask_pages *ask_pages;  /* NULL unless requests.http is set */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
