@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "filters/html.h"
 
 /* Items of one list that are looked at. */
 #define LIST_ITEMS 64
@@ -144,6 +145,14 @@ bool content_fields_next(const struct content_fields *fields, const struct callb
         }
     } while (begin_edit(fields, arguments->event, walk));
     return false;
+}
+
+struct slice content_text_without_code(const struct content_text *text, struct arena *arena)
+{
+    if (!text->html.data)
+        return text->text;
+    char *memory = arena_allocate(arena, text->html.length);
+    return slice_of(memory, html_text(text->html, true, memory));
 }
 
 struct slice content_text_place(const struct content_text *text, struct arena *arena)

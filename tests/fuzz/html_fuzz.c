@@ -1,5 +1,6 @@
 /* HTML of strangers: whatever it is, its text is no longer than it, its tags come one after another, and text that has
  * neither tags, references nor white space stays what it is. */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
