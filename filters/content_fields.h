@@ -61,6 +61,12 @@ struct content_walk {
 bool content_fields_next(const struct content_fields *fields, const struct callback_arguments *arguments,
                          struct content_walk *walk, struct content_text *text);
 
+/* The text as the event has it, for a result's `evidence`. */
+static inline struct slice content_text_evidence(const struct content_text *text)
+{
+    return text->html.data ? text->html : text->text;
+}
+
 /* The text without what is code in its HTML, for rules about prose; plain_text.h takes out what Markdown marks as such.
  * In `arena`, if it is not the text itself. */
 struct slice content_text_without_code(const struct content_text *text, struct arena *arena);

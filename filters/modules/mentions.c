@@ -165,7 +165,7 @@ static bool judge_text(const struct state *state, const struct callback_argument
     if (pills == 0 && signs.count == 0)
         return false;
     struct slice place = content_text_place(text, arguments->arena);
-    result->evidence = text->text;
+    result->evidence = content_text_evidence(text);
     if ((count & COUNT_PILLS && refuse_above(state, pills, "links to", "users", arguments, place, result)) ||
         (count & COUNT_AT_SIGNS && refuse_above(state, signs.count, "has", "mentions", arguments, place, result)))
         return true;

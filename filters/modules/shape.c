@@ -112,7 +112,7 @@ static void refuse(struct look *look, const char *rule)
     look->result->value = value_refuse(look->state->code);
     look->result->rule = slice_from_string(rule);
     if (look->text)
-        look->result->evidence = look->text->text;
+        look->result->evidence = content_text_evidence(look->text);
 }
 
 /* Refuses if there is a limit and `count` is above it; the reason is "<place> has <count> <what>". */
