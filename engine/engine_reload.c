@@ -1,5 +1,5 @@
-/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe` and `log` are taken over between two events.
- */
+/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe`, `log`, and the secret and the certificate of
+ * the HTTP listener are taken over between two events. */
 #include <stddef.h>
 
 #include "engine/engine_parts.h"
@@ -55,6 +55,7 @@ static const struct read_once {
     TEXT("bodies.postgres.user", postgres.user),
     TEXT("bodies.postgres.password", postgres.password),
     TEXT("http.listen", http_listen),
+    NUMBER("http.connections", http_connections),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
     TEXT("state_dir", state_dir),
@@ -114,6 +115,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
                              loaded->observe_as_synapse);
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
+        engine_pages_reload(engine, loaded);
         tell_what_was_passed_over(engine->configuration, loaded);
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",

@@ -1,5 +1,5 @@
-/* A stop reads no more, and waits for what is in hand: bodies, services, and Redis's answers. Then the lease is given
- * back, so that another engine goes on at once. */
+/* A stop reads no more, and waits for what is in hand: bodies, services, HTTP requests, and Redis's answers. Then the
+ * lease is given back, so that another engine goes on at once. */
 #include <signal.h>
 
 #include "engine/clock.h"
@@ -41,11 +41,12 @@ static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument
     if (clock_now_ns() >= engine->stop_by_ns) {
         log_warning("did not finish in time; what was not answered will be judged again by the next start",
                     LOG_INTEGER("events_waiting", observer_counts(engine->observer).waiting),
-                    LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting));
+                    LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting),
+                    LOG_INTEGER("http_requests", http_server_busy(engine->http)));
         engine_lease_leave(engine);
         return;
     }
-    if (observer_counts(engine->observer).waiting == 0)
+    if (observer_counts(engine->observer).waiting == 0 && http_server_busy(engine->http) == 0)
         outbox_drain(engine->outbox);
     struct timeval delay = {.tv_usec = SHUTDOWN_CHECK_MS * 1000};
     event_add(engine->shutdown_timer, &delay);
@@ -64,6 +65,7 @@ void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
     engine->stopping = true;
     engine->stop_by_ns = clock_now_ns() + (uint64_t)engine->configuration->shutdown_timeout_ms * 1000000u;
     engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
+    http_server_stop(engine->http);
     engine_apply_flow(engine);
     on_shutdown_timer(-1, 0, engine);
 }
