@@ -156,5 +156,6 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
     if (purpose == CONFIGURATION_FOR_RUN) {
         configuration_check_catch_up(reader, root);
         configuration_check_http_api(reader, root);
+        configuration_check_policy_whole(reader, root);
     }
 }

@@ -155,6 +155,11 @@ setting_check configuration_check_http, configuration_check_listen, configuratio
     configuration_check_http_secret_path, configuration_check_http_tls;
 /* Refuses an API that answers everybody. */
 void configuration_check_http_api(struct configuration_reader *reader, const struct yaml_node *root);
+/* The section `policy_server` (configuration_policy.c). */
+setting_check configuration_check_policy, configuration_check_policy_name, configuration_check_policy_rooms,
+    configuration_check_policy_version, configuration_check_key_server;
+/* What of it depends on other sections. */
+void configuration_check_policy_whole(struct configuration_reader *reader, const struct yaml_node *root);
 /* The section of Redis and what it names (configuration_redis.c). */
 setting_check configuration_check_redis, configuration_check_redis_enabled, configuration_check_redis_verify,
     configuration_check_sentinel, configuration_check_sentinel_list;

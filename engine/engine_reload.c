@@ -56,6 +56,17 @@ static const struct read_once {
     TEXT("bodies.postgres.password", postgres.password),
     TEXT("http.listen", http_listen),
     NUMBER("http.connections", http_connections),
+    NUMBER("policy_server.enabled", policy.enabled),
+    TEXT("policy_server.signing_key_path", policy.signing_key_path),
+    TEXT("policy_server.server_name", policy.server_name),
+    NUMBER("policy_server.authenticate", policy.authenticate),
+    TEXT("policy_server.key_server", policy.key_server),
+    NUMBER("policy_server.rooms", policy.room_count),
+    TEXT("policy_server.default_room_version", policy.default_room_version),
+    NUMBER("policy_server.cache", policy.cache),
+    NUMBER("policy_server.cache_for", policy.cache_for_ms),
+    NUMBER("policy_server.timeout", policy.timeout_ms),
+    NUMBER("policy_server.waiting", policy.waiting),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
     TEXT("state_dir", state_dir),
@@ -113,6 +124,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         use_chain(engine);
         observer_reconfigure(engine->observer, loaded->observe_rejected, loaded->observe_outliers,
                              loaded->observe_as_synapse);
+        engine->configuration->observe_as_synapse = loaded->observe_as_synapse;
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
         engine_pages_reload(engine, loaded);

@@ -127,6 +127,7 @@ void http_server_destroy(struct http_server *server)
     SSL_CTX_free(server->tls);
     buffer_free(&server->body);
     buffer_free(&server->path);
+    free(server->areas);
     free(server);
 }
 

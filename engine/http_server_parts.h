@@ -15,7 +15,6 @@
 #include "engine/log.h"
 
 #define HTTP_HEADERS_MAXIMUM (16u << 10)
-#define HTTP_AREAS_MAXIMUM 8u
 #define HTTP_LISTENERS_MAXIMUM 2u
 
 /* What a connection is doing; how long it may, http_connections.c says. */
@@ -84,7 +83,7 @@ struct http_server {
     const struct http_route *routes;
     http_page_finder *find_page; /* NULL: no pages */
     void *context;
-    struct http_area areas[HTTP_AREAS_MAXIMUM];
+    struct http_area *areas;
     size_t area_count;
     struct http_secret *secret; /* NULL: none */
     struct log_gate unauthorized_gate;
