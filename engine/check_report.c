@@ -130,6 +130,22 @@ static void append_bodies(struct buffer *output, const struct configuration *con
     }
 }
 
+static void append_policy(struct buffer *output, const struct configuration *configuration)
+{
+    const struct policy_settings *policy = &configuration->policy;
+    if (!policy->enabled)
+        return;
+    buffer_append_format(output, "  policy    signs events as %s, public key %s",
+                         policy->server_name ? policy->server_name : configuration->server_name,
+                         policy->key ? signing_key_public(policy->key) : "(not read)");
+    if (policy->room_count)
+        buffer_append_format(output, ", of %zu rooms", policy->room_count);
+    if (policy->authenticate)
+        buffer_append_format(output, "\n            for servers whose keys %s knows\n", policy->key_server);
+    else
+        buffer_append_string(output, "\n            for whoever asks: `authenticate` is false\n");
+}
+
 /* What comes in beside the events that are observed. */
 static void append_ways_in(struct buffer *output, const struct configuration *configuration)
 {
@@ -145,6 +161,7 @@ static void append_ways_in(struct buffer *output, const struct configuration *co
                              "            synapse-http-antispam under /antispam\n",
                              configuration->http_secret ? " with the secret" : "",
                              configuration->http_certificate_file ? "https" : "http", configuration->http_listen);
+    append_policy(output, configuration);
     buffer_append_string(output, !configuration->observe ? "  presence  is not read\n"
                                  : routes                ? "  presence  is routed\n"
                                                          : "  presence  is not read: no module routes it\n");

@@ -122,6 +122,22 @@ static const struct setting requests_settings[] = {
     {.name = NULL},
 };
 
+static const struct setting policy_settings[] = {
+    {.name = "enabled", .type = SETTING_BOOLEAN, INTO(policy.enabled)},
+    {.name = "signing_key_path", .type = SETTING_PATH, INTO(policy.signing_key_path)},
+    {.name = "server_name", .type = SETTING_TEXT, INTO(policy.server_name), .check = configuration_check_policy_name},
+    {.name = "authenticate", .type = SETTING_BOOLEAN, INTO(policy.authenticate)},
+    {.name = "key_server", .type = SETTING_TEXT, INTO(policy.key_server), .check = configuration_check_key_server},
+    {.name = "key_server_ca_file", .type = SETTING_PATH, INTO(policy.key_server_ca_file)},
+    {.name = "rooms", .type = SETTING_KNOWN, .check = configuration_check_policy_rooms},
+    {.name = "default_room_version", .type = SETTING_KNOWN, .check = configuration_check_policy_version},
+    {.name = "cache", .type = SETTING_INTEGER, INTO(policy.cache), .maximum = 10000000},
+    {.name = "cache_for", .type = SETTING_DURATION, INTO(policy.cache_for_ms), .maximum = 365 * 24 * HOUR_MS},
+    {.name = "timeout", .type = SETTING_DURATION, INTO(policy.timeout_ms), .minimum = 100, .maximum = 60000},
+    {.name = "waiting", .type = SETTING_INTEGER, INTO(policy.waiting), .minimum = 1, .maximum = 100000},
+    {.name = NULL},
+};
+
 /* Beside our own keys those of Synapse's section, of which `presence_router` is taken with the other old sections. */
 static const struct setting presence_settings[] = {
     {.name = "enabled", .type = SETTING_KNOWN, .check = configuration_check_presence_enabled},
@@ -159,6 +175,7 @@ const struct setting configuration_settings[] = {
     {.name = "publish", .type = SETTING_MAP, .children = publish_settings},
     {.name = "observe", .type = SETTING_KNOWN, .check = configuration_check_observe},
     {.name = "requests", .type = SETTING_MAP, .children = requests_settings},
+    {.name = "policy_server", .type = SETTING_MAP, .children = policy_settings, .check = configuration_check_policy},
     {.name = "presence", .type = SETTING_MAP, .children = presence_settings},
     {.name = "log", .type = SETTING_MAP, .children = log_settings},
     {.name = "semantics", .type = SETTING_KNOWN, .check = configuration_check_semantics},

@@ -64,6 +64,8 @@ bool engine_pages_start(struct engine *engine)
     if (engine->http) {
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
         engine_api_start(engine);
+        engine->policy =
+            engine_policy_start(engine->base, engine->configuration, engine->questions, engine->http, engine->metrics);
         http_server_find_pages(engine->http, find_page);
     } else {
         log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
@@ -78,4 +80,5 @@ void engine_pages_stop(struct engine *engine)
     engine_api_stop(engine);
     http_server_destroy(engine->http);
     engine_api_free(engine);
+    engine_policy_stop(engine->policy);
 }

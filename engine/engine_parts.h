@@ -13,6 +13,7 @@
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
 #include "engine/engine.h"
+#include "engine/engine_policy.h"
 #include "engine/explain_area.h"
 #include "engine/http_server.h"
 #include "engine/lease.h"
@@ -56,6 +57,7 @@ struct engine {
     struct callback_area *callback_area; /* these three: unless requests.http is set, NULL */
     struct antispam_area *antispam_area;
     struct explain_area explain_area;
+    struct engine_policy *policy; /* NULL unless policy_server is enabled */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
