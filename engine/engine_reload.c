@@ -1,5 +1,5 @@
-/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe` and `log` are taken over between two events.
- */
+/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe`, `log`, and the secret and the certificate of
+ * the HTTP listener are taken over between two events. */
 #include <stddef.h>
 
 #include "engine/engine_parts.h"
@@ -66,6 +66,7 @@ static const struct read_once {
     NUMBER("policy_server.cache_for", policy.cache_for_ms),
     NUMBER("policy_server.timeout", policy.timeout_ms),
     NUMBER("policy_server.waiting", policy.waiting),
+    NUMBER("http.connections", http_connections),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
     TEXT("state_dir", state_dir),
@@ -126,6 +127,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         engine->configuration->observe_as_synapse = loaded->observe_as_synapse;
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
+        engine_pages_reload(engine, loaded);
         tell_what_was_passed_over(engine->configuration, loaded);
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",

@@ -6,6 +6,7 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <sys/queue.h>
 #include <uthash.h>
 
@@ -100,7 +101,7 @@ struct http_server {
     int64_t now_s;
     char date[48]; /* the header, of this second; `date_length` 0: not made yet */
     size_t date_length;
-    bool tls;
+    SSL_CTX *tls; /* NULL: none */
     struct http_connection **by_socket;
     size_t sockets;
     struct http_client *clients;
