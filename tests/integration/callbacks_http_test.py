@@ -39,6 +39,9 @@ SAMPLES = {
 }
 
 
+DOCUMENT = Document(json.loads(run_weir("callbacks", "--openapi").stdout))
+
+
 def event(sender="@good:lab.test", body="x", **members):
     return {"type": "m.room.message", "event_id": "$1", "room_id": "!r:lab.test", "sender": sender,
             "content": {"msgtype": "m.text", "body": body}, **members}
@@ -97,7 +100,7 @@ class Callbacks(HttpApi):
         connection = self.connect(engine)
         status, answer = self.request(engine, "GET", "/v1/callbacks", connection=connection)
         self.assertEqual((status, answer["semantics"]), (200, "latest"))
-        document = Document(self.request(engine, "GET", "/openapi.json")[1])
+        document = DOCUMENT
         self.assertTrue(document.fits(answer, {"$ref": "#/components/schemas/CallbackList"}))
         self.assertEqual(len(answer["callbacks"]), len(re.findall(r"^CALLBACK\(", (ROOT / "filters/callbacks.def").read_text(),
                                                                   re.M)))
@@ -279,7 +282,10 @@ class Waiting(HttpApi):
 
 class Explain(HttpApi):
     def explain(self, engine, body, query=""):
-        return self.request(engine, "POST", f"/v1/explain{query}", body)
+        status, told = self.request(engine, "POST", f"/v1/explain{query}", body)
+        if status == 200 and not query:
+            self.assertTrue(DOCUMENT.fits(told, {"$ref": "#/components/schemas/Explanation"}), told)
+        return status, told
 
     def test_an_event(self):
         engine = self.begin()
@@ -366,8 +372,7 @@ class Explain(HttpApi):
 
 class OpenApi(HttpApi):
     def test_the_document(self):
-        printed = run_weir("callbacks", "--openapi").stdout
-        document = Document(json.loads(printed))
+        document = DOCUMENT
         self.assertEqual(document.check(), [])
         paths = document.document["paths"]
         for name in re.findall(r"^CALLBACK\((\w+)", (ROOT / "filters/callbacks.def").read_text(), re.M):
