@@ -67,6 +67,7 @@ static const struct read_once {
     NUMBER("policy_server.cache_for", policy.cache_for_ms),
     NUMBER("policy_server.timeout", policy.timeout_ms),
     NUMBER("policy_server.waiting", policy.waiting),
+    NUMBER("requests.timeout", requests_timeout_ms),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
     TEXT("state_dir", state_dir),
