@@ -156,8 +156,11 @@ static void append_ways_in(struct buffer *output, const struct configuration *co
     else
         buffer_append_string(output, "  requests  none (requests.redis is false)\n");
     if (configuration->requests_http && configuration->http_listen)
-        buffer_append_format(output, "            and over HTTP, POST http://%s/_weir/v1/ask/CALLBACK\n",
-                             configuration->http_listen);
+        buffer_append_format(output,
+                             "            and over HTTP%s: POST %s://%s/v1/callbacks/CALLBACK, and as the server of\n"
+                             "            synapse-http-antispam under /antispam\n",
+                             configuration->http_secret ? " with the secret" : "",
+                             configuration->http_certificate_file ? "https" : "http", configuration->http_listen);
     append_policy(output, configuration);
     buffer_append_string(output, !configuration->observe ? "  presence  is not read\n"
                                  : routes                ? "  presence  is routed\n"

@@ -123,6 +123,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         use_chain(engine);
         observer_reconfigure(engine->observer, loaded->observe_rejected, loaded->observe_outliers,
                              loaded->observe_as_synapse);
+        engine->configuration->observe_as_synapse = loaded->observe_as_synapse;
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
         tell_what_was_passed_over(engine->configuration, loaded);

@@ -16,6 +16,7 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -27,8 +28,11 @@
 #define INPUT_MAXIMUM (HTTP_BODY_MAXIMUM + HTTP_HEADERS_MAXIMUM)
 #define PARKED_INPUT_MAXIMUM (16u << 10)
 
-static const int64_t phase_seconds[HTTP_PHASES] = {
-    [HTTP_READING] = 10, [HTTP_WAITING] = INT64_MAX, [HTTP_WRITING] = 60, [HTTP_IDLE] = 180};
+static const int64_t phase_seconds[HTTP_PHASES] = {[HTTP_READING] = 10,
+                                                   [HTTP_WAITING] = INT64_MAX,
+                                                   [HTTP_ANSWERED] = INT64_MAX,
+                                                   [HTTP_WRITING] = 60,
+                                                   [HTTP_IDLE] = 180};
 
 static struct http_client *client_find(struct http_server *server, const char *address)
 {
@@ -105,6 +109,7 @@ static void leave(struct http_connection *connection)
     server->by_socket[connection->socket] = NULL;
     client_leave(server, connection->client);
     *server->counts[HTTP_COUNT_CONNECTIONS] = --server->connection_count;
+    buffer_free(&connection->answer);
     free(connection);
     if (server->full && !server->stopping)
         accept_others(server, true);
@@ -117,6 +122,8 @@ static void on_close(struct evhttp_connection *closing, void *context)
     struct http_connection *connection = context;
     if (connection->exchange)
         http_exchange_lose(connection->exchange);
+    if (connection->answered && !evhttp_request_get_connection(connection->answered))
+        evhttp_request_free(connection->answered);
     leave(connection);
 }
 
@@ -210,6 +217,12 @@ static struct bufferevent *on_accept(struct event_base *base, void *context)
     return stream;
 }
 
+static void on_flush(evutil_socket_t socket, short what, void *context)
+{
+    (void)socket, (void)what;
+    http_exchanges_flush(context);
+}
+
 /* Mostly because the process has no descriptors left: accepting at once again would be a busy loop. */
 static void on_accept_error(struct evconnlistener *listener, void *context)
 {
@@ -229,6 +242,7 @@ static void on_tick(evutil_socket_t socket, short what, void *context)
     (void)socket, (void)what;
     struct http_server *server = context;
     server->now_s = (int64_t)(clock_now_ns() / 1000000000u);
+    server->date_length = 0;
     for (size_t phase = 0; phase < HTTP_PHASES; phase++) {
         struct http_connection *connection;
         while ((connection = TAILQ_FIRST(&server->phases[phase])) &&
@@ -260,16 +274,29 @@ void http_connection_park(struct http_connection *connection)
     bufferevent_setcb(connection->stream, NULL, write_callback, event_callback, context);
     bufferevent_setwatermark(connection->stream, EV_READ, 0, PARKED_INPUT_MAXIMUM);
     bufferevent_enable(connection->stream, EV_READ);
+    connection->parked = true;
 }
 
 void http_connection_unpark(struct http_connection *connection)
 {
-    bufferevent_setwatermark(connection->stream, EV_READ, 0, INPUT_MAXIMUM);
+    if (connection->parked)
+        bufferevent_setwatermark(connection->stream, EV_READ, 0, INPUT_MAXIMUM);
+    connection->parked = false;
+}
+
+struct slice http_connections_date(struct http_server *server)
+{
+    if (server->date_length == 0) {
+        char date[32];
+        evutil_date_rfc1123(date, sizeof date, NULL);
+        server->date_length = (size_t)snprintf(server->date, sizeof server->date, "Date: %s\r\n", date);
+    }
+    return slice_of(server->date, server->date_length);
 }
 
 size_t http_server_busy(const struct http_server *server)
 {
-    static const enum http_phase phases[] = {HTTP_READING, HTTP_WAITING, HTTP_WRITING};
+    static const enum http_phase phases[] = {HTTP_READING, HTTP_WAITING, HTTP_ANSWERED, HTTP_WRITING};
     size_t busy = 0;
     for (size_t index = 0; index < sizeof phases / sizeof *phases; index++)
         for (const struct http_connection *connection = TAILQ_FIRST(&server->phases[phases[index]]); connection;
@@ -294,6 +321,7 @@ void http_connections_start(struct http_server *server)
     TAILQ_INIT(&server->strangers);
     server->now_s = (int64_t)(clock_now_ns() / 1000000000u);
     server->adopt = event_new(server->base, -1, 0, on_adopt, server);
+    server->flush = event_new(server->base, -1, 0, on_flush, server);
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     event_add(server->tick, &second);
     evhttp_set_bevcb(server->http, on_accept, server);
@@ -311,6 +339,7 @@ void http_connections_stop(struct http_server *server)
         free(connection);
     }
     event_free(server->adopt);
+    event_free(server->flush);
     event_free(server->tick);
     free(server->by_socket);
 }

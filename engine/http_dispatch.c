@@ -4,6 +4,8 @@
  * What is checked before anybody is asked comes in the order in which it tells a stranger the least: the secret, then
  * the method, the size of the body, and how much the client has open already. */
 #include <event2/buffer.h>
+#include <event2/keyvalq_struct.h>
+#include <strings.h>
 
 #include "engine/http_server_parts.h"
 #include "engine/http_target.h"
@@ -155,25 +157,43 @@ static bool answered_by_page(struct http_server *server, struct http_exchange *e
     return true;
 }
 
-static void read_request(struct evhttp_request *received, const struct http_connection *connection,
-                         struct http_request *request)
+/* The headers that matter here, in one pass; of several of one name the first counts, as for evhttp. */
+struct headers {
+    const char *authorization;
+    const char *connection;
+};
+
+static struct headers read_headers(struct evhttp_request *received)
+{
+    struct headers found = {NULL, NULL};
+    const struct evkeyvalq *all = evhttp_request_get_input_headers(received);
+    for (const struct evkeyval *header = TAILQ_FIRST(all); header; header = TAILQ_NEXT(header, next)) {
+        if (!found.authorization && strcasecmp(header->key, "Authorization") == 0)
+            found.authorization = header->value;
+        else if (!found.connection && strcasecmp(header->key, "Connection") == 0)
+            found.connection = header->value;
+    }
+    return found;
+}
+
+static struct http_request read_request(struct evhttp_request *received, const struct http_connection *connection,
+                                        const struct headers *headers)
 {
     struct evbuffer *input = evhttp_request_get_input_buffer(received);
     size_t length = evbuffer_get_length(input);
-    request->method = method_of(evhttp_request_get_command(received));
-    request->body = slice_of(length ? (const char *)evbuffer_pullup(input, -1) : "", length);
-    request->authorization =
-        slice_from_string(evhttp_find_header(evhttp_request_get_input_headers(received), "Authorization"));
-    request->client = slice_from_string(connection->client->address);
+    return (struct http_request){.method = method_of(evhttp_request_get_command(received)),
+                                 .body = slice_of(length ? (const char *)evbuffer_pullup(input, -1) : "", length),
+                                 .authorization = slice_from_string(headers->authorization),
+                                 .client = slice_from_string(connection->client->address)};
 }
 
 void http_dispatch(struct evhttp_request *received, void *context)
 {
     struct http_server *server = context;
     struct http_connection *connection = http_connection_of(server, received);
-    struct http_exchange *exchange = http_exchange_begin(connection, received);
-    struct http_request request;
-    read_request(received, connection, &request);
+    struct headers headers = read_headers(received);
+    struct http_request request = read_request(received, connection, &headers);
+    struct http_exchange *exchange = http_exchange_begin(connection, received, headers.connection);
     ++*server->counts[HTTP_COUNT_REQUESTS];
     server->asked = exchange;
     if (!http_target_split(slice_from_string(evhttp_request_get_uri(received)), &server->path, &request.path,

@@ -98,6 +98,7 @@ struct http_server *http_server_create(struct event_base *base, const struct htt
     server->context = settings->context;
     server->connections_maximum = settings->connections ? settings->connections : CONNECTIONS_DEFAULT;
     TAILQ_INIT(&server->orphans);
+    TAILQ_INIT(&server->spares);
     register_counts(server, settings->metrics);
     http_server_use_secret(server, settings->secret);
     configure(server);

@@ -19,10 +19,11 @@
 
 /* What a connection is doing; how long it may, http_connections.c says. */
 enum http_phase {
-    HTTP_READING, /* a request, or it is new and has sent none yet */
-    HTTP_WAITING, /* for the answer of an exchange */
-    HTTP_WRITING, /* an answer */
-    HTTP_IDLE,    /* between two requests */
+    HTTP_READING,  /* a request, or it is new and has sent none yet */
+    HTTP_WAITING,  /* for the answer of an exchange */
+    HTTP_ANSWERED, /* until the end of the turn of the loop */
+    HTTP_WRITING,  /* an answer */
+    HTTP_IDLE,     /* between two requests */
     HTTP_PHASES
 };
 
@@ -43,19 +44,24 @@ struct http_connection {
     struct http_exchange *exchange; /* in HTTP_WAITING */
     evutil_socket_t socket;
     enum http_phase phase;
-    bool begun;      /* while reading: some of a request is there */
+    struct evhttp_request *answered; /* in HTTP_ANSWERED, with `answer` */
+    struct buffer answer;
+    bool begun; /* while reading: some of a request is there */
+    bool parked;
     int64_t since_s; /* when the phase began */
 };
 TAILQ_HEAD(http_connections, http_connection);
 
 struct http_exchange {
-    TAILQ_ENTRY(http_exchange) of_server; /* while it is orphaned */
+    TAILQ_ENTRY(http_exchange) of_server; /* while it is orphaned, or a spare */
     struct http_server *server;           /* NULL: orphaned, and the server was destroyed */
     struct http_connection *connection;   /* NULL: orphaned: the client is not there any more */
     struct evhttp_request *request;
     void (*gone)(void *context);
     void *gone_context;
-    bool head; /* no body is sent */
+    bool head;   /* no body is sent */
+    bool closes; /* the connection ends with the answer */
+    bool keeps;  /* it does not, for a client of HTTP/1.0 that asked for it */
 };
 TAILQ_HEAD(http_exchanges, http_exchange);
 
@@ -89,8 +95,12 @@ struct http_server {
     struct http_connections phases[HTTP_PHASES]; /* each in the order of `since_s` */
     struct http_connections strangers;           /* accepted, not yet adopted */
     struct event *adopt;
+    struct event *flush;
     struct event *tick; /* each second */
     int64_t now_s;
+    char date[48]; /* the header, of this second; `date_length` 0: not made yet */
+    size_t date_length;
+    bool tls;
     struct http_connection **by_socket;
     size_t sockets;
     struct http_client *clients;
@@ -100,6 +110,7 @@ struct http_server {
     int64_t full_logged_s;       /* when it was last said */
     struct http_exchange *asked; /* whose handler runs now, as long as it is not answered */
     struct http_exchanges orphans;
+    struct http_exchanges spares;
     uint64_t own_counts[HTTP_COUNTS];
     uint64_t *counts[HTTP_COUNTS];
 };
@@ -114,11 +125,17 @@ void http_connection_enter(struct http_connection *connection, enum http_phase p
 /* Between the request and its answer: watches whether the client hangs up. */
 void http_connection_park(struct http_connection *connection);
 void http_connection_unpark(struct http_connection *connection);
+/* "Date: …\r\n", which is made once a second at most. */
+struct slice http_connections_date(struct http_server *server);
 
 /* http_exchange.c */
-struct http_exchange *http_exchange_begin(struct http_connection *connection, struct evhttp_request *request);
+/* `wish` is the request's header Connection, or NULL. */
+struct http_exchange *http_exchange_begin(struct http_connection *connection, struct evhttp_request *request,
+                                          const char *wish);
 /* The connection of the exchange is being freed. */
 void http_exchange_lose(struct http_exchange *exchange);
+/* Writes the answers of this turn. */
+void http_exchanges_flush(struct http_server *server);
 /* Answers what is open with 503, while evhttp is there; and lets go of the orphans. */
 void http_exchanges_stop(struct http_server *server);
 

@@ -18,7 +18,7 @@ import time
 import asked
 import askers
 
-REDIS_CLIENTS, CALLBACK_CLIENTS, ANTISPAM_CLIENTS = 40, 0, 0
+REDIS_CLIENTS, CALLBACK_CLIENTS, ANTISPAM_CLIENTS = 40, 12, 12
 # How long after a fault a question may have been without an answer: the deadline, the time after which another engine
 # takes a request over, and what a loaded machine adds.
 AFTERMATH = askers.DEADLINE + 4
