@@ -25,7 +25,8 @@ static struct configuration *configuration_create(const char *path)
     configuration->http_listen = copy("127.0.0.1:9180");
     configuration->publish_keep = 1000000;
     configuration->requests_redis = true;
-    configuration->requests_batch = 100;
+    configuration->requests_batch = 500;
+    configuration->requests_queue = 10000;
     configuration->requests_claim_after_ms = 1000;
     configuration->requests_stream = 100000;
     configuration->requests_tries = 3;

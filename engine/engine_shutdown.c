@@ -45,7 +45,7 @@ static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument
         engine_lease_leave(engine);
         return;
     }
-    if (observer_counts(engine->observer).waiting == 0)
+    if (observer_counts(engine->observer).waiting == 0 && (!engine->requests || requests_is_idle(engine->requests)))
         outbox_drain(engine->outbox);
     struct timeval delay = {.tv_usec = SHUTDOWN_CHECK_MS * 1000};
     event_add(engine->shutdown_timer, &delay);
