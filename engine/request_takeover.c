@@ -244,9 +244,10 @@ static void take_left(struct requests *requests, const redisReply *reply)
         requests->claim_at_ns = clock_now_ns() + (uint64_t)requests->settings.claim_after_ms * MS_NS / 2;
 }
 
-static bool left_forgives(struct requests *requests, struct slice error)
+/* A Redis that does not know the command, or not all of it. */
+static bool pending_forgives(struct requests *requests, struct slice error)
 {
-    if (!slice_starts_with(error, SLICE("ERR syntax error")))
+    if (!slice_starts_with(error, SLICE("ERR syntax error")) && !slice_starts_with(error, SLICE("ERR unknown command")))
         return false;
     if (!requests->claims_nothing)
         log_warning("this Redis knows no XPENDING with IDLE (it is older than 6.2): requests that a dead engine left "
@@ -428,5 +429,5 @@ const struct request_step_definition request_step_renew = {is_renew_due, send_re
 const struct request_step_definition request_step_poisoned = {is_poisoned_due, send_poisoned, take_poisoned, NULL};
 const struct request_step_definition request_step_claim = {is_claim_due, send_claim, take_claim, NULL};
 const struct request_step_definition request_step_last_try = {is_last_try_due, send_last_try, take_last_try, NULL};
-const struct request_step_definition request_step_own = {is_own_due, send_own, take_own, NULL};
-const struct request_step_definition request_step_left = {is_left_due, send_left, take_left, left_forgives};
+const struct request_step_definition request_step_own = {is_own_due, send_own, take_own, pending_forgives};
+const struct request_step_definition request_step_left = {is_left_due, send_left, take_left, pending_forgives};

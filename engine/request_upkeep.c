@@ -126,14 +126,19 @@ static void take_consumers(struct requests *requests, const redisReply *reply)
                  LOG_TEXT("instance", request_reply_text(reply->element[index])));
 }
 
-/* A name too many in the group costs nobody anything. */
+/* A name too many in the group costs nobody anything. Who may not do it need not try again. */
 static bool consumers_forgive(struct requests *requests, struct slice error)
 {
-    (void)requests;
     if (slice_starts_with(error, SLICE("NOGROUP")) || slice_starts_with(error, SLICE("READONLY")))
         return false;
-    log_debug("engines that are gone stay in the group of those that answer requests", LOG_TEXT("error", error));
+    requests->consumers_at_ns = UINT64_MAX;
+    log_info("engines that are gone stay in the group of those that answer requests", LOG_TEXT("error", error));
     return true;
+}
+
+void requests_upkeep_begin(struct requests *requests)
+{
+    requests->consumers_at_ns = clock_now_ns() + (uint64_t)requests->settings.forget_after_ms * MS_NS / CONSUMERS_PARTS;
 }
 
 const struct request_step_definition request_step_tell = {is_tell_due, send_tell, take_tell, tell_forgives};

@@ -186,6 +186,7 @@ struct requests *requests_create(struct event_base *base, const struct requests_
     requests->answerer = answerer_create(questions, settings->server_name, &answerer_callbacks, metrics);
     requests->queue = request_queue_create(&queue);
     requests->serve = evtimer_new(base, on_serve, requests);
+    requests_upkeep_begin(requests);
     requests_open_link(requests);
     return requests;
 }

@@ -144,6 +144,9 @@ void requests_takeover_free(struct requests *requests);
 
 /* ---- request_upkeep.c */
 
+/* The life of the requests begins. */
+void requests_upkeep_begin(struct requests *requests);
+
 extern const struct request_step_definition request_step_tell, request_step_tell_all, request_step_trim,
     request_step_consumers;
 
