@@ -114,6 +114,17 @@ void configuration_check_http(struct configuration_reader *reader, const struct 
     }
 }
 
+void configuration_check_observe(struct configuration_reader *reader, const struct configuration_place *place,
+                                 const struct yaml_node *node)
+{
+    if (node->kind == YAML_KIND_MAP)
+        configuration_take_map(reader, configuration_observe_settings, false, place, node);
+    else if (node->kind == YAML_KIND_BOOLEAN && !node->boolean)
+        reader->configuration->observe = false;
+    else if (node->kind != YAML_KIND_NULL)
+        configuration_wrong_kind(reader, place, "a map, or false for an engine that only answers questions", node);
+}
+
 void configuration_check_listen(struct configuration_reader *reader, const struct configuration_place *place,
                                 const struct yaml_node *node)
 {
@@ -172,6 +183,8 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
         check_required(reader, root, "modules", "a list of modules (`weir modules` shows them)");
     configuration_check_exclusive(reader, &(struct configuration_place){0, root->mark, ""}, root,
                                   "worker_replication_secret", "worker_replication_secret_path");
-    if (purpose == CONFIGURATION_FOR_RUN)
+    if (purpose == CONFIGURATION_FOR_RUN) {
         configuration_check_catch_up(reader, root);
+        configuration_check_policy_whole(reader, root);
+    }
 }

@@ -201,9 +201,11 @@ static void start_requests(struct engine *engine)
 static void on_loaded(void *context)
 {
     struct engine *engine = context;
-    if (engine->audit)
-        audit_start(engine->audit);
-    engine_follow_start(engine);
+    if (engine->configuration->observe) {
+        if (engine->audit)
+            audit_start(engine->audit);
+        engine_follow_start(engine);
+    }
     start_requests(engine);
 }
 

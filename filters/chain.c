@@ -275,6 +275,11 @@ struct module_counts chain_module_counts(const struct chain *chain, uint32_t ind
     return chain->modules[index].counts;
 }
 
+void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts)
+{
+    chain->modules[index].counts = *counts;
+}
+
 void chain_trace(struct chain *chain, chain_trace_function *trace, void *context)
 {
     chain->trace = trace;

@@ -96,6 +96,8 @@ struct module_counts {
     uint64_t dry_runs; /* answers that would have ended a walk, of a module in dry_run */
 };
 struct module_counts chain_module_counts(const struct chain *chain, uint32_t index);
+/* For whoever asked the chain something that shall not count. */
+void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts);
 
 /* Called for every answer of a module while it is set: for `weir explain`. NULL ends it. `nanoseconds` is what the
  * module took. */
