@@ -99,6 +99,8 @@ static void use_chain(struct engine *engine)
     presence_router_use_chain(engine->presence, chain);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
     questions_use_chain(engine->questions, chain);
+    if (engine->requests)
+        requests_tell_callbacks(engine->requests);
     observer_use_chain(engine->observer, chain);
 }
 
