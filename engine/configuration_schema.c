@@ -99,6 +99,7 @@ static const struct setting requests_settings[] = {
     {.name = "redis", .type = SETTING_BOOLEAN, INTO(requests_redis)},
     {.name = "http", .type = SETTING_BOOLEAN, INTO(requests_http)},
     {.name = "batch", .type = SETTING_INTEGER, INTO(requests_batch), .minimum = 1, .maximum = 10000},
+    {.name = "queue", .type = SETTING_INTEGER, INTO(requests_queue), .minimum = 10, .maximum = 1000000},
     {.name = "claim_after",
      .type = SETTING_DURATION,
      INTO(requests_claim_after_ms),

@@ -67,6 +67,7 @@ static const struct read_once {
     NUMBER("policy_server.cache_for", policy.cache_for_ms),
     NUMBER("policy_server.timeout", policy.timeout_ms),
     NUMBER("policy_server.waiting", policy.waiting),
+    NUMBER("requests.timeout", requests_timeout_ms),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
     TEXT("state_dir", state_dir),
@@ -98,6 +99,8 @@ static void use_chain(struct engine *engine)
     presence_router_use_chain(engine->presence, chain);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
     questions_use_chain(engine->questions, chain);
+    if (engine->requests)
+        requests_tell_callbacks(engine->requests);
     observer_use_chain(engine->observer, chain);
 }
 

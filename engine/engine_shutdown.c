@@ -65,7 +65,8 @@ static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument
         engine_lease_leave(engine);
         return;
     }
-    if (observer_counts(engine->observer).waiting == 0 && http_server_busy(engine->http) == 0)
+    if (observer_counts(engine->observer).waiting == 0 && http_server_busy(engine->http) == 0 &&
+        (!engine->requests || requests_is_idle(engine->requests)))
         outbox_drain(engine->outbox);
     check_again(engine);
 }
