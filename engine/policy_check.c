@@ -298,15 +298,18 @@ static void on_room(void *context, const void *problem)
 static void locate_in_database(struct policy_check *check, struct slice room_id)
 {
     struct slice name;
-    struct room_versions *rooms = check->checks->settings.rooms;
-    enum room_versions_status status = room_versions_find(rooms, room_id, &name);
-    if (status == ROOM_VERSIONS_WANTED && !check->waited_for_room) {
+    struct policy_rooms *rooms = check->checks->settings.rooms;
+    enum policy_rooms_status status = policy_rooms_find(rooms, room_id, &name);
+    if (status == POLICY_ROOMS_WANTED && !check->waited_for_room) {
         check->waited_for_room = true;
         check->waiter = (struct shared_waiter){.woken = on_room, .context = check};
-        room_versions_wait(rooms, room_id, &check->waiter);
-    } else if (status == ROOM_VERSIONS_KNOWN) {
+        policy_rooms_wait(rooms, room_id, &check->waiter);
+    } else if (status == POLICY_ROOMS_KNOWN && slice_present(check->server) &&
+               !policy_rooms_allow(rooms, room_id, check->server)) {
+        end(check, POLICY_KEPT_OUT, "the room does not let your server take part");
+    } else if (status == POLICY_ROOMS_KNOWN) {
         use_version(check, name);
-    } else if (status == ROOM_VERSIONS_UNKNOWN_ROOM) {
+    } else if (status == POLICY_ROOMS_UNKNOWN_ROOM) {
         use_version(check, slice_from_string(check->checks->settings.default_room_version));
     } else {
         end(check, POLICY_FAILED, "the version of the room cannot be looked up now");

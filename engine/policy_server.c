@@ -21,6 +21,7 @@ enum ending {
     ENDING_REFUSED = POLICY_REFUSED,
     ENDING_MALFORMED = POLICY_MALFORMED,
     ENDING_UNKNOWN_ROOM = POLICY_UNKNOWN_ROOM,
+    ENDING_KEPT_OUT = POLICY_KEPT_OUT,
     ENDING_OVERLOADED = POLICY_OVERLOADED,
     ENDING_FAILED = POLICY_FAILED,
     ENDING_NOT_JSON = POLICY_ENDINGS,
@@ -39,6 +40,7 @@ static const struct ending_row {
     [ENDING_REFUSED] = {"refused", 400, "M_FORBIDDEN", false},
     [ENDING_MALFORMED] = {"malformed", 400, "M_BAD_JSON", false},
     [ENDING_UNKNOWN_ROOM] = {"unknown_room", 404, "M_NOT_FOUND", false},
+    [ENDING_KEPT_OUT] = {"kept_out", 403, "M_FORBIDDEN", true},
     [ENDING_OVERLOADED] = {"overloaded", 429, "M_LIMIT_EXCEEDED", true},
     [ENDING_FAILED] = {"failed", 503, "M_UNKNOWN", true},
     [ENDING_NOT_JSON] = {"malformed", 400, "M_NOT_JSON", false},
@@ -325,7 +327,7 @@ static void handle(void *context, struct http_exchange *exchange, const struct h
         return;
     }
     if (server->settings.keys) {
-        request->check.asker = request->authorization.origin;
+        request->check.asker = request->check.server = request->authorization.origin;
         authenticate(request);
     } else {
         request->check.asker = arena_copy(&request->arena, http->client);

@@ -169,6 +169,20 @@ class Signs(Policy):
         self.assert_signed(self.ask(engine, inside), inside, "12")
         self.stop_engine(engine)
 
+    def test_servers_that_a_room_keeps_out(self):
+        acl = {"type": "m.room.server_acl", "content": {"allow": ["*"], "deny": ["*.evil.example"], "x": "\0"}}
+        self.insert([("$acl", acl)])
+        self.sql("INSERT INTO current_state_events VALUES ('$acl', '!room:lab.test', 'm.room.server_acl', '', NULL)")
+        engine = self.start_policy()
+        event, evil = self.peer.event(), self.homeserver("x.EVIL.example:8448")
+        self.assert_refused(self.ask(engine, event, evil), 403, "M_FORBIDDEN")
+        self.assert_refused(self.ask(engine, event, evil, uri=UNSTABLE), 403, "M_FORBIDDEN")
+        self.assert_signed(self.ask(engine, event), event)
+        old = evil.event(room="!slow:lab.test")
+        self.assert_signed(self.ask(engine, old, evil), old)
+        self.assertEqual(self.requests(engine, "kept_out"), 2)
+        self.stop_engine(engine)
+
     def test_without_a_database(self):
         engine = self.start_policy(", default_room_version: 10, rooms: ['!a:x', '!room:lab.test']", bodies="")
         event = self.peer.event()
