@@ -286,13 +286,10 @@ static struct slice version_without_database(const struct policy_check *check)
 
 static void locate(struct policy_check *check);
 
-static void on_room(void *context, const void *problem)
+static void on_room(void *context, const void *result)
 {
-    struct policy_check *check = context;
-    if (problem)
-        end(check, POLICY_FAILED, problem);
-    else
-        locate(check);
+    (void)result;
+    locate(context);
 }
 
 static void locate_in_database(struct policy_check *check, struct slice room_id)
@@ -311,6 +308,8 @@ static void locate_in_database(struct policy_check *check, struct slice room_id)
         use_version(check, name);
     } else if (status == POLICY_ROOMS_UNKNOWN_ROOM) {
         use_version(check, slice_from_string(check->checks->settings.default_room_version));
+    } else if (status == POLICY_ROOMS_TOO_MANY) {
+        end(check, POLICY_OVERLOADED, "too many rooms are being looked up");
     } else {
         end(check, POLICY_FAILED, "the version of the room cannot be looked up now");
     }

@@ -1,6 +1,9 @@
-/* A room keeps its version for ever, so what was found is remembered as long as there is room for it; that a room is
- * not there, only for a few seconds, for it may be made or joined at any time. Queries are answered in their order: the
- * rooms that were asked for stand in a row. */
+/* A room keeps its version for ever, so what was found is remembered as long as there is room for it; its list of
+ * servers for a minute; that a room is not there, only for a few seconds, for it may be made or joined at any time.
+ *
+ * Queries are answered in their order: the rooms that were asked for stand in a row. Those that a lost connection took
+ * along are asked again on the next one: a server that is told no does not ask again, and whoever waits here looks
+ * after its own time. */
 #include "engine/policy_rooms.h"
 
 #include <jansson.h>
@@ -53,7 +56,7 @@ struct policy_rooms {
     struct log_gate gate;
 };
 
-static void finish_query(struct policy_rooms *rooms, const char *problem)
+static void finish_query(struct policy_rooms *rooms)
 {
     struct query *query = rooms->queries;
     rooms->queries = query->next;
@@ -61,7 +64,7 @@ static void finish_query(struct policy_rooms *rooms, const char *problem)
         rooms->queries_last = &rooms->queries;
     if (rooms->unsent == query)
         rooms->unsent = query->next;
-    shared_waits_wake(rooms->waits, slice_of(query->room_id, query->length), problem);
+    shared_waits_wake(rooms->waits, slice_of(query->room_id, query->length), NULL);
     free(query);
 }
 
@@ -86,25 +89,22 @@ static void on_result(void *context, const PGresult *result)
 
 static void on_ended(void *context)
 {
-    finish_query(context, NULL);
+    finish_query(context);
 }
 
-/* Nothing is asked twice: a server that got no answer asks again by itself. */
 static void on_state(void *context, const char *reason)
 {
     struct policy_rooms *rooms = context;
     uint64_t suppressed;
-    rooms->tried = true;
-    while (reason && rooms->queries)
-        finish_query(rooms, "the database cannot be asked now");
+    rooms->unsent = rooms->queries;
     event_active(rooms->send, EV_TIMEOUT, 0);
     if (reason && log_gate_pass(&rooms->gate, &suppressed))
-        log_warning("no connection to the database for the versions of rooms; the policy server signs nothing that "
-                    "needs one",
-                    LOG_STRING("reason", reason), LOG_INTEGER("suppressed", suppressed));
+        log_warning(
+            "no connection to the database for the versions of rooms; requests to the policy server wait for it",
+            LOG_STRING("reason", reason), LOG_INTEGER("suppressed", suppressed));
 }
 
-/* A connection that is lost over it has been told to on_state, which has finished the queries. */
+/* A connection that is lost over it has been told to on_state, which has set back what was sent. */
 static void on_send(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
@@ -163,10 +163,9 @@ void policy_rooms_destroy(struct policy_rooms *rooms)
 enum policy_rooms_status policy_rooms_find(struct policy_rooms *rooms, struct slice room_id, struct slice *name)
 {
     uint64_t now = clock_now_ns();
-    bool possible = (postgres_session_is_ready(rooms->session) || !rooms->tried) &&
-                    shared_waits_count(rooms->waits) < QUERIES_MAXIMUM;
     struct slice found = answer_cache_find(rooms->known, room_id, now);
-    if (slice_present(found) && (!possible || slice_present(answer_cache_find(rooms->lists, room_id, now)))) {
+    if (slice_present(found) &&
+        (!postgres_session_is_ready(rooms->session) || slice_present(answer_cache_find(rooms->lists, room_id, now)))) {
         buffer_clear(&rooms->name);
         buffer_append_slice(&rooms->name, found);
         *name = buffer_slice(&rooms->name);
@@ -177,7 +176,7 @@ enum policy_rooms_status policy_rooms_find(struct policy_rooms *rooms, struct sl
         return POLICY_ROOMS_UNKNOWN_ROOM;
     if (shared_waits_has(rooms->waits, room_id))
         return POLICY_ROOMS_WANTED;
-    return possible ? POLICY_ROOMS_WANTED : POLICY_ROOMS_FAILED;
+    return shared_waits_count(rooms->waits) < QUERIES_MAXIMUM ? POLICY_ROOMS_WANTED : POLICY_ROOMS_TOO_MANY;
 }
 
 bool policy_rooms_allow(struct policy_rooms *rooms, struct slice room_id, struct slice server_name)

@@ -15,7 +15,7 @@ enum policy_rooms_status {
     POLICY_ROOMS_KNOWN,
     POLICY_ROOMS_UNKNOWN_ROOM, /* the homeserver does not have the room, or knows no version of it */
     POLICY_ROOMS_WANTED,       /* it has to be asked for: policy_rooms_wait */
-    POLICY_ROOMS_FAILED,       /* the database cannot be asked now */
+    POLICY_ROOMS_TOO_MANY,     /* likewise, but too many are being asked for already */
 };
 
 /* Connects in the background. */
@@ -30,7 +30,7 @@ enum policy_rooms_status policy_rooms_find(struct policy_rooms *rooms, struct sl
  * database cannot be asked. */
 bool policy_rooms_allow(struct policy_rooms *rooms, struct slice room_id, struct slice server_name);
 /* Asks for it, unless that is under way: after POLICY_ROOMS_WANTED alone. `waiter` is woken, never from within this
- * call, when it is worth to look again; the result is NULL, or a sentence if the database failed. */
+ * call, when it is worth to look again, which takes as long as the database cannot be asked. The result is NULL. */
 void policy_rooms_wait(struct policy_rooms *rooms, struct slice room_id, struct shared_waiter *waiter);
 
 #endif
