@@ -20,6 +20,7 @@ SIGN = "/_matrix/policy/v1/sign"
 UNSTABLE = "/_matrix/policy/unstable/org.matrix.msc4284/sign"
 VIA = "lab.test"
 KEY_ID = "ed25519:policy_server"
+VERSION = ", default_room_version: 10"
 KEYWORD = "{module: keywords, config: {patterns: [spam]}}"
 # Verifies the signature with Synapse's own code.
 SYNAPSE_CHECK = """
@@ -36,15 +37,18 @@ print("good")
 """
 
 
-class Policy(PostgresServer, ServiceServer):
+class Policy(ServiceServer):
+    """Without a database all rooms have one version."""
+
+    bodies = ""
+    versions = VERSION
+
     def setUp(self):
         super().setUp()
         self.notary = Notary()
         self.addCleanup(self.notary.server_close)
         self.addCleanup(self.notary.shutdown)
         self.peer = self.homeserver("peer.example")
-        self.sql("INSERT INTO rooms (room_id, room_version) VALUES ('!room:lab.test', '10'), ('!slow:lab.test', '10'), "
-                 "('!old:lab.test', '1'), ('!odd:lab.test', 'org.example.odd'), ('!null:lab.test', NULL)")
         run_weir("policy-key", self.folder / "policy.key")
         self.public = run_weir("policy-key", "--show", self.folder / "policy.key").stdout.decode().split()[2]
 
@@ -53,11 +57,10 @@ class Policy(PostgresServer, ServiceServer):
         self.notary.servers[name] = server
         return server
 
-    def policy_configuration(self, policy="", modules=KEYWORD, bodies=None, more=""):
-        bodies = self.bodies if bodies is None else bodies
+    def policy_configuration(self, policy="", modules=KEYWORD, more=""):
         return self.configuration(
-            f"{bodies}\nobserve: false\n{more}\npolicy_server: {{enabled: true, signing_key_path: policy.key, "
-            f"key_server: '{self.notary.url}'{policy}}}", modules=f"modules: [{modules}]")
+            f"{self.bodies}\nobserve: false\n{more}\npolicy_server: {{enabled: true, signing_key_path: policy.key, "
+            f"key_server: '{self.notary.url}'{self.versions}{policy}}}", modules=f"modules: [{modules}]")
 
     def start_policy(self, *arguments, **options):
         engine = self.start_engine(self.policy_configuration(*arguments, **options))
@@ -147,6 +150,58 @@ class Signs(Policy):
         self.assert_signed(self.ask(engine, event), event)
         self.stop_engine(engine)
 
+    def test_rooms_that_are_served(self):
+        engine = self.start_policy(", rooms: ['!a:x', '!room:lab.test']")
+        event = self.peer.event()
+        self.assert_signed(self.ask(engine, event), event)
+        self.assert_refused(self.ask(engine, self.peer.event(room="!b:x")), 404, "M_NOT_FOUND")
+        # An event that creates a room says itself which version that has.
+        create = self.peer.event(type="m.room.create", state_key="", content={"room_version": "11"})
+        self.assert_signed(self.ask(engine, create), create, "11")
+        self.stop_engine(engine)
+
+    def test_the_event_that_names_the_policy_server(self):
+        engine = self.start_policy()
+        for event_type, state_key, signed in (("m.room.policy", "", True), ("org.matrix.msc4284.policy", "", True),
+                                              ("m.room.policy", "x", False), ("m.room.policy", None, False)):
+            event = self.peer.event(type=event_type, content={"body": "spam"},
+                                    **({} if state_key is None else {"state_key": state_key}))
+            answer = self.ask(engine, event)
+            if signed:
+                self.assert_signed(answer, event)
+            else:
+                self.assert_refused(answer, 400, "M_FORBIDDEN")
+        self.stop_engine(engine)
+
+    def test_pages(self):
+        engine = self.start_policy()
+        keys = {"public_keys": {"ed25519": self.public}}
+        for path in ("/.well-known/matrix/policy_server", "/.well-known/matrix/org.matrix.msc4284.policy_server"):
+            status, text = self.http(engine, path)
+            self.assertEqual((status, json.loads(text)), (200, keys))
+        self.assertEqual(post(engine.http, SIGN, b"", method="PUT")[0], 405)
+        self.assert_refused(post(engine.http, "/_matrix/policy/v1/other", b"{}"), 404, "M_UNRECOGNIZED")
+        self.assert_refused(post(engine.http, SIGN, b"x" * 600000), 413, "M_TOO_LARGE")
+        self.stop_engine(engine)
+
+    def test_off_by_default(self):
+        engine = self.start_engine(self.configuration("observe: false", modules=f"modules: [{KEYWORD}]"))
+        self.assert_refused(post(engine.http, SIGN, b"{}"), 404, "M_UNRECOGNIZED")
+        self.assertEqual(self.http(engine, "/.well-known/matrix/policy_server")[0], 404)
+        self.assertIsNone(self.requests(engine, "signed"))
+        self.stop_engine(engine)
+
+
+class Rooms(PostgresServer, Policy):
+    """With a database, which knows the rooms."""
+
+    versions = ""
+
+    def setUp(self):
+        super().setUp()
+        self.sql("INSERT INTO rooms (room_id, room_version) VALUES ('!room:lab.test', '10'), ('!slow:lab.test', '10'), "
+                 "('!old:lab.test', '1'), ('!odd:lab.test', 'org.example.odd'), ('!null:lab.test', NULL)")
+
     def test_rooms_and_their_versions(self):
         engine = self.start_policy()
         self.assert_refused(self.ask(engine, self.peer.event(room="!unknown:lab.test")), 404, "M_NOT_FOUND")
@@ -183,42 +238,22 @@ class Signs(Policy):
         self.assertEqual(self.requests(engine, "kept_out"), 2)
         self.stop_engine(engine)
 
-    def test_without_a_database(self):
-        engine = self.start_policy(", default_room_version: 10, rooms: ['!a:x', '!room:lab.test']", bodies="")
+    def test_a_database_that_is_gone(self):
+        engine = self.start_policy()
         event = self.peer.event()
         self.assert_signed(self.ask(engine, event), event)
-        self.assert_refused(self.ask(engine, self.peer.event(room="!b:x")), 404, "M_NOT_FOUND")
-        self.stop_engine(engine)
-
-    def test_the_event_that_names_the_policy_server(self):
-        engine = self.start_policy()
-        for event_type, state_key, signed in (("m.room.policy", "", True), ("org.matrix.msc4284.policy", "", True),
-                                              ("m.room.policy", "x", False), ("m.room.policy", None, False)):
-            event = self.peer.event(type=event_type, content={"body": "spam"},
-                                    **({} if state_key is None else {"state_key": state_key}))
-            answer = self.ask(engine, event)
-            if signed:
-                self.assert_signed(answer, event)
-            else:
-                self.assert_refused(answer, 400, "M_FORBIDDEN")
-        self.stop_engine(engine)
-
-    def test_pages(self):
-        engine = self.start_policy()
-        keys = {"public_keys": {"ed25519": self.public}}
-        for path in ("/.well-known/matrix/policy_server", "/.well-known/matrix/org.matrix.msc4284.policy_server"):
-            status, text = self.http(engine, path)
-            self.assertEqual((status, json.loads(text)), (200, keys))
-        self.assertEqual(post(engine.http, SIGN, b"", method="PUT")[0], 405)
-        self.assert_refused(post(engine.http, "/_matrix/policy/v1/other", b"{}"), 404, "M_UNRECOGNIZED")
-        self.assert_refused(post(engine.http, SIGN, b"x" * 600000), 413, "M_TOO_LARGE")
-        self.stop_engine(engine)
-
-    def test_off_by_default(self):
-        engine = self.start_engine(self.configuration("observe: false", modules=f"modules: [{KEYWORD}]"))
-        self.assert_refused(post(engine.http, SIGN, b"{}"), 404, "M_UNRECOGNIZED")
-        self.assertEqual(self.http(engine, "/.well-known/matrix/policy_server")[0], 404)
-        self.assertIsNone(self.requests(engine, "signed"))
+        self.postgres.kill()
+        self.postgres.wait()
+        wait_until(lambda: self.logged(engine, "no connection to the database for the versions of rooms; requests to the "
+                                               "policy server wait for it"), what="the loss")
+        other = self.peer.event("another in a room that is known")
+        self.assert_signed(self.ask(engine, other), other)
+        waiting = self.peer.event(room=SLOW)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(self.ask, engine, waiting)
+            wait_until(lambda: self.metric(engine, "weir_policy_waiting") == 1, what="the request to wait")
+            self.start_postgres()
+            self.assert_signed(answer.result(), waiting)
         self.stop_engine(engine)
 
 
@@ -370,24 +405,6 @@ class Waits(Policy):
         self.assertEqual(self.metric(engine, "weir_policy_remembered_total"), 0)
         self.stop_engine(engine)
 
-    def test_a_database_that_is_gone(self):
-        engine = self.start_policy()
-        event = self.peer.event()
-        self.assert_signed(self.ask(engine, event), event)
-        self.postgres.kill()
-        self.postgres.wait()
-        wait_until(lambda: self.logged(engine, "no connection to the database for the versions of rooms; requests to the "
-                                               "policy server wait for it"), what="the loss")
-        other = self.peer.event("another in a room that is known")
-        self.assert_signed(self.ask(engine, other), other)
-        waiting = self.peer.event(room=SLOW)
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(self.ask, engine, waiting)
-            wait_until(lambda: self.metric(engine, "weir_policy_waiting") == 1, what="the request to wait")
-            self.start_postgres()
-            self.assert_signed(answer.result(), waiting)
-        self.stop_engine(engine)
-
     def test_a_stop_with_requests_waiting(self):
         engine = self.start_slow()
         self.notary.gate.clear()
@@ -410,9 +427,9 @@ class Waits(Policy):
 
 
 class Configuration(Policy):
-    def check(self, text, bodies=None):
-        path = self.policy_configuration(text, bodies=bodies)
-        return run_weir("check", "-c", path, check=False)
+    def check(self, text, versions=VERSION):
+        self.versions = versions
+        return run_weir("check", "-c", self.policy_configuration(text), check=False)
 
     def test_the_report(self):
         report = self.check(", rooms: ['!a:x', '!b:x']").stdout.decode()
@@ -420,16 +437,16 @@ class Configuration(Policy):
         self.assertIn(f"for servers whose keys {self.notary.url} knows", report)
 
     def test_errors(self):
-        for text, bodies, sentence in (
-                (", default_room_version: '99'", None, "must be a room version that is known here"),
-                (", server_name: 'a b'", None, "must be a server name"),
-                (", rooms: []", None, "must have 1 to 100000 room ids"),
-                (", rooms: ['a']", None, "must be a room id"),
-                (", rooms: some", None, "must be `all`, or a list of room ids"),
+        for text, versions, sentence in (
+                ("", ", default_room_version: '99'", "must be a room version that is known here"),
+                (", server_name: 'a b'", VERSION, "must be a server name"),
+                (", rooms: []", VERSION, "must have 1 to 100000 room ids"),
+                (", rooms: ['a']", VERSION, "must be a room id"),
+                (", rooms: some", VERSION, "must be `all`, or a list of room ids"),
                 ("", "", "needs to know the versions of rooms"),
-                (", timeout: 2m", None, "policy_server.timeout"),
-                (", keyserver: x", None, "did you mean")):
-            done = self.check(text, bodies)
+                (", timeout: 2m", VERSION, "policy_server.timeout"),
+                (", keyserver: x", VERSION, "did you mean")):
+            done = self.check(text, versions)
             self.assertEqual(done.returncode, 3, text)
             self.assertIn(sentence, done.stderr.decode(), text)
 
