@@ -54,11 +54,15 @@ static struct slice text_of(const json_t *object, const char *key)
 
 /* ---- asking the chain */
 
-static void asking_free(struct asking *asking)
+static void unlink_asking(const struct asking *asking)
 {
     *asking->place = asking->next;
     if (asking->next)
         asking->next->place = asking->place;
+}
+
+static void asking_free(struct asking *asking)
+{
     buffer_free(&asking->name);
     buffer_free(&asking->text);
     buffer_free(&asking->event_id);
@@ -99,6 +103,7 @@ static void on_question_ended(void *context, const struct question_end *question
     struct policy_result result = judge(asking, question, &signature);
     shared_waits_wake(asking->checks->waits, buffer_slice(&asking->name), &result);
     buffer_free(&signature);
+    unlink_asking(asking);
     asking_free(asking);
 }
 
@@ -364,10 +369,12 @@ void policy_checks_destroy(struct policy_checks *checks)
 {
     if (!checks)
         return;
-    while (checks->asked) {
-        struct asking *asking = checks->asked;
+    struct asking *asking = checks->asked;
+    while (asking) {
+        struct asking *next = asking->next;
         questions_forget(checks->settings.questions, asking->question);
         asking_free(asking);
+        asking = next;
     }
     shared_waits_destroy(checks->waits);
     answer_cache_destroy(checks->results);

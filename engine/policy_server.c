@@ -340,11 +340,14 @@ static void on_timer(evutil_socket_t socket, short what, void *argument)
     (void)socket, (void)what;
     struct policy_server *server = argument;
     uint64_t suppressed, now = clock_now_ns(), timeout = (uint64_t)server->settings.timeout_ms * MILLISECOND_NS;
-    while (server->first && now - server->first->received_ns > timeout) {
+    struct policy_request *request = server->first;
+    while (request && now - request->received_ns > timeout) {
+        struct policy_request *next = request->next;
         if (log_gate_pass(&server->late_gate, &suppressed))
             log_warning("a request to the policy server took too long; the server that asked treats it as refused",
-                        LOG_TEXT("origin", server->first->check.asker), LOG_INTEGER("suppressed", suppressed));
-        end(server->first, ENDING_FAILED, SLICE_ABSENT, "it took too long");
+                        LOG_TEXT("origin", request->check.asker), LOG_INTEGER("suppressed", suppressed));
+        end(request, ENDING_FAILED, SLICE_ABSENT, "it took too long");
+        request = next;
     }
 }
 

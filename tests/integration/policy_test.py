@@ -461,7 +461,8 @@ class Configuration(Policy):
                                         ("short.key", "ed25519 1 AAAA", "not 32 bytes")):
             if content:
                 self.write(name, content)
-            self.write("third.yaml", path.read_text().replace("true}", f"true, signing_key_path: {name}, key_server: 'ftp:x'}}"))
+            more = f"true, signing_key_path: {name}, key_server: 'ftp:x'}}"
+            self.write("third.yaml", path.read_text().replace("true}", more))
             done = run_weir("check", "-c", self.folder / "third.yaml", check=False).stderr.decode()
             self.assertIn(sentence, done)
             self.assertIn("policy_server.key_server", done)
