@@ -13,7 +13,8 @@
  */
 #define BODY_MAXIMUM ((size_t)512 << 10)
 #define MILLISECOND_NS UINT64_C(1000000)
-#define LOOK_EVERY_MS 500
+/* While there are requests. */
+static const struct timeval look_every = {.tv_usec = 500000};
 
 /* How a request ended: as the check did, or before it. */
 enum ending {
@@ -295,6 +296,8 @@ static struct policy_request *request_create(struct policy_server *server, struc
                                        .endpoint = endpoint,
                                        .received_ns = clock_now_ns(),
                                        .place = server->last};
+    if (!server->first)
+        event_add(server->timer, &look_every);
     *server->last = request;
     server->last = &request->next;
     server->count++;
@@ -349,6 +352,8 @@ static void on_timer(evutil_socket_t socket, short what, void *argument)
         end(request, ENDING_FAILED, SLICE_ABSENT, "it took too long");
         request = next;
     }
+    if (server->first)
+        event_add(server->timer, &look_every);
 }
 
 /* ---- life */
@@ -385,11 +390,9 @@ struct policy_server *policy_server_create(struct event_base *base, const struct
                                            struct metrics *metrics)
 {
     struct policy_server *server = memory_allocate_zeroed(1, sizeof *server);
-    struct timeval every = {.tv_usec = LOOK_EVERY_MS * 1000};
     server->settings = *settings;
     server->last = &server->first;
-    server->timer = event_new(base, -1, EV_PERSIST, on_timer, server);
-    event_add(server->timer, &every);
+    server->timer = event_new(base, -1, 0, on_timer, server);
     buffer_append_format(&server->well_known, "{\"public_keys\":{\"ed25519\":\"%s\"}}", settings->public_key);
     register_metrics(server, metrics);
     return server;
