@@ -133,6 +133,14 @@ chaos: deps-test ## kill, stop and cut off everything FAULTS=500 times by SEED=N
 	@$(MAKE) --no-print-directory $(BUILD)/weir
 	@/usr/bin/python3 -B tests/chaos/run.py --weir $(BUILD)/weir --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
+# ---- soak: 64 clients ask over Redis and HTTP while things break; a short one is among the integration tests
+
+SECONDS ?= 300
+.PHONY: soak
+soak: deps-test ## ask two engines about everything for SECONDS=300 while they are killed, stopped and cut off
+	@$(MAKE) --no-print-directory $(BUILD)/weir
+	@/usr/bin/python3 -B tests/soak/soak.py --weir $(BUILD)/weir --seconds $(SECONDS)
+
 # ---- fuzzing: everything built again by clang with libFuzzer, build/fuzz/<name> from tests/fuzz/<name>_fuzz.c
 
 FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined

@@ -74,11 +74,11 @@ void http_asker_ask(struct http_asker *asker, struct slice event)
     struct buffer *request = &asker->request;
     buffer_clear(request);
     buffer_append_format(request,
-                         "POST /_weir/v1/ask/check_event_for_spam HTTP/1.1\r\nHost: localhost\r\n" CONTENT_LENGTH
-                         " %zu\r\n\r\n{\"event\":",
-                         event.length + strlen("{\"event\":}"));
+                         "POST /v1/callbacks/check_event_for_spam HTTP/1.1\r\nHost: localhost\r\n" CONTENT_LENGTH
+                         " %zu\r\n\r\n{\"args\":{\"event\":",
+                         event.length + strlen("{\"args\":{\"event\":}}"));
     buffer_append_slice(request, event);
-    buffer_append_char(request, '}');
+    buffer_append_string(request, "}}");
     for (size_t sent = 0; sent < request->length;) {
         ssize_t count = send(asker->socket, request->data + sent, request->length - sent, MSG_NOSIGNAL);
         if (count <= 0)

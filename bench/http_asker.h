@@ -1,4 +1,4 @@
-/* A client of POST /_weir/v1/ask/check_event_for_spam that does as little as one can: one connection that is kept, one
+/* A client of POST /v1/callbacks/check_event_for_spam that does as little as one can: one connection that is kept, one
  * write and as a rule one read for each question. Whatever fails ends this process with 1. */
 #ifndef WEIR_BENCH_HTTP_ASKER_H
 #define WEIR_BENCH_HTTP_ASKER_H

@@ -130,6 +130,22 @@ static void append_bodies(struct buffer *output, const struct configuration *con
     }
 }
 
+static void append_policy(struct buffer *output, const struct configuration *configuration)
+{
+    const struct policy_settings *policy = &configuration->policy;
+    if (!policy->enabled)
+        return;
+    buffer_append_format(output, "  policy    signs events as %s, public key %s",
+                         policy->server_name ? policy->server_name : configuration->server_name,
+                         policy->key ? signing_key_public(policy->key) : "(not read)");
+    if (policy->room_count)
+        buffer_append_format(output, ", of %zu rooms", policy->room_count);
+    if (policy->authenticate)
+        buffer_append_format(output, "\n            for servers whose keys %s knows\n", policy->key_server);
+    else
+        buffer_append_string(output, "\n            for whoever asks: `authenticate` is false\n");
+}
+
 /* What comes in beside the events that are observed. */
 static void append_ways_in(struct buffer *output, const struct configuration *configuration)
 {
@@ -140,9 +156,15 @@ static void append_ways_in(struct buffer *output, const struct configuration *co
     else
         buffer_append_string(output, "  requests  none (requests.redis is false)\n");
     if (configuration->requests_http && configuration->http_listen)
-        buffer_append_format(output, "            and over HTTP, POST http://%s/_weir/v1/ask/CALLBACK\n",
-                             configuration->http_listen);
-    buffer_append_string(output, routes ? "  presence  is routed\n" : "  presence  is not read: no module routes it\n");
+        buffer_append_format(output,
+                             "            and over HTTP%s: POST %s://%s/v1/callbacks/CALLBACK, and as the server of\n"
+                             "            synapse-http-antispam under /antispam\n",
+                             configuration->http_secret ? " with the secret" : "",
+                             configuration->http_certificate_file ? "https" : "http", configuration->http_listen);
+    append_policy(output, configuration);
+    buffer_append_string(output, !configuration->observe ? "  presence  is not read\n"
+                                 : routes                ? "  presence  is routed\n"
+                                                         : "  presence  is not read: no module routes it\n");
 }
 
 void check_report_append(const struct configuration *configuration, struct buffer *output)
@@ -163,8 +185,12 @@ void check_report_append(const struct configuration *configuration, struct buffe
         return;
     buffer_append_format(output, "  semantics %s%s\n", semantics_texts[configuration->semantics],
                          configuration->strict ? ", strict" : "");
-    buffer_append_format(output, "  observe   an event is asked of %s\n",
-                         configuration->observe_as_synapse ? "those callbacks that Synapse asks" : "both callbacks");
+    if (configuration->observe)
+        buffer_append_format(output, "  observe   an event is asked of %s\n",
+                             configuration->observe_as_synapse ? "those callbacks that Synapse asks"
+                                                               : "both callbacks");
+    else
+        buffer_append_string(output, "  observe   nothing: only questions are answered\n");
     append_ways_in(output, configuration);
     append_callbacks(output, configuration);
     append_pages(output, configuration);

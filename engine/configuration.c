@@ -24,8 +24,10 @@ static struct configuration *configuration_create(const char *path)
     configuration->bodies_queue = 10000;
     configuration->http_listen = copy("127.0.0.1:9180");
     configuration->publish_keep = 1000000;
+    configuration->observe = true;
     configuration->requests_redis = true;
-    configuration->requests_batch = 100;
+    configuration->requests_batch = 500;
+    configuration->requests_queue = 10000;
     configuration->requests_claim_after_ms = 1000;
     configuration->requests_stream = 100000;
     configuration->requests_tries = 3;
@@ -35,6 +37,11 @@ static struct configuration *configuration_create(const char *path)
     configuration->requests_timeout_ms = 10000;
     configuration->requests_publish = true;
     configuration->http_connections = 1000;
+    configuration->policy.authenticate = true;
+    configuration->policy.cache = 100000;
+    configuration->policy.cache_for_ms = 24 * 3600000;
+    configuration->policy.timeout_ms = 20000;
+    configuration->policy.waiting = 2000;
     configuration->presence_cache = 10000;
     configuration->presence_cache_for_ms = 60000;
     configuration->catch_up_page = 1000;
@@ -58,6 +65,19 @@ static void free_instances(struct configuration *configuration)
     for (size_t index = 0; index < configuration->event_writer_count; index++)
         free(configuration->event_writers[index]);
     free(configuration->event_writers);
+}
+
+static void free_policy(struct policy_settings *policy)
+{
+    free(policy->signing_key_path);
+    signing_key_destroy(policy->key);
+    free(policy->server_name);
+    free(policy->key_server);
+    free(policy->key_server_ca_file);
+    for (size_t index = 0; index < policy->room_count; index++)
+        free(policy->rooms[index]);
+    free(policy->rooms);
+    free(policy->default_room_version);
 }
 
 static void free_secret(char *secret)
@@ -87,6 +107,7 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->http_certificate_file);
     free(configuration->http_private_key_file);
     free_instances(configuration);
+    free_policy(&configuration->policy);
     free_secret(configuration->replication_secret);
     free(configuration->catch_up_ca_file);
     free(configuration->catch_up_ca_path);

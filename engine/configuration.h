@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "engine/log.h"
 #include "engine/redis_link.h"
+#include "engine/signing_key.h"
 #include "filters/chain.h"
 
 enum body_source_kind { BODY_SOURCE_NONE, BODY_SOURCE_FILE, BODY_SOURCE_POSTGRES };
@@ -22,6 +23,24 @@ struct postgres_settings {
     char *dbname;
     char *user;
     char *password;
+};
+
+/* `policy_server:`, see engine/policy_server.h. */
+struct policy_settings {
+    bool enabled;
+    char *signing_key_path;
+    struct signing_key *key; /* what that file holds; NULL if files are not read */
+    char *server_name;       /* NULL: the homeserver's */
+    bool authenticate;       /* default true */
+    char *key_server;        /* without a slash at its end */
+    char *key_server_ca_file;
+    char **rooms; /* none: all */
+    size_t room_count;
+    char *default_room_version;
+    int64_t cache;        /* events whose result is remembered; default 100000 */
+    int64_t cache_for_ms; /* default a day */
+    int64_t timeout_ms;   /* of one request; default 20 s: Synapse waits 30 s */
+    int64_t waiting;      /* requests at once; default 2000 */
 };
 
 /* Where the replication listener of a Synapse process is (instance_map). */
@@ -66,7 +85,8 @@ struct configuration {
     int64_t publish_keep;               /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
     bool requests_redis;                /* requests.redis: whether requests are taken from Redis; default true */
     bool requests_http;                 /* requests.http: whether any callback may be asked over HTTP; default false */
-    int64_t requests_batch;             /* requests.batch: how many are read at once; default 100 */
+    int64_t requests_batch;             /* requests.batch: how many are read at once; default 500 */
+    int64_t requests_queue;             /* requests.queue: read and not asked yet, at most; default 10000 */
     int64_t requests_claim_after_ms;    /* requests.claim_after: default 1 s */
     int64_t requests_stream;            /* requests.stream: MAXLEN ~ of the stream of requests; default 100000 */
     int64_t requests_tries;             /* requests.tries: deliveries after which one is set aside; default 3 */
@@ -75,6 +95,7 @@ struct configuration {
     int64_t requests_waiting_per_room;  /* requests.waiting_per_room; default 100 */
     int64_t requests_timeout_ms;        /* requests.timeout: of a question over HTTP; default 10 s */
     bool requests_publish;              /* requests.publish: whether refused requests get verdict rows; default true */
+    struct policy_settings policy;
     int64_t presence_cache;             /* presence.cache: answers about whose presence a user gets; default 10000 */
     int64_t presence_cache_for_ms;      /* presence.cache_for: default 60 s */
     struct instance_address *instances; /* instance_map: whom to ask for rows that were missed */
@@ -92,6 +113,7 @@ struct configuration {
     int64_t shutdown_timeout_ms; /* how long a stop waits for what is in hand; default 5 s */
     enum engine_role role;       /* role: active, standby; default alone */
     int64_t lease_ms;            /* lease: how long a holder that is not heard of keeps the job; default 1.5 s */
+    bool observe; /* false with `observe: false`: nothing is subscribed to, only questions are answered */
     bool observe_rejected;
     bool observe_outliers;
     bool observe_as_synapse;              /* observe.ask: as_synapse (else `both`, the default) */

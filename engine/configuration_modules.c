@@ -193,13 +193,14 @@ bool configuration_open_item(struct module_reading *reading)
 static void check_bodies(struct module_reading *reading, const struct module_definition *definition, bool needs_body)
 {
     const struct configuration_reader *reader = reading->reader;
-    if (reader->purpose != CONFIGURATION_FOR_RUN || !needs_body ||
+    if (reader->purpose != CONFIGURATION_FOR_RUN || !needs_body || !reader->configuration->observe ||
         reader->configuration->body_source != BODY_SOURCE_NONE)
         return;
     struct configuration_place place = {reading->file, reading->item->mark, reading->key};
     configuration_error(reading->reader, &place,
                         "%s judges by the event's body, and there is no source of bodies: add `bodies: {postgres: "
-                        "{...}}` or `bodies: {file: PATH}`",
+                        "{...}}` or `bodies: {file: PATH}`; or, for an engine that only answers questions, `observe: "
+                        "false`",
                         definition->name);
 }
 

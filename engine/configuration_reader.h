@@ -86,6 +86,7 @@ struct setting {
 /* The keys of a whole file, and of `http`. */
 extern const struct setting configuration_settings[];
 extern const struct setting configuration_http_settings[];
+extern const struct setting configuration_observe_settings[];
 /* A top-level key; it must be there. */
 const struct setting *configuration_setting_find(const char *name);
 
@@ -148,7 +149,17 @@ void configuration_refuse_class(struct configuration_reader *reader, const struc
 /* Checks of single keys that need more than the table says (configuration_checks.c). */
 setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_bodies,
     configuration_check_semantics, configuration_check_presence_enabled, configuration_check_postgres,
-    configuration_check_http, configuration_check_listen, configuration_check_state_dir;
+    configuration_check_observe, configuration_check_state_dir;
+/* The section of the HTTP listener (configuration_http.c). */
+setting_check configuration_check_http, configuration_check_listen, configuration_check_http_secret,
+    configuration_check_http_secret_path, configuration_check_http_tls;
+/* Refuses an API that answers everybody. */
+void configuration_check_http_api(struct configuration_reader *reader, const struct yaml_node *root);
+/* The section `policy_server` (configuration_policy.c). */
+setting_check configuration_check_policy, configuration_check_policy_name, configuration_check_policy_rooms,
+    configuration_check_policy_version, configuration_check_key_server;
+/* What of it depends on other sections. */
+void configuration_check_policy_whole(struct configuration_reader *reader, const struct yaml_node *root);
 /* The section of Redis and what it names (configuration_redis.c). */
 setting_check configuration_check_redis, configuration_check_redis_enabled, configuration_check_redis_verify,
     configuration_check_sentinel, configuration_check_sentinel_list;

@@ -74,9 +74,9 @@ static const struct setting http_tls_settings[] = {
 
 const struct setting configuration_http_settings[] = {
     {.name = "listen", .type = SETTING_TEXT, INTO(http_listen), .check = configuration_check_listen},
-    {.name = "secret", .type = SETTING_TEXT, INTO(http_secret)},
-    {.name = "secret_path", .type = SETTING_SECRET, INTO(http_secret)},
-    {.name = "tls", .type = SETTING_MAP, .children = http_tls_settings},
+    {.name = "secret", .type = SETTING_TEXT, INTO(http_secret), .check = configuration_check_http_secret},
+    {.name = "secret_path", .type = SETTING_SECRET, INTO(http_secret), .check = configuration_check_http_secret_path},
+    {.name = "tls", .type = SETTING_MAP, .children = http_tls_settings, .check = configuration_check_http_tls},
     {.name = "connections", .type = SETTING_INTEGER, INTO(http_connections), .minimum = 1, .maximum = 1000000},
     {.name = NULL},
 };
@@ -87,7 +87,7 @@ static const struct setting publish_settings[] = {
     {.name = NULL},
 };
 
-static const struct setting observe_settings[] = {
+const struct setting configuration_observe_settings[] = {
     {.name = "rejected", .type = SETTING_BOOLEAN, INTO(observe_rejected)},
     {.name = "outliers", .type = SETTING_BOOLEAN, INTO(observe_outliers)},
     {.name = "ask", .type = SETTING_CHOICE, INTO(observe_as_synapse), .choices = ask_choices},
@@ -99,6 +99,7 @@ static const struct setting requests_settings[] = {
     {.name = "redis", .type = SETTING_BOOLEAN, INTO(requests_redis)},
     {.name = "http", .type = SETTING_BOOLEAN, INTO(requests_http)},
     {.name = "batch", .type = SETTING_INTEGER, INTO(requests_batch), .minimum = 1, .maximum = 10000},
+    {.name = "queue", .type = SETTING_INTEGER, INTO(requests_queue), .minimum = 10, .maximum = 1000000},
     {.name = "claim_after",
      .type = SETTING_DURATION,
      INTO(requests_claim_after_ms),
@@ -119,6 +120,22 @@ static const struct setting requests_settings[] = {
      .maximum = 100000},
     {.name = "timeout", .type = SETTING_DURATION, INTO(requests_timeout_ms), .minimum = 10, .maximum = HOUR_MS},
     {.name = "publish", .type = SETTING_BOOLEAN, INTO(requests_publish)},
+    {.name = NULL},
+};
+
+static const struct setting policy_settings[] = {
+    {.name = "enabled", .type = SETTING_BOOLEAN, INTO(policy.enabled)},
+    {.name = "signing_key_path", .type = SETTING_PATH, INTO(policy.signing_key_path)},
+    {.name = "server_name", .type = SETTING_TEXT, INTO(policy.server_name), .check = configuration_check_policy_name},
+    {.name = "authenticate", .type = SETTING_BOOLEAN, INTO(policy.authenticate)},
+    {.name = "key_server", .type = SETTING_TEXT, INTO(policy.key_server), .check = configuration_check_key_server},
+    {.name = "key_server_ca_file", .type = SETTING_PATH, INTO(policy.key_server_ca_file)},
+    {.name = "rooms", .type = SETTING_KNOWN, .check = configuration_check_policy_rooms},
+    {.name = "default_room_version", .type = SETTING_KNOWN, .check = configuration_check_policy_version},
+    {.name = "cache", .type = SETTING_INTEGER, INTO(policy.cache), .maximum = 10000000},
+    {.name = "cache_for", .type = SETTING_DURATION, INTO(policy.cache_for_ms), .maximum = 365 * 24 * HOUR_MS},
+    {.name = "timeout", .type = SETTING_DURATION, INTO(policy.timeout_ms), .minimum = 100, .maximum = 60000},
+    {.name = "waiting", .type = SETTING_INTEGER, INTO(policy.waiting), .minimum = 1, .maximum = 100000},
     {.name = NULL},
 };
 
@@ -157,8 +174,9 @@ const struct setting configuration_settings[] = {
     {.name = "database", .type = SETTING_KNOWN, .check = configuration_take_database},
     {.name = "http", .type = SETTING_KNOWN, .check = configuration_check_http},
     {.name = "publish", .type = SETTING_MAP, .children = publish_settings},
-    {.name = "observe", .type = SETTING_MAP, .children = observe_settings},
+    {.name = "observe", .type = SETTING_KNOWN, .check = configuration_check_observe},
     {.name = "requests", .type = SETTING_MAP, .children = requests_settings},
+    {.name = "policy_server", .type = SETTING_MAP, .children = policy_settings, .check = configuration_check_policy},
     {.name = "presence", .type = SETTING_MAP, .children = presence_settings},
     {.name = "log", .type = SETTING_MAP, .children = log_settings},
     {.name = "semantics", .type = SETTING_KNOWN, .check = configuration_check_semantics},

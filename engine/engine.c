@@ -93,7 +93,7 @@ static void on_chain_unused(void *context, struct chain *chain)
 static void on_service_answered(void *context, uint64_t ticket, const struct service_answer *answer)
 {
     struct engine *engine = context;
-    if (!engine->requests || !requests_answered(engine->requests, ticket, answer))
+    if (!questions_resume(engine->questions, ticket, answer))
         observer_answered(engine->observer, ticket, answer);
 }
 
@@ -157,6 +157,30 @@ static bool on_fell_back(void *context)
     return true;
 }
 
+static void on_request_judged(void *context, const struct verdict *verdict)
+{
+    struct engine *engine = context;
+    if (engine->configuration->requests_publish && engine->outbox && !engine_waits(engine))
+        outbox_verdict(engine->outbox, verdict);
+}
+
+/* For requests over Redis and over HTTP alike. */
+static void start_questions(struct engine *engine)
+{
+    const struct configuration *configuration = engine->configuration;
+    struct questions_settings settings = {.waiting = (size_t)configuration->requests_waiting,
+                                          .waiting_per_asker = (size_t)configuration->requests_waiting_per_asker,
+                                          .waiting_per_room = (size_t)configuration->requests_waiting_per_room,
+                                          .cache = (size_t)configuration->presence_cache,
+                                          .cache_for_ms = configuration->presence_cache_for_ms,
+                                          .judged = on_request_judged,
+                                          .context = engine};
+    engine->questions = questions_create(engine->base, configuration->chain, &settings, engine->metrics);
+}
+
+/* An engine that was silent for an hour, and left no request, is one that will not come back under its name. */
+#define REQUESTS_FORGET_AFTER_MS INT64_C(3600000)
+
 static void start_requests(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
@@ -164,21 +188,24 @@ static void start_requests(struct engine *engine)
                                          .instance_name = configuration->instance_name,
                                          .address = &configuration->redis,
                                          .batch = configuration->requests_batch,
+                                         .queue = configuration->requests_queue,
+                                         .stream = configuration->requests_stream,
+                                         .tries = configuration->requests_tries,
                                          .claim_after_ms = configuration->requests_claim_after_ms,
-                                         .cache = configuration->presence_cache,
-                                         .cache_for_ms = configuration->presence_cache_for_ms};
+                                         .forget_after_ms = REQUESTS_FORGET_AFTER_MS};
     if (configuration->requests_redis)
-        engine->requests =
-            requests_create(engine->base, &settings, configuration->chain, engine->outbox, engine->metrics);
+        engine->requests = requests_create(engine->base, &settings, engine->questions, engine->outbox, engine->metrics);
 }
 
 /* The stored positions are known: now, and not before, rows may come. */
 static void on_loaded(void *context)
 {
     struct engine *engine = context;
-    if (engine->audit)
-        audit_start(engine->audit);
-    engine_follow_start(engine);
+    if (engine->configuration->observe) {
+        if (engine->audit)
+            audit_start(engine->audit);
+        engine_follow_start(engine);
+    }
     start_requests(engine);
 }
 
@@ -276,6 +303,7 @@ static bool start(struct engine *engine)
     hold_signals(SIG_UNBLOCK);
     engine->main_channel = slice_from_string(engine->configuration->server_name);
     buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
+    start_questions(engine);
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
     if (!engine->bodies || !engine_pages_start(engine))
         return false;
@@ -295,6 +323,7 @@ static void stop(struct engine *engine)
     engine_pages_stop(engine);
     engine_follow_stop(engine);
     requests_destroy(engine->requests);
+    questions_destroy(engine->questions);
     state_keeper_close(engine->state, engine->configuration->shutdown_timeout_ms);
     outbox_destroy(engine->outbox);
     engine_catch_up_stop(engine);

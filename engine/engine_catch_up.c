@@ -114,7 +114,7 @@ static void add_sources(struct engine *engine)
         add_database(engine);
     if (engine->configuration->instance_count)
         add_writers(engine);
-    if (!engine->rows_postgres && !engine->rows_http)
+    if (engine->configuration->observe && !engine->rows_postgres && !engine->rows_http)
         log_warning("nobody can be asked for events that are published while this engine does not listen, and they "
                     "will not be judged: set `bodies.postgres` or `instance_map`");
 }

@@ -1,4 +1,4 @@
-/* The engine's own pages; those of modules and of questions over HTTP come after them. */
+/* The engine's own pages; the HTTP API and the pages of modules come after them. */
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 
@@ -23,6 +23,7 @@ static void handle_ready(void *context, struct http_response *response)
                           : lease_missing                    ? lease_missing
                           : engine_waits(engine)             ? NULL
                           : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
+                          : !engine->configuration->observe  ? NULL
                           : !engine->subscribed              ? "not subscribed to the replication channel"
                           : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
                           : !engine->caught_up && catch_up_waiting(engine->catch_up)
@@ -45,8 +46,7 @@ static const struct http_route routes[] = {
 static const struct web_resource *find_page(void *context, struct slice path, void **state)
 {
     const struct engine *engine = context;
-    const struct web_resource *page = engine->ask_pages ? ask_pages_find(engine->ask_pages, path, state) : NULL;
-    return page ? page : chain_resource(engine->configuration->chain, path, state);
+    return chain_resource(engine->configuration->chain, path, state);
 }
 
 bool engine_pages_start(struct engine *engine)
@@ -54,11 +54,20 @@ bool engine_pages_start(struct engine *engine)
     if (!engine->configuration->http_listen)
         return true;
     struct buffer error = {0};
-    engine->http = http_server_create(engine->base, engine->configuration->http_listen, routes, engine, &error);
+    struct http_server_settings settings = {.listen = engine->configuration->http_listen,
+                                            .routes = routes,
+                                            .context = engine,
+                                            .secret = engine->configuration->http_secret,
+                                            .certificate_file = engine->configuration->http_certificate_file,
+                                            .private_key_file = engine->configuration->http_private_key_file,
+                                            .connections = (size_t)engine->configuration->http_connections,
+                                            .metrics = engine->metrics};
+    engine->http = http_server_create(engine->base, &settings, &error);
     if (engine->http) {
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
-        if (engine->configuration->requests_http)
-            engine->ask_pages = ask_pages_create(&engine->configuration->chain);
+        engine_api_start(engine);
+        engine->policy =
+            engine_policy_start(engine->base, engine->configuration, engine->questions, engine->http, engine->metrics);
         http_server_find_pages(engine->http, find_page);
     } else {
         log_error("cannot listen for HTTP", LOG_STRING("address", engine->configuration->http_listen),
@@ -68,8 +77,53 @@ bool engine_pages_start(struct engine *engine)
     return engine->http != NULL;
 }
 
+static void take(char **old, char **new)
+{
+    char *before = *old;
+    *old = *new;
+    *new = before;
+}
+
+static void reload_certificate(struct engine *engine, struct configuration *loaded)
+{
+    struct configuration *configuration = engine->configuration;
+    struct buffer error = {0};
+    if (!configuration->http_certificate_file != !loaded->http_certificate_file) {
+        log_warning("this key has changed and needs a restart; what it was goes on", LOG_STRING("key", "http.tls"));
+    } else if (loaded->http_certificate_file) {
+        if (http_server_use_certificate(engine->http, loaded->http_certificate_file, loaded->http_private_key_file,
+                                        &error)) {
+            take(&configuration->http_certificate_file, &loaded->http_certificate_file);
+            take(&configuration->http_private_key_file, &loaded->http_private_key_file);
+        } else {
+            log_error("the certificate of the HTTP listener was not loaded; the old one goes on",
+                      LOG_TEXT("reason", buffer_slice(&error)));
+        }
+    }
+    buffer_free(&error);
+}
+
+void engine_pages_reload(struct engine *engine, struct configuration *loaded)
+{
+    struct configuration *configuration = engine->configuration;
+    if (!engine->http)
+        return;
+    reload_certificate(engine, loaded);
+    /* The new file may have no secret because it listens elsewhere, which it does not until the restart. */
+    if (configuration->http_secret && !loaded->http_secret && configuration->requests_http &&
+        !http_listen_is_loopback(configuration->http_listen)) {
+        log_warning("the secret of the HTTP API is kept until a restart, since it still listens beyond loopback",
+                    LOG_STRING("address", http_server_address(engine->http)));
+        return;
+    }
+    take(&configuration->http_secret, &loaded->http_secret);
+    http_server_use_secret(engine->http, configuration->http_secret);
+}
+
 void engine_pages_stop(struct engine *engine)
 {
+    engine_api_stop(engine);
     http_server_destroy(engine->http);
-    ask_pages_destroy(engine->ask_pages);
+    engine_api_free(engine);
+    engine_policy_stop(engine->policy);
 }

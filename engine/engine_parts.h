@@ -1,23 +1,27 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
- * engine_lease.c (whether it works or waits), engine_pages.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else
- * includes this. */
+ * engine_lease.c (whether it works or waits), engine_pages.c and engine_api.c (HTTP), engine_reload.c and
+ * engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
 #include <event2/event.h>
 
-#include "engine/ask_pages.h"
+#include "engine/antispam_area.h"
 #include "engine/audit.h"
 #include "engine/bodies.h"
+#include "engine/callback_area.h"
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
 #include "engine/engine.h"
+#include "engine/engine_policy.h"
+#include "engine/explain_area.h"
 #include "engine/http_server.h"
 #include "engine/lease.h"
 #include "engine/metrics.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
+#include "engine/questions.h"
 #include "engine/requests.h"
 #include "engine/service.h"
 #include "engine/state_keeper.h"
@@ -46,10 +50,14 @@ struct engine {
     struct state_keeper *state;              /* NULL without a state_dir */
     uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
     struct lease *lease;                     /* NULL without a role */
-    struct requests *requests;               /* NULL until the outbox is loaded, or if none are taken from Redis */
+    struct questions *questions;
+    struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
-    struct ask_pages *ask_pages; /* NULL unless requests.http is set */
+    struct callback_area *callback_area; /* these three: unless requests.http is set, NULL */
+    struct antispam_area *antispam_area;
+    struct explain_area explain_area;
+    struct engine_policy *policy; /* NULL unless policy_server is enabled */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
@@ -100,7 +108,15 @@ bool engine_waits(const struct engine *engine);
 
 /* Opens the HTTP listener; false (logged) if it cannot. */
 bool engine_pages_start(struct engine *engine);
+/* Takes the secret and the certificate from a configuration that was read again. */
+void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
+
+/* Adds the HTTP API to the listener, if it is configured. */
+void engine_api_start(struct engine *engine);
+/* Answers what waits, before the listener goes; the rest after it. */
+void engine_api_stop(struct engine *engine);
+void engine_api_free(struct engine *engine);
 
 /* event_callback_fn of SIGHUP, and of SIGTERM and SIGINT, with the engine as argument. */
 void engine_on_reload_signal(evutil_socket_t number, short what, void *argument);

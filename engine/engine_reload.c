@@ -1,5 +1,5 @@
-/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe` and `log` are taken over between two events.
- */
+/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe`, `log`, and the secret and the certificate of
+ * the HTTP listener are taken over between two events. */
 #include <stddef.h>
 
 #include "engine/engine_parts.h"
@@ -23,7 +23,7 @@ static bool needs_restart(const struct configuration *old, const struct configur
 {
     return strcmp(old->server_name, new->server_name) != 0 || strcmp(old->instance_name, new->instance_name) != 0 ||
            old->body_source != new->body_source || old->requests_http != new->requests_http ||
-           old->audit_ms != new->audit_ms || old->role != new->role;
+           old->audit_ms != new->audit_ms || old->role != new->role || old->observe != new->observe;
 }
 
 /* Keys that are read once: a change of them is passed over, and said. */
@@ -55,6 +55,19 @@ static const struct read_once {
     TEXT("bodies.postgres.user", postgres.user),
     TEXT("bodies.postgres.password", postgres.password),
     TEXT("http.listen", http_listen),
+    NUMBER("http.connections", http_connections),
+    NUMBER("policy_server.enabled", policy.enabled),
+    TEXT("policy_server.signing_key_path", policy.signing_key_path),
+    TEXT("policy_server.server_name", policy.server_name),
+    NUMBER("policy_server.authenticate", policy.authenticate),
+    TEXT("policy_server.key_server", policy.key_server),
+    NUMBER("policy_server.rooms", policy.room_count),
+    TEXT("policy_server.default_room_version", policy.default_room_version),
+    NUMBER("policy_server.cache", policy.cache),
+    NUMBER("policy_server.cache_for", policy.cache_for_ms),
+    NUMBER("policy_server.timeout", policy.timeout_ms),
+    NUMBER("policy_server.waiting", policy.waiting),
+    NUMBER("requests.timeout", requests_timeout_ms),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
     TEXT("state_dir", state_dir),
@@ -85,8 +98,9 @@ static void use_chain(struct engine *engine)
     struct chain *chain = engine->configuration->chain;
     presence_router_use_chain(engine->presence, chain);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
+    questions_use_chain(engine->questions, chain);
     if (engine->requests)
-        requests_use_chain(engine->requests, chain);
+        requests_tell_callbacks(engine->requests);
     observer_use_chain(engine->observer, chain);
 }
 
@@ -103,9 +117,9 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         log_lines(&errors, true);
         log_error("the configuration was not loaded; the old one goes on");
     } else if (needs_restart(engine->configuration, loaded)) {
-        log_error(
-            "server_name, instance_name, role, audit, requests.http and the kind of body source need a restart; the "
-            "old configuration goes on");
+        log_error("server_name, instance_name, role, audit, requests.http, `observe: false` and the kind of body "
+                  "source need a restart; the "
+                  "old configuration goes on");
         configuration_destroy(loaded);
     } else {
         engine->configuration->chain = loaded->chain;
@@ -113,8 +127,10 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         use_chain(engine);
         observer_reconfigure(engine->observer, loaded->observe_rejected, loaded->observe_outliers,
                              loaded->observe_as_synapse);
+        engine->configuration->observe_as_synapse = loaded->observe_as_synapse;
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
+        engine_pages_reload(engine, loaded);
         tell_what_was_passed_over(engine->configuration, loaded);
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",

@@ -1,5 +1,5 @@
-/* A stop reads no more, and waits for what is in hand: bodies, services, and Redis's answers. Then the lease is given
- * back, so that another engine goes on at once. */
+/* A stop reads no more, and waits for what is in hand: bodies, services, Redis's answers, and whoever has asked over
+ * HTTP. Then the lease is given back, so that another engine goes on at once. */
 #include <signal.h>
 
 #include "engine/clock.h"
@@ -7,6 +7,8 @@
 #include "engine/log.h"
 
 #define SHUTDOWN_CHECK_MS 20
+/* How long the last answers over HTTP may take to leave. */
+#define SHUTDOWN_FLUSH_NS 200000000u
 
 void engine_log_summary(struct engine *engine)
 {
@@ -34,21 +36,39 @@ void engine_on_drained(void *context)
     engine_lease_leave(context);
 }
 
+static void check_again(struct engine *engine)
+{
+    struct timeval delay = {.tv_usec = SHUTDOWN_CHECK_MS * 1000};
+    event_add(engine->shutdown_timer, &delay);
+}
+
+/* Nobody is left without an answer. True if some are on their way. */
+static bool answer_over_http(struct engine *engine)
+{
+    engine_api_stop(engine);
+    return http_server_busy(engine->http) > 0 && clock_now_ns() < engine->stop_by_ns + SHUTDOWN_FLUSH_NS;
+}
+
 static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct engine *engine = argument;
     if (clock_now_ns() >= engine->stop_by_ns) {
+        if (answer_over_http(engine)) {
+            check_again(engine);
+            return;
+        }
         log_warning("did not finish in time; what was not answered will be judged again by the next start",
                     LOG_INTEGER("events_waiting", observer_counts(engine->observer).waiting),
-                    LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting));
+                    LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting),
+                    LOG_INTEGER("http_requests", http_server_busy(engine->http)));
         engine_lease_leave(engine);
         return;
     }
-    if (observer_counts(engine->observer).waiting == 0)
+    if (observer_counts(engine->observer).waiting == 0 && http_server_busy(engine->http) == 0 &&
+        (!engine->requests || requests_is_idle(engine->requests)))
         outbox_drain(engine->outbox);
-    struct timeval delay = {.tv_usec = SHUTDOWN_CHECK_MS * 1000};
-    event_add(engine->shutdown_timer, &delay);
+    check_again(engine);
 }
 
 void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
@@ -65,6 +85,7 @@ void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
     engine->stop_by_ns = clock_now_ns() + (uint64_t)engine->configuration->shutdown_timeout_ms * 1000000u;
     engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
     engine_apply_flow(engine);
+    http_server_stop(engine->http);
     on_shutdown_timer(-1, 0, engine);
 }
 

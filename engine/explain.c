@@ -2,67 +2,28 @@
  * call tells more about cold caches than about a module. */
 #include "engine/explain.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "engine/clock.h"
-#include "engine/explain_trace.h"
-#include "engine/tail_format.h"
+#include "engine/explain_form.h"
 #include "engine/verdict.h"
 
 #define CLOCK_SAMPLES 1000
 
-static void append_line(struct buffer *output, const char *label, struct slice text)
-{
-    if (!slice_present(text))
-        return;
-    buffer_append_format(output, "%-10s", label);
-    tail_append_visible(output, text);
-    buffer_append_char(output, '\n');
-}
-
-static void append_event(const struct event *event, struct buffer *output)
-{
-    append_line(output, "event", slice_present(event->event_id) ? event->event_id : SLICE("(no event_id)"));
-    append_line(output, "type", event->type);
-    append_line(output, "state_key", event->state_key);
-    append_line(output, "sender", event->sender);
-    append_line(output, "room", event->room_id);
-    if (event->has_body)
-        buffer_append_format(output, "%-10s%zu bytes\n", "body", event->body.length);
-}
-
-static void append_outcome(const struct outcome *outcome, struct buffer *output)
-{
-    static const char *const texts[] = {
-        [OUTCOME_PASSED] = "passed",
-        [OUTCOME_CHANGED] = "allowed, with a replacement",
-        [OUTCOME_DENIED] = "denied",
-        [OUTCOME_FAILED] = "failed",
-    };
-    buffer_append_format(output, "\noutcome   %s", texts[outcome->kind]);
-    if (outcome->module)
-        buffer_append_format(output, " by %s (modules[%" PRIu32 "]) in %s", outcome->module, outcome->module_index,
-                             callback_definitions[outcome->callback].name);
-    buffer_append_string(output, "\nvalue     ");
-    value_append_json(&outcome->result.value, output);
-    buffer_append_char(output, '\n');
-}
-
 /* How long a measurement of nothing takes. */
-static void append_clock(uint32_t repetitions, struct buffer *output)
+static uint64_t clock_cost(void)
 {
     uint64_t least = UINT64_MAX;
     for (int sample = 0; sample < CLOCK_SAMPLES; sample++) {
         uint64_t started = clock_now_ns(), taken = clock_now_ns() - started;
         least = taken < least ? taken : least;
     }
-    buffer_append_format(output, "\nReading the clock takes %" PRIu64 " ns of each time.", least);
-    if (repetitions)
-        buffer_append_format(
-            output, " Modules were asked %" PRIu32 " times more for the median; those that count have counted.",
-            repetitions);
-    buffer_append_char(output, '\n');
+    return least;
+}
+
+static const struct explain_form *form_of(const struct explain_settings *settings)
+{
+    return settings->json ? &explain_form_json : &explain_form_text;
 }
 
 static const char *wait_problem = "a module waits for somebody outside, and nobody can be waited for here";
@@ -125,69 +86,61 @@ static void repeat_event(struct event_question *question)
     }
 }
 
-static void append_asked(const struct event_question *question, struct buffer *output)
-{
-    static const char *const sets[] = {
-        [0] = "neither callback",
-        [JUDGE_EVENT_ALLOWED] = "check_event_allowed",
-        [JUDGE_EVENT_FOR_SPAM] = "check_event_for_spam",
-        [JUDGE_BOTH] = "check_event_allowed, then check_event_for_spam",
-    };
-    buffer_append_format(output, "synapse   would ask %s: %s\n", sets[question->synapse_asks], question->reason);
-    buffer_append_format(output, "weir      asks %s (observe.ask: %s)\n", sets[question->ask],
-                         question->settings->as_synapse ? "as_synapse" : "both");
-}
-
 static void append_callback(const struct event_question *question, enum callback callback, unsigned bit,
                             struct buffer *output)
 {
     const struct callback_arguments arguments = {.callback = callback, .event = &question->event};
-    const char *why_not = NULL;
+    struct explain_callback asked = {.callback = callback,
+                                     .arguments = &arguments,
+                                     .outcome = &question->outcome,
+                                     .first = callback == CALLBACK_check_event_allowed,
+                                     .last = callback == CALLBACK_check_event_for_spam};
     if (!(question->ask & bit))
-        why_not = question->reason;
+        asked.why_not = question->reason;
     else if (callback == CALLBACK_check_event_for_spam && question->outcome.kind != OUTCOME_PASSED &&
              question->outcome.kind != OUTCOME_CHANGED && question->outcome.callback == CALLBACK_check_event_allowed)
-        why_not = "check_event_allowed did not let the event pass";
-    explain_trace_append(question->trace, callback, why_not ? NULL : &arguments, why_not, &question->outcome, output);
+        asked.why_not = "check_event_allowed did not let the event pass";
+    if (asked.why_not)
+        asked.arguments = NULL;
+    form_of(question->settings)->callback(question->trace, &asked, output);
 }
 
-static void append_row(const struct event_question *question, struct buffer *output)
+static void append_rows(const struct event_question *question, struct buffer *output)
 {
     const struct verdict verdict = {.event = &question->event,
                                     .outcome = &question->outcome,
                                     .stream = SLICE("events"),
                                     .instance = slice_from_string(question->settings->instance_name)};
-    struct slice dry_runs = explain_trace_dry_run_rows(question->trace), row;
-    while (verdict_next_row(&dry_runs, &row)) {
-        buffer_append_string(output, "dry_run   ");
-        buffer_append_slice(output, row);
-        buffer_append_char(output, '\n');
-    }
-    buffer_append_string(output, "verdict   ");
-    verdict_append_row(&verdict, output);
-    buffer_append_char(output, '\n');
+    struct buffer row = {0};
+    verdict_append_row(&verdict, &row);
+    form_of(question->settings)->rows(explain_trace_dry_run_rows(question->trace), buffer_slice(&row), output);
+    buffer_free(&row);
 }
 
 static void tell_event(struct event_question *question, struct buffer *output)
 {
+    const struct explain_form *form = form_of(question->settings);
+    const struct explain_asked asked = {question->synapse_asks, question->reason, question->ask,
+                                        question->settings->as_synapse};
     struct buffer ending = {0}; /* written while the outcome lives */
     bool ended = judge_once(question);
     bool waited = question->parked != NULL;
     if (ended) {
-        append_outcome(&question->outcome, &ending);
-        append_row(question, &ending);
+        form->outcome(&question->outcome, &ending);
+        append_rows(question, &ending);
     } else {
-        buffer_append_format(&ending, "\noutcome   open: %s\n", wait_problem);
+        form->open(wait_problem, &ending);
     }
     uint32_t repetitions = waited ? 0 : question->settings->repetitions;
     if (repetitions)
         repeat_event(question);
-    append_event(&question->event, output);
-    append_asked(question, output);
+    form->begin(output);
+    form->event(&question->event, output);
+    form->asked(&asked, output);
     append_callback(question, CALLBACK_check_event_allowed, JUDGE_EVENT_ALLOWED, output);
     append_callback(question, CALLBACK_check_event_for_spam, JUDGE_EVENT_FOR_SPAM, output);
     buffer_append_slice(output, buffer_slice(&ending));
-    append_clock(repetitions, output);
+    form->end(clock_cost(), repetitions, output);
     buffer_free(&ending);
 }
 
@@ -300,14 +253,10 @@ static bool walk_once(struct callback_question *question, bool *waited)
 /* What the modules made of an argument that they may edit. */
 static void append_edited(const struct callback_question *question, struct buffer *output)
 {
-    for (uint32_t index = 0; index < question->definition->argument_count; index++) {
-        if (question->definition->arguments[index].type != ARGUMENT_SHARED)
-            continue;
-        char *text = json_dumps(question->arguments.values[index].object, JSON_COMPACT | JSON_ENSURE_ASCII);
-        buffer_append_format(output, "%-10s%s = %s\n", "after", question->definition->arguments[index].name,
-                             text ? text : "?");
-        free(text);
-    }
+    for (uint32_t index = 0; index < question->definition->argument_count; index++)
+        if (question->definition->arguments[index].type == ARGUMENT_SHARED)
+            form_of(question->settings)
+                ->edited(question->definition->arguments[index].name, question->arguments.values[index].object, output);
 }
 
 static void repeat_callback(struct callback_question *question)
@@ -321,37 +270,49 @@ static void repeat_callback(struct callback_question *question)
     }
 }
 
+static void append_callbacks(const struct callback_question *question, bool ended, struct buffer *output)
+{
+    const struct explain_form *form = form_of(question->settings);
+    enum callback then = question->definition->then;
+    struct explain_callback asked = {.callback = question->arguments.callback,
+                                     .arguments = &question->arguments,
+                                     .outcome = &question->outcome,
+                                     .first = true,
+                                     .last = then == CALLBACK_UNKNOWN};
+    form->callback(question->trace, &asked, output);
+    if (then == CALLBACK_UNKNOWN)
+        return;
+    bool reached = ended && (question->outcome.kind == OUTCOME_PASSED || question->outcome.callback == then);
+    struct callback_arguments arguments = {.callback = then, .event = question->arguments.event};
+    struct explain_callback next = {.callback = then,
+                                    .arguments = reached ? &arguments : NULL,
+                                    .why_not = "the walk had ended",
+                                    .outcome = &question->outcome,
+                                    .last = true};
+    form->callback(question->trace, &next, output);
+}
+
 static void tell_callback(struct callback_question *question, struct buffer *output)
 {
-    const struct chain *chain = question->settings->chain;
-    enum callback callback = question->arguments.callback, then = question->definition->then;
+    const struct explain_form *form = form_of(question->settings);
     struct buffer ending = {0};
     bool waited, ended = walk_once(question, &waited);
     if (ended)
-        append_outcome(&question->outcome, &ending);
+        form->outcome(&question->outcome, &ending);
     else
-        buffer_append_format(&ending, "\noutcome   open: %s\n", wait_problem);
+        form->open(wait_problem, &ending);
     append_edited(question, &ending);
     bool editable = takes(question->definition, ARGUMENT_SHARED);
     uint32_t repetitions = waited || editable ? 0 : question->settings->repetitions;
     if (repetitions)
         repeat_callback(question);
+    form->begin(output);
     if (question->arguments.event)
-        append_event(&question->event, output);
-    buffer_append_format(output, "asked     %s\n", question->definition->summary);
-    const char *rule = callback_rule_text(callback, chain_semantics(chain));
-    buffer_append_format(output, "rule      %s\nfailures  %s\n",
-                         rule ? rule : "the callback does not exist with these semantics",
-                         raise_class_text(question->definition->raise));
-    explain_trace_append(question->trace, callback, &question->arguments, NULL, &question->outcome, output);
-    if (then != CALLBACK_UNKNOWN) {
-        bool reached = ended && (question->outcome.kind == OUTCOME_PASSED || question->outcome.callback == then);
-        struct callback_arguments arguments = {.callback = then, .event = question->arguments.event};
-        explain_trace_append(question->trace, then, reached ? &arguments : NULL, "the walk had ended",
-                             &question->outcome, output);
-    }
+        form->event(&question->event, output);
+    form->question(question->arguments.callback, chain_semantics(question->settings->chain), output);
+    append_callbacks(question, ended, output);
     buffer_append_slice(output, buffer_slice(&ending));
-    append_clock(repetitions, output);
+    form->end(clock_cost(), repetitions, output);
     buffer_free(&ending);
 }
 

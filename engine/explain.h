@@ -16,6 +16,7 @@ struct explain_settings {
     bool as_synapse;             /* observed events are asked only of the callbacks that Synapse would ask */
     explain_wait_function *wait; /* NULL: nobody can be waited for, and a module that would wait is told of */
     void *wait_context;
+    bool json; /* as a JSON object (explain_json.c) instead of for people */
 };
 
 #define EXPLAIN_REPETITIONS_MAXIMUM 100000

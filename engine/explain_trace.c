@@ -10,6 +10,9 @@
 #include "engine/tail_format.h"
 #include "engine/verdict.h"
 
+/* Of what made a module speak, in the JSON form. */
+#define EVIDENCE_TEXT_MAXIMUM 200u
+
 /* One answer. */
 struct explained {
     enum callback callback;
@@ -22,10 +25,12 @@ struct explained {
     uint32_t sample_count;
     struct buffer says;    /* "refuses with M_FORBIDDEN" */
     struct buffer because; /* a line each for rule, reason and place; empty without */
+    struct buffer members; /* the same for the JSON form */
 };
 
 struct explain_trace {
     struct chain *chain;
+    struct chain_dry_run dry_run_before; /* who heard of dry runs */
     struct slice body;
     const char *instance_name;
     struct buffer dry_run_rows;
@@ -78,18 +83,46 @@ void explain_append_value(const struct value *value, struct buffer *output)
     }
 }
 
-static void append_reasons(const struct explain_trace *trace, const struct callback_arguments *arguments,
-                           const struct result *result, struct buffer *output)
+/* `place` may be NULL. */
+static void append_reasons(const struct callback_arguments *arguments, const struct result *result,
+                           const struct evidence_place *place, bool replaced, struct buffer *output)
 {
     append_quoted(output, "rule", result->rule);
     append_quoted(output, "reason", result->reason);
-    struct evidence_place place;
-    if (!arguments->event || !evidence_locate(arguments->event, chain_fields(trace->chain), result, &place))
+    if (!place)
         return;
-    bool replaced = !slice_equal(arguments->event->body, trace->body);
     buffer_append_string(output, replaced ? "        where     in the replaced event, " : "        where     ");
-    evidence_append(arguments->event, &place, output);
+    evidence_append(arguments->event, place, output);
     buffer_append_char(output, '\n');
+}
+
+static void append_member(struct buffer *output, const char *name, struct slice text)
+{
+    buffer_append_format(output, ",\"%s\":", name);
+    buffer_append_json_string(output, text);
+}
+
+static void append_members(const struct callback_arguments *arguments, const struct result *result, struct slice says,
+                           const struct evidence_place *place, bool replaced, struct buffer *output)
+{
+    append_member(output, "says", says);
+    buffer_append_string(output, ",\"value\":");
+    value_append_json(&result->value, output);
+    append_member(output, "rule", result->rule);
+    append_member(output, "reason", result->reason);
+    buffer_append_string(output, ",\"where\":");
+    if (!place) {
+        buffer_append_string(output, "null");
+        return;
+    }
+    size_t length =
+        place->end - place->start < EVIDENCE_TEXT_MAXIMUM ? place->end - place->start : EVIDENCE_TEXT_MAXIMUM;
+    buffer_append_format(output, "{\"start\":%zu,\"end\":%zu,\"replaced_event\":%s", place->start, place->end,
+                         replaced ? "true" : "false");
+    append_member(output, "parent", place->parent);
+    append_member(output, "key", place->key);
+    append_member(output, "text", slice_of(arguments->event->body.data + place->start, length));
+    buffer_append_char(output, '}');
 }
 
 /* The answer that is being given: a new one, or one that was waited for. */
@@ -120,8 +153,14 @@ static void on_answer(void *context, uint32_t module_index, const struct callbac
     answer->pending = result->value.kind == VALUE_PENDING;
     buffer_clear(&answer->says);
     buffer_clear(&answer->because);
+    buffer_clear(&answer->members);
+    struct evidence_place found;
+    bool located = arguments->event && evidence_locate(arguments->event, chain_fields(trace->chain), result, &found);
+    const struct evidence_place *place = located ? &found : NULL;
+    bool replaced = located && !slice_equal(arguments->event->body, trace->body);
     explain_append_value(&result->value, &answer->says);
-    append_reasons(trace, arguments, result, &answer->because);
+    append_reasons(arguments, result, place, replaced, &answer->because);
+    append_members(arguments, result, buffer_slice(&answer->says), place, replaced, &answer->members);
 }
 
 static void append_dry_run_row(struct explain_trace *trace, const struct event *event, const struct outcome *outcome)
@@ -159,7 +198,7 @@ struct explain_trace *explain_trace_create(struct chain *chain, struct slice bod
     trace->body = body;
     trace->instance_name = instance_name;
     chain_trace(chain, on_answer, trace);
-    chain_on_dry_run(chain, on_dry_run, trace);
+    trace->dry_run_before = chain_on_dry_run(chain, on_dry_run, trace);
     return trace;
 }
 
@@ -168,11 +207,12 @@ void explain_trace_destroy(struct explain_trace *trace)
     if (!trace)
         return;
     chain_trace(trace->chain, NULL, NULL);
-    chain_on_dry_run(trace->chain, NULL, NULL);
+    chain_on_dry_run(trace->chain, trace->dry_run_before.report, trace->dry_run_before.context);
     for (uint32_t index = 0; index < trace->count; index++) {
         free(trace->answers[index].samples);
         buffer_free(&trace->answers[index].says);
         buffer_free(&trace->answers[index].because);
+        buffer_free(&trace->answers[index].members);
     }
     free(trace->answers);
     buffer_free(&trace->dry_run_rows);
@@ -204,32 +244,13 @@ static int compare_times(const void *left, const void *right)
     return (first > second) - (first < second);
 }
 
-static void append_times(const struct explained *answer, struct buffer *output)
+/* The median of the repetitions; 0 without any. */
+static uint64_t median_of(const struct explained *answer)
 {
-    buffer_append_format(output, "  %" PRIu64 " ns", answer->nanoseconds);
-    if (answer->waited_ns)
-        buffer_append_format(output, ", then waited %.1f ms", (double)answer->waited_ns / 1e6);
     if (answer->sample_count == 0)
-        return;
+        return 0;
     qsort(answer->samples, answer->sample_count, sizeof *answer->samples, compare_times);
-    buffer_append_format(output, ", median %" PRIu64 " ns of %" PRIu32, answer->samples[answer->sample_count / 2],
-                         answer->sample_count);
-}
-
-static void append_answer(const struct explain_trace *trace, const struct explained *answer, bool ended,
-                          struct buffer *output)
-{
-    bool dry_run = chain_module_options(trace->chain, answer->module_index)->dry_run;
-    tail_append_visible(output, buffer_slice(&answer->says));
-    append_times(answer, output);
-    buffer_append_char(output, '\n');
-    buffer_append_slice(output, buffer_slice(&answer->because));
-    if (ended)
-        buffer_append_string(output, "        this ends the walk\n");
-    if (dry_run)
-        buffer_append_string(output, answer->dry_run_counts
-                                         ? "        dry_run: this would have ended the walk, which goes on\n"
-                                         : "        dry_run\n");
+    return answer->samples[answer->sample_count / 2];
 }
 
 /* Why a module was not asked that stands behind `last`, the last one that was (NULL: none). */
@@ -240,7 +261,6 @@ static void append_why_not(const struct explain_trace *trace, uint32_t module_in
     const struct module_options *options = chain_module_options(trace->chain, module_index);
     struct callback_arguments asked = *arguments;
     asked.callback = callback;
-    buffer_append_string(output, "not asked: ");
     if (chain_module_needs_body(trace->chain, module_index) && arguments->event && !arguments->event->has_body) {
         buffer_append_string(output, "it needs the event's body");
     } else if (options->selector && !selector_selects(options->selector, &asked)) {
@@ -252,7 +272,6 @@ static void append_why_not(const struct explain_trace *trace, uint32_t module_in
         buffer_append_string(output, callback == CALLBACK_auth_checkers ? "it is for another login type"
                                                                         : "Synapse would not ask it either");
     }
-    buffer_append_char(output, '\n');
 }
 
 /* The answer that a module gave to the callback from place `*next` on, and moves that behind it; NULL if none. */
@@ -277,33 +296,40 @@ static const struct explained *last_answer(const struct explain_trace *trace, en
     return NULL;
 }
 
-void explain_trace_append(const struct explain_trace *trace, enum callback callback,
-                          const struct callback_arguments *arguments, const char *why_not,
-                          const struct outcome *outcome, struct buffer *output)
+void explain_trace_each(const struct explain_trace *trace, enum callback callback,
+                        const struct callback_arguments *arguments, const struct outcome *outcome,
+                        explain_answer_function *show, void *context)
 {
-    const struct callback_definition *definition = &callback_definitions[callback];
     uint32_t count = chain_callback_modules(trace->chain, callback, NULL, 0), next = 0;
     uint32_t *indices = memory_allocate_zeroed(count + 1, sizeof *indices);
     chain_callback_modules(trace->chain, callback, indices, count);
     const struct explained *last = last_answer(trace, callback), *shown = NULL;
-    buffer_append_format(output, "\n%s (%s)\n", definition->name, callback_family_texts[definition->family]);
-    if (!arguments)
-        buffer_append_format(output, "  not asked: %s\n", why_not);
-    else if (count == 0)
-        buffer_append_string(output, "  no module\n");
-    for (uint32_t place = 0; place < count && arguments; place++) {
+    struct buffer why_not = {0};
+    for (uint32_t place = 0; place < count; place++) {
         uint32_t index = indices[place];
-        buffer_append_format(output, "  %2" PRIu32 ". %-18s modules[%" PRIu32 "]  ", place + 1,
-                             chain_module(trace->chain, index)->name, index);
-        const struct explained *answer = find_answer(trace, callback, index, &next);
-        if (answer) {
-            shown = answer;
-            bool decided = outcome->kind != OUTCOME_PASSED && outcome->callback == callback &&
-                           outcome->module_index == index && answer == last;
-            append_answer(trace, answer, decided, output);
+        struct explain_answer answer = {
+            .place = place, .module_index = index, .module = chain_module(trace->chain, index)->name};
+        const struct explained *given = find_answer(trace, callback, index, &next);
+        if (given) {
+            shown = given;
+            answer.says = buffer_slice(&given->says);
+            answer.because = buffer_slice(&given->because);
+            answer.members = buffer_slice(&given->members);
+            answer.nanoseconds = given->nanoseconds;
+            answer.waited_ns = given->waited_ns;
+            answer.median_ns = median_of(given);
+            answer.repetitions = given->sample_count;
+            answer.ends = outcome->kind != OUTCOME_PASSED && outcome->callback == callback &&
+                          outcome->module_index == index && given == last;
+            answer.dry_run = chain_module_options(trace->chain, index)->dry_run;
+            answer.would_have_ended = given->dry_run_counts;
         } else {
-            append_why_not(trace, index, callback, arguments, shown == last ? last : NULL, output);
+            buffer_clear(&why_not);
+            append_why_not(trace, index, callback, arguments, shown == last ? last : NULL, &why_not);
+            answer.why_not = buffer_slice(&why_not);
         }
+        show(context, &answer);
     }
+    buffer_free(&why_not);
     free(indices);
 }

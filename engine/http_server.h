@@ -1,11 +1,15 @@
-/* The HTTP listener: a table of the program's own routes on evhttp (GET /metrics, /healthz, /readyz), and behind it the
- * pages of modules. */
+/* The HTTP listener: a table of the program's own routes on evhttp (GET /metrics, /healthz, /readyz), areas of paths
+ * whose owners may answer later, and behind them the pages of modules.
+ *
+ * A client has 10 s for each request, from its first byte, or from the connection for the first one; between two
+ * requests a connection is kept for 180 s, since Synapse's pool keeps them for 120 s. */
 #ifndef WEIR_ENGINE_HTTP_SERVER_H
 #define WEIR_ENGINE_HTTP_SERVER_H
 
 #include <event2/event.h>
 
 #include "base/buffer.h"
+#include "engine/metrics.h"
 #include "filters/module.h"
 
 struct http_server;
@@ -22,12 +26,36 @@ struct http_route {
     void (*handle)(void *context, struct http_response *response);
 };
 
-/* Listens on `listen` ("127.0.0.1:9180", "[::1]:0", ":9180" for all addresses; port 0 picks a free one). `routes` ends
- * with a row whose path is NULL and must stay valid. NULL with a sentence in `error`. Unknown paths get 404, known ones
- * with another method 405, both as Matrix error JSON. Request headers and bodies are bounded. */
-struct http_server *http_server_create(struct event_base *base, const char *listen, const struct http_route *routes,
-                                       void *context, struct buffer *error);
+struct http_server_settings {
+    const char *listen; /* "127.0.0.1:9180", "[::1]:0", ":9180" for all addresses; port 0 picks a free one */
+    const struct http_route *routes; /* ends with a row whose path is NULL; must stay valid */
+    void *context;                   /* of the routes and the pages */
+    const char *secret;              /* of closed areas; NULL: they are open */
+    const char *certificate_file;    /* with the key's file: TLS (engine/tls_server.h); NULL: none */
+    const char *private_key_file;
+    size_t connections;      /* at once; 0: 1000 */
+    struct metrics *metrics; /* where connections and refusals are counted; may be NULL */
+};
+
+/* Listens. NULL with a sentence in `error`. Unknown paths get 404, known ones with another method 405, both as Matrix
+ * error JSON. Request headers and bodies are bounded. */
+struct http_server *http_server_create(struct event_base *base, const struct http_server_settings *settings,
+                                       struct buffer *error);
+/* Open exchanges are answered with 503 as far as their clients take it at once, and are gone: `gone` is called. */
 void http_server_destroy(struct http_server *server);
+
+/* The start of an end: takes no more connections, and closes each one with its next answer, which says so. */
+void http_server_stop(struct http_server *server);
+/* How many requests are being read, wait for their answer, or have it on the way. These two take NULL for no server. */
+size_t http_server_busy(const struct http_server *server);
+
+/* Reads the files again, or others, for connections that come from now on. False with a sentence in `error` if they
+ * cannot be used: then what was before goes on. The server must have begun with TLS. */
+bool http_server_use_certificate(struct http_server *server, const char *certificate_file, const char *private_key_file,
+                                 struct buffer *error);
+
+/* From now on closed areas ask for `secret`; NULL: for none. */
+void http_server_use_secret(struct http_server *server, const char *secret);
 
 /* The page of a module under `path`, with the state to serve it; NULL if there is none. Asked for each request, so that
  * the chain may change in between. */
@@ -44,9 +72,10 @@ bool http_server_has_route(const struct http_server *server, const char *path);
 const char *http_server_address(const struct http_server *server);
 /* Splits "host:port" as `listen` above; false if it is neither. `host` (at least 64 bytes) is "" for all addresses. */
 bool http_listen_parse(const char *listen, char *host, size_t host_size, uint16_t *port);
+/* Whether nobody but this machine reaches an address to listen on. */
+bool http_listen_is_loopback(const char *listen);
 
-/* A request that is being answered, now or later. It is the server's, and gone with its answer, or when the client is.
- */
+/* A request that is being answered, now or later. */
 struct http_exchange;
 
 /* A request as a handler sees it; all slices live until the handler returns. */
@@ -71,13 +100,15 @@ struct http_area {
 };
 void http_server_add_area(struct http_server *server, const struct http_area *area);
 
-/* Answers; `content_type` NULL: "application/json". The exchange is gone. */
+/* Answers; `content_type` NULL: "application/json". The exchange is gone. Harmless if the client is not there any more.
+ */
 void http_exchange_answer(struct http_exchange *exchange, int status, const char *content_type, struct slice body);
 /* Answers with an error as Matrix's APIs shape it. `sentence` is for people. */
 void http_exchange_refuse(struct http_exchange *exchange, int status, const char *errcode, const char *sentence);
 /* A header of the answer, to be called before it; both are copied. */
 void http_exchange_header(struct http_exchange *exchange, const char *name, const char *value);
-/* `gone` is called if the client hangs up before it is answered; the exchange is then gone. */
+/* `gone` is called once if the client hangs up, or the server is destroyed, before it is answered; the exchange is then
+ * gone and must not be answered. Without it, the exchange has to be answered all the same. */
 void http_exchange_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
 
 #endif

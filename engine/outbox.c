@@ -83,13 +83,24 @@ void outbox_route(struct outbox *outbox, struct slice row)
     own_streams_end_row(&outbox->streams, OWN_STREAM_PRESENCE_ROUTES, transaction, outbox->settings.keep);
 }
 
-void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice group, struct slice entry,
-                           struct slice reply_to, struct slice message)
+void outbox_settle_request(struct outbox *outbox, const struct settled_request *request)
 {
-    struct transaction *transaction = outbox_open_transaction(outbox);
-    if (slice_present(reply_to))
-        transaction_publish(transaction, reply_to, message);
-    transaction_settle_entry(transaction, key, group, entry);
+    settled_requests_add(&outbox->settled, outbox_open_transaction(outbox), request);
+}
+
+void outbox_add_entry(struct outbox *outbox, struct slice key, int64_t keep, const struct slice *texts, size_t count)
+{
+    transaction_add_entry(outbox_open_transaction(outbox), key, keep, texts, count);
+}
+
+uint64_t outbox_mark(const struct outbox *outbox)
+{
+    return outbox->counts.transactions + outbox->sent_count + (outbox->open ? 1 : 0);
+}
+
+bool outbox_has_passed(const struct outbox *outbox, uint64_t mark)
+{
+    return outbox->counts.transactions >= mark;
 }
 
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token)
@@ -113,6 +124,7 @@ void outbox_ahead(struct outbox *outbox, enum stream stream, struct slice writer
 /* Adds what belongs to the end of a transaction: our own streams' tokens, and the positions that moved. */
 static void seal_transaction(struct outbox *outbox, struct transaction *transaction)
 {
+    settled_requests_seal(&outbox->settled, transaction);
     own_streams_seal(&outbox->streams, transaction);
     stored_positions_seal(&outbox->positions, outbox->settings.instance_name,
                           buffer_slice(&outbox->streams.positions_key), transaction, &outbox->callbacks);
@@ -148,9 +160,10 @@ static bool can_send(const struct outbox *outbox)
  * is thus sent everything at once, and a busy one fewer transactions, each of which costs it the work of some lines. */
 static bool may_wait(const struct outbox *outbox, const struct transaction *transaction)
 {
-    size_t ahead = transaction->command_count ? 2 : 1;
+    size_t settled = settled_requests_bytes(&outbox->settled);
+    size_t ahead = transaction->command_count || settled ? 2 : 1;
     return outbox->sent_count >= ahead && transaction->run_count < WAITING_READS_MAXIMUM &&
-           transaction->commands.length < WAITING_BYTES_MAXIMUM;
+           transaction->commands.length + settled < WAITING_BYTES_MAXIMUM;
 }
 
 /* The end of a loop turn: closes the transaction and sends it, or keeps it until Redis is back. */
@@ -408,6 +421,7 @@ void outbox_destroy(struct outbox *outbox)
     transaction_free_all(outbox->open);
     transaction_free_all(outbox->sent);
     transaction_free_all(outbox->spare);
+    settled_requests_free(&outbox->settled);
     stored_positions_free(&outbox->positions);
     positions_copy_free(&outbox->stored);
     buffer_free(&outbox->refusal_error);

@@ -13,6 +13,7 @@
 #include "engine/metrics.h"
 #include "engine/positions_copy.h"
 #include "engine/redis_link.h"
+#include "engine/settled_requests.h"
 #include "engine/transaction.h"
 #include "engine/verdict.h"
 #include "replication/stream.h"
@@ -71,10 +72,14 @@ void outbox_destroy(struct outbox *outbox);
 void outbox_verdict(struct outbox *outbox, const struct verdict *verdict);
 /* A row of `presence_routes`, which gets the next token. */
 void outbox_route(struct outbox *outbox, struct slice row);
-/* The answer to a request: `message` is published on `reply_to` unless that is absent, and the request, an entry of the
- * stream `key` delivered to `group`, is acknowledged and taken out of the stream, all in one transaction. */
-void outbox_settle_request(struct outbox *outbox, struct slice key, struct slice group, struct slice entry,
-                           struct slice reply_to, struct slice message);
+/* The answer to a request: the message is published and the request acknowledged and taken out of its stream, all in
+ * one transaction. */
+void outbox_settle_request(struct outbox *outbox, const struct settled_request *request);
+/* XADD of names and values in turn, trimming the stream to about `keep` entries, in the transaction of this turn. */
+void outbox_add_entry(struct outbox *outbox, struct slice key, int64_t keep, const struct slice *texts, size_t count);
+/* A mark behind all that has been handed in; and whether Redis has carried out all that is before a mark. */
+uint64_t outbox_mark(const struct outbox *outbox);
+bool outbox_has_passed(const struct outbox *outbox, uint64_t mark);
 /* All rows of `writer` up to `token` were judged. */
 void outbox_position(struct outbox *outbox, enum stream stream, struct slice writer, int64_t token);
 /* Events of `writer` were judged beyond its position: append_ahead has something new to say. */

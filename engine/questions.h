@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "engine/metrics.h"
+#include "engine/verdict.h"
 #include "filters/chain.h"
 
 struct questions;
@@ -18,6 +19,12 @@ struct questions_settings {
     size_t waiting;           /* questions that may wait at once */
     size_t waiting_per_asker; /* of one asker: a worker, or an address */
     size_t waiting_per_room;
+    size_t cache;         /* answers to get_interested_users that are remembered; 0: none */
+    int64_t cache_for_ms; /* and for how long */
+    /* What was refused, or failed, or would have been refused by a module in dry_run: called before the question ends,
+     * for callbacks of spam checkers and third-party rules. May be NULL. */
+    void (*judged)(void *context, const struct verdict *verdict);
+    void *context;
 };
 
 /* How a question ended. */
@@ -33,18 +40,18 @@ enum question_ending {
 struct question_end {
     enum question_ending ending;
     enum callback callback;
-    struct slice json;                          /* absent unless answered or raised */
-    const struct outcome *outcome;              /* NULL likewise */
-    const struct callback_arguments *arguments; /* NULL likewise */
-    const char *problem;                        /* a sentence; NULL unless malformed */
+    struct slice json;             /* absent unless answered or raised; of a malformed one {"raise":…} */
+    const struct outcome *outcome; /* NULL unless the chain was asked; NULL for an answer that was remembered */
+    const char *problem;           /* a sentence; NULL unless malformed */
 };
 
 /* What is asked. Nothing of it is kept by reference. */
 struct question_asked {
-    enum callback callback;
-    struct slice args;   /* the JSON object of the arguments */
-    struct slice asker;  /* who asks, for the bounds: a reply channel, an address */
-    int64_t deadline_ms; /* by the wall clock, since 1970; 0: there is none */
+    enum callback callback; /* CALLBACK_UNKNOWN: the question is malformed */
+    struct slice args;      /* the JSON object of the arguments */
+    struct slice asker;     /* who asks, for the bounds and for the verdict's row: a worker, an address */
+    int64_t deadline_ms;    /* by the wall clock, since 1970; 0: there is none */
+    const char *problem;    /* what the asker's owner found wrong with it already, a sentence; NULL: nothing */
     /* Called once, in questions_ask or later; the question is gone afterwards. */
     void (*ended)(void *context, const struct question_end *end);
     void *context;
@@ -52,20 +59,20 @@ struct question_asked {
 
 struct questions_counts {
     uint64_t asked;
+    uint64_t answered; /* with the chain's value, or one that was remembered */
+    uint64_t raised;
+    uint64_t malformed;
     uint64_t overloaded;
     uint64_t expired; /* while they waited, or before they were asked */
+    uint64_t forgotten;
+    uint64_t cache_hits;
+    uint64_t cache_misses;
     uint64_t waiting; /* now */
 };
 
-/* Called for each question that a module answered with more than a pass, before `ended`: for a record of what was
- * refused. Also for what a module in dry_run would have said (`dry_run`). May be NULL. */
-typedef void questions_judged(void *context, const struct callback_arguments *arguments, const struct outcome *outcome,
-                              bool dry_run);
-
 /* `chain` is asked; it and `metrics` (which gets the families) must outlive the questions. */
-struct questions *questions_create(struct event_base *base, const struct chain *chain,
-                                   const struct questions_settings *settings, questions_judged *judged, void *context,
-                                   struct metrics *metrics);
+struct questions *questions_create(struct event_base *base, struct chain *chain,
+                                   const struct questions_settings *settings, struct metrics *metrics);
 /* Questions that wait are forgotten without an end. */
 void questions_destroy(struct questions *questions);
 
@@ -76,8 +83,8 @@ void questions_forget(struct questions *questions, struct question *question);
 /* Somebody whom a module had asked has answered; false if no question waits under that ticket. */
 bool questions_resume(struct questions *questions, uint64_t ticket, const struct service_answer *answer);
 /* Another chain takes over. Questions that wait are asked of it from the start; the old one may then be destroyed. */
-void questions_use_chain(struct questions *questions, const struct chain *chain);
-const struct chain *questions_chain(const struct questions *questions);
+void questions_use_chain(struct questions *questions, struct chain *chain);
+struct chain *questions_chain(const struct questions *questions);
 struct questions_counts questions_counts(const struct questions *questions);
 
 #endif

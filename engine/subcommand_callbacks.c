@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/openapi.h"
 #include "engine/option.h"
 #include "engine/reference.h"
 #include "filters/parameter.h"
 
 struct callbacks_options {
     bool markdown;
+    bool openapi;
 };
 
 static const struct option_definition callbacks_options[] = {
@@ -17,6 +19,10 @@ static const struct option_definition callbacks_options[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct callbacks_options, markdown),
      .text = "Prints the reference page in Markdown."},
+    {.name = "openapi",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct callbacks_options, openapi),
+     .text = "Prints the OpenAPI description of the HTTP API, as GET /openapi.json has it."},
     {.name = NULL},
 };
 
@@ -38,9 +44,12 @@ static int callbacks_run(const void *options_, char **operands, size_t operand_c
     if (operand_count && only == CALLBACK_UNKNOWN)
         return unknown_callback(operands[0]);
     struct buffer output = {0};
-    if (options->markdown)
+    bool page = options->markdown || options->openapi;
+    if (options->openapi)
+        openapi_append(&output);
+    else if (options->markdown)
         reference_append_callbacks(&output);
-    for (int callback = 0; !options->markdown && callback < CALLBACK_COUNT; callback++)
+    for (int callback = 0; !page && callback < CALLBACK_COUNT; callback++)
         if (only == CALLBACK_UNKNOWN || only == (enum callback)callback)
             reference_append_callback(&output, (enum callback)callback);
     bool written = fwrite(output.data, 1, output.length, stdout) == output.length && fflush(stdout) == 0;
@@ -51,14 +60,14 @@ static int callbacks_run(const void *options_, char **operands, size_t operand_c
 const struct subcommand subcommand_callbacks = {
     .name = "callbacks",
     .summary = "list the callbacks of Synapse's modules and how their answers combine",
-    .synopsis = "weir callbacks [NAME] [--markdown]",
+    .synopsis = "weir callbacks [NAME] [--markdown|--openapi]",
     .description =
         "Prints each callback that a module may register: when Synapse asks it, its arguments, since which "
         "version it exists, how the answers of several modules combine by the rules of the newest release and "
         "of v1.47 (`semantics` in the configuration), and what a module's failure means. With NAME, that "
         "callback alone.",
     .exit_status = "1 is also the answer to an unknown NAME.",
-    .examples = " weir callbacks user_may_invite\n weir callbacks --markdown",
+    .examples = " weir callbacks user_may_invite\n weir callbacks --markdown\n weir callbacks --openapi >weir-openapi.json",
     .options = callbacks_options,
     .options_size = sizeof(struct callbacks_options),
     .maximum_operands = 1,

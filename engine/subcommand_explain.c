@@ -21,6 +21,7 @@ struct explain_options {
     const char *arguments;
     const char *repeat;
     const char *timeout;
+    bool json;
 };
 
 static const struct option_definition options[] = {
@@ -35,6 +36,10 @@ static const struct option_definition options[] = {
      "how often the question is put again, for the median of each module's time; 200 unless told otherwise, 0: never"},
     {"timeout", 't', OPTION_TEXT, offsetof(struct explain_options, timeout), "MS", false,
      "how long the database is waited for, in milliseconds; 10000 unless told otherwise"},
+    {.name = "json",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct explain_options, json),
+     .text = "print a JSON object, as POST /v1/explain answers with"},
     {0},
 };
 
@@ -124,7 +129,8 @@ static int explain(const struct configuration *configuration, struct explain_ser
                                               .repetitions = (uint32_t)question->repetitions,
                                               .as_synapse = configuration->observe_as_synapse,
                                               .wait = explain_services_wait,
-                                              .wait_context = services};
+                                              .wait_context = services,
+                                              .json = chosen->json};
     bool good = get_body(&body, configuration, chosen, question, operands, operand_count, &error);
     if (good && question->callback == CALLBACK_UNKNOWN)
         good = explain_event(&settings, body.text, body.event_id, &output, &error);
@@ -164,7 +170,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_explain = {
     .name = "explain",
     .summary = "tell what each module says of one event, why, and how fast",
-    .synopsis = "weir explain -c FILE EVENT.json|-|--event-id ID [--callback NAME] [--args JSON] [--repeat COUNT]",
+    .synopsis = "weir explain -c FILE EVENT.json|-|--event-id ID [--callback NAME] [--args JSON] [--repeat COUNT] [--json]",
     .description =
         "Asks the configured modules about one event, and prints for each callback which modules were asked and which "
         "were not, and why; what each said, by which rule, for which reason, on which bytes of the event; and how many "

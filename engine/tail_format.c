@@ -98,6 +98,16 @@ static bool append_verdict(struct tail_format *format, struct slice token, yyjso
     if (!slice_present(code) && result && (written = yyjson_val_write(result, 0, &length)))
         code = slice_of(written, length);
     bool passed = slice_equal(code, SLICE("NOT_SPAM"));
+    bool dry_run = yyjson_is_true(yyjson_obj_get(row, "dry_run"));
+    bool request = slice_equal(text_of(row, "origin"), SLICE("request"));
+    struct buffer marks = {0};
+    if (request) {
+        buffer_append_string(&marks, "(asked: ");
+        buffer_append_slice(&marks, text_of(row, "callback"));
+        buffer_append_string(&marks, dry_run ? ", dry run)" : ")");
+    } else if (dry_run) {
+        buffer_append_string(&marks, "(dry run)");
+    }
     struct cell cells[] = {
         {token, DIM},
         {code, passed ? GREEN : RED},
@@ -107,10 +117,11 @@ static bool append_verdict(struct tail_format *format, struct slice token, yyjso
         {text_of(row, "room_id"), DIM},
         {text_of(row, "event_id"), DIM},
         {text_of(row, "reason"), NULL},
-        {SLICE("(dry run)"), DIM},
+        {buffer_slice(&marks), DIM},
     };
     size_t count = sizeof cells / sizeof cells[0];
-    append_cells(format, cells, yyjson_is_true(yyjson_obj_get(row, "dry_run")) ? count : count - 1, output);
+    append_cells(format, cells, marks.length ? count : count - 1, output);
+    buffer_free(&marks);
     free(written);
     return true;
 }

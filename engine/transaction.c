@@ -113,11 +113,28 @@ void transaction_store_row(struct transaction *transaction, struct slice key, in
     transaction->rows++;
 }
 
-void transaction_settle_entry(struct transaction *transaction, struct slice key, struct slice group, struct slice entry)
+void transaction_settle_entries(struct transaction *transaction, struct slice key, struct slice group,
+                                const struct slice *entries, size_t count)
 {
-    COMMAND(transaction, SLICE("XACK"), key, group, entry);
-    COMMAND(transaction, SLICE("XDEL"), key, entry);
+    struct slice arguments[3 + TRANSACTION_ENTRIES_MAXIMUM] = {SLICE("XACK"), key, group};
+    memcpy(arguments + 3, entries, count * sizeof *entries);
+    append_command(transaction, arguments, 3 + count);
+    arguments[1] = SLICE("XDEL");
+    arguments[2] = key;
+    append_command(transaction, arguments + 1, 2 + count);
     transaction->command_count += 2;
+}
+
+void transaction_add_entry(struct transaction *transaction, struct slice key, int64_t keep, const struct slice *texts,
+                           size_t count)
+{
+    char keep_digits[24];
+    struct slice arguments[6 + TRANSACTION_ENTRIES_MAXIMUM] = {
+        SLICE("XADD"), key, SLICE("MAXLEN"), SLICE("~"), number_text(keep_digits, sizeof keep_digits, keep),
+        SLICE("*")};
+    memcpy(arguments + 6, texts, count * sizeof *texts);
+    append_command(transaction, arguments, 6 + count);
+    transaction->command_count++;
 }
 
 /* Where a command's last argument begins that was just appended: it stands before its line break. */

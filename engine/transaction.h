@@ -28,6 +28,9 @@ struct transaction_store {
     size_t value_at, value_length;
 };
 
+/* Of so many arguments one command may be, beside some of its own: what Lua unpacks is bounded. */
+#define TRANSACTION_ENTRIES_MAXIMUM 500u
+
 /* An absent key: no fence. The key must stay valid. */
 struct transaction_fence {
     struct slice key;
@@ -60,9 +63,13 @@ void transaction_publish(struct transaction *transaction, struct slice channel, 
 /* XADD of a row with its token, trimming the stream to about `keep` entries. */
 void transaction_store_row(struct transaction *transaction, struct slice key, int64_t keep, uint64_t token,
                            struct slice row);
-/* XACK and XDEL of an entry of a stream: a request that is settled. */
-void transaction_settle_entry(struct transaction *transaction, struct slice key, struct slice group,
-                              struct slice entry);
+/* XACK and XDEL of entries of a stream: requests that are settled. At most TRANSACTION_ENTRIES_MAXIMUM of them. */
+void transaction_settle_entries(struct transaction *transaction, struct slice key, struct slice group,
+                                const struct slice *entries, size_t count);
+/* XADD of `count` texts, names and values in turn, trimming the stream to about `keep` entries. At most
+ * TRANSACTION_ENTRIES_MAXIMUM texts. */
+void transaction_add_entry(struct transaction *transaction, struct slice key, int64_t keep, const struct slice *texts,
+                           size_t count);
 /* HSET of a number, or of a text, and HDEL. */
 void transaction_set_number(struct transaction *transaction, struct slice key, struct slice field, int64_t number);
 void transaction_set_text(struct transaction *transaction, struct slice key, struct slice field, struct slice text);

@@ -24,8 +24,12 @@ void verdict_append_row(const struct verdict *verdict, struct buffer *output)
     append_member(output, ",\"stream\":", verdict->stream);
     append_member(output, ",\"instance\":", verdict->instance);
     buffer_append_string(output, ",\"token\":");
-    buffer_append_integer(output, verdict->token);
-    buffer_append_string(output, ",\"origin\":\"observe\",\"dry_run\":");
+    if (verdict->request)
+        buffer_append_string(output, "null");
+    else
+        buffer_append_integer(output, verdict->token);
+    buffer_append_string(output, verdict->request ? ",\"origin\":\"request\"" : ",\"origin\":\"observe\"");
+    buffer_append_string(output, ",\"dry_run\":");
     buffer_append_string(output, verdict->dry_run ? "true}" : "false}");
 }
 

@@ -275,6 +275,11 @@ struct module_counts chain_module_counts(const struct chain *chain, uint32_t ind
     return chain->modules[index].counts;
 }
 
+void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts)
+{
+    chain->modules[index].counts = *counts;
+}
+
 void chain_trace(struct chain *chain, chain_trace_function *trace, void *context)
 {
     chain->trace = trace;
@@ -284,7 +289,9 @@ void chain_trace(struct chain *chain, chain_trace_function *trace, void *context
             chain->links[callback][place].plain = !trace && is_plain(chain, &chain->links[callback][place]);
 }
 
-void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context)
+struct chain_dry_run chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context)
 {
+    struct chain_dry_run before = chain->dry_runs[lane_number];
     chain->dry_runs[lane_number] = (struct chain_dry_run){report, context};
+    return before;
 }

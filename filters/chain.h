@@ -96,6 +96,8 @@ struct module_counts {
     uint64_t dry_runs; /* answers that would have ended a walk, of a module in dry_run */
 };
 struct module_counts chain_module_counts(const struct chain *chain, uint32_t index);
+/* For whoever asked the chain something that shall not count. */
+void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts);
 
 /* Called for every answer of a module while it is set: for `weir explain`. NULL ends it. `nanoseconds` is what the
  * module took. */
@@ -107,7 +109,12 @@ void chain_trace(struct chain *chain, chain_trace_function *trace, void *context
  * lane has its own: it is set for, and called in, the thread's lane. */
 typedef void chain_dry_run_function(void *context, const struct callback_arguments *arguments,
                                     const struct outcome *outcome);
-void chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context);
+struct chain_dry_run {
+    chain_dry_run_function *report; /* NULL: nobody */
+    void *context;
+};
+/* Returns what was set before, for those who ask in between and put it back. */
+struct chain_dry_run chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context);
 
 enum walk_state {
     WALK_ENDED,

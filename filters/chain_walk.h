@@ -49,10 +49,7 @@ struct chain {
     bool uses_body;
     chain_trace_function *trace;
     void *trace_context;
-    struct chain_dry_run {
-        chain_dry_run_function *report;
-        void *context;
-    } dry_runs[LANES_MAXIMUM];
+    struct chain_dry_run dry_runs[LANES_MAXIMUM];
 };
 
 #endif

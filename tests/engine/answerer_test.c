@@ -9,17 +9,21 @@
 
 static struct chain *chain;
 static struct metrics *metrics;
+static struct event_base *base;
+static struct questions *questions;
 static struct answerer *answerer;
 static struct buffer seen; /* "entry channel message", a line each */
 
-static void on_settle(void *context, struct slice entry, struct slice reply_to, struct slice message)
+static void on_settle(void *context, const struct answer *answer)
 {
     (void)context;
-    buffer_append_slice(&seen, entry);
+    buffer_append_slice(&seen, answer->entry);
     buffer_append_char(&seen, ' ');
-    buffer_append_slice(&seen, slice_present(reply_to) ? reply_to : SLICE("-"));
+    buffer_append_slice(&seen, slice_present(answer->reply_to) ? answer->reply_to : SLICE("-"));
     buffer_append_char(&seen, ' ');
-    buffer_append_slice(&seen, slice_present(message) ? message : SLICE("-"));
+    buffer_append_slice(&seen, slice_present(answer->message) ? answer->message : SLICE("-"));
+    if (answer->lines)
+        buffer_append_string(&seen, " (among others)");
     buffer_append_char(&seen, '\n');
 }
 
@@ -30,14 +34,19 @@ static void set_up(void)
     metrics = metrics_create();
     chain = router_fixture_chain("{\"to\": [\"@w:x\"], \"slow\": [\"@slow:x\"], \"broken\": [\"@broken:x\"]}",
                                  "keywords", "{\"patterns\": [\"spam\"]}");
-    struct answerer_settings settings = {.server_name = "lab.test", .cache = 2, .cache_for_ms = 60000};
+    struct questions_settings settings = {
+        .waiting = 4, .waiting_per_asker = 3, .waiting_per_room = 3, .cache = 2, .cache_for_ms = 60000};
     struct answerer_callbacks callbacks = {.settle = on_settle};
-    answerer = answerer_create(chain, &settings, &callbacks, metrics);
+    base = event_base_new();
+    questions = questions_create(base, chain, &settings, metrics);
+    answerer = answerer_create(questions, "lab.test", &callbacks, metrics);
 }
 
 static void tear_down(void)
 {
     answerer_destroy(answerer);
+    questions_destroy(questions);
+    event_base_free(base);
     chain_destroy(chain);
     metrics_destroy(metrics);
     buffer_free(&seen);
@@ -82,7 +91,7 @@ Test(answerer, an_event_is_read_and_judged)
          "{\"event\": {\"type\": \"m.room.message\", \"sender\": \"@a:x\", \"room_id\": \"!r:x\", "
          "\"content\": {\"body\": \"eggs\"}}}");
     expect_seen(ANSWER("\"NOT_SPAM\""));
-    cr_expect_eq(answerer_counts(answerer).answered, 2);
+    cr_expect_eq(questions_counts(questions).answered, 2);
 }
 
 Test(answerer, a_callback_that_no_module_registered_passes)
@@ -120,13 +129,13 @@ Test(answerer, interest_is_remembered)
     take("get_interested_users", "{\"user_id\": \"@c:x\"}");
     take("get_interested_users", "{\"user_id\": \"@a:x\"}");
     cr_expect_eq(router_fixture_asked, 4);
-    struct answerer_counts counts = answerer_counts(answerer);
+    struct questions_counts counts = questions_counts(questions);
     cr_expect_eq(counts.cache_hits, 2);
     cr_expect_eq(counts.cache_misses, 4);
     cr_expect_eq(counts.answered, 6);
     buffer_clear(&seen);
     struct chain *next = router_fixture_chain("{\"to\": [\"@v:x\"]}", NULL, NULL);
-    answerer_use_chain(answerer, next);
+    questions_use_chain(questions, next);
     chain_destroy(chain);
     chain = next;
     take("get_interested_users", "{\"user_id\": \"@a:x\"}");
@@ -161,11 +170,11 @@ Test(answerer, what_waits_is_answered_in_any_order)
     cr_expect_eq(answerer_counts(answerer).waiting, 3);
     cr_expect(answerer_is_waiting(answerer, SLICE("1-0")));
     struct service_answer answer = {.arrived = true, .status = 200, .body = SLICE("{}")};
-    cr_expect(answerer_resume(answerer, 3, &answer));
-    cr_expect(answerer_resume(answerer, 1, &answer));
-    cr_expect_not(answerer_resume(answerer, 1, &answer));
+    cr_expect(questions_resume(questions, 3, &answer));
+    cr_expect(questions_resume(questions, 1, &answer));
+    cr_expect_not(questions_resume(questions, 1, &answer));
     take("user_may_invite", "{\"inviter\": \"@a:x\", \"invitee\": \"@b:x\", \"room_id\": \"!r:x\"}");
-    cr_expect(answerer_resume(answerer, 2, &(struct service_answer){.error = SLICE("timed out")}));
+    cr_expect(questions_resume(questions, 2, &(struct service_answer){.error = SLICE("timed out")}));
     expect_seen("2-0 lab.test/weir/replies/w1 VERDICT q2 {\"set\":[\"@w:x\"]}\n"
                 "0-0 lab.test/weir/replies/w1 VERDICT q0 {\"set\":[\"@w:x\"]}\n" ANSWER(
                     "\"NOT_SPAM\"") "1-0 lab.test/weir/replies/w1 VERDICT q1 {\"set\":[]}\n");
@@ -179,16 +188,16 @@ Test(answerer, what_waits_is_asked_again_of_another_chain)
     take("get_interested_users", "{\"user_id\": \"@slow:x\"}");
     expect_seen("");
     struct chain *next = router_fixture_chain("{\"to\": [\"@v:x\"], \"slow\": [\"@slow:x\"]}", NULL, NULL);
-    answerer_use_chain(answerer, next);
+    questions_use_chain(questions, next);
     chain_destroy(chain);
     chain = next;
     expect_seen("");
     cr_expect_eq(answerer_counts(answerer).waiting, 2);
-    cr_expect_not(answerer_resume(answerer, 1, &(struct service_answer){.arrived = true}));
-    cr_expect(answerer_resume(answerer, 3, &(struct service_answer){.arrived = true}));
+    cr_expect_not(questions_resume(questions, 1, &(struct service_answer){.arrived = true}));
+    cr_expect(questions_resume(questions, 3, &(struct service_answer){.arrived = true}));
     expect_seen(ANSWER("{\"set\":[\"@v:x\"]}"));
     next = router_fixture_chain("{\"to\": [\"@u:x\"]}", NULL, NULL);
-    answerer_use_chain(answerer, next);
+    questions_use_chain(questions, next);
     chain_destroy(chain);
     chain = next;
     expect_seen(ANSWER("{\"set\":[\"@u:x\"]}"));
@@ -228,8 +237,68 @@ Test(answerer, what_cannot_be_asked_is_answered_with_a_failure)
         cr_expect_not_null(strstr(buffer_string(&seen), "milliseconds since 1970"));
         buffer_clear(&seen);
     }
-    cr_expect_eq(answerer_counts(answerer).malformed,
+    cr_expect_eq(questions_counts(questions).malformed,
                  sizeof cases / sizeof *cases + sizeof deadlines / sizeof *deadlines);
+}
+
+Test(answerer, those_who_take_several_answers_in_one_message_are_known)
+{
+    struct request_fields fields = request("user_may_invite", "{\"inviter\": \"@a:x\", \"invitee\": \"@b:x\", "
+                                                              "\"room_id\": \"!r:x\"}");
+    fields.lines = SLICE("1");
+    answerer_take(answerer, &fields);
+    expect_seen("1-0 lab.test/weir/replies/w1 VERDICT q7 \"NOT_SPAM\" (among others)\n");
+}
+
+Test(answerer, what_is_not_asked_is_answered_all_the_same)
+{
+    struct request_fields fields = request("user_may_invite", "{}");
+    answerer_turn_away(answerer, &fields);
+    expect_seen(ANSWER("{\"overloaded\":true}"));
+    answerer_refuse(answerer, &fields, "it was delivered too often");
+    cr_expect_not_null(strstr(buffer_string(&seen), "it was delivered too often"), "%s", buffer_string(&seen));
+    buffer_clear(&seen);
+    fields.reply_to = SLICE("lab.test");
+    answerer_turn_away(answerer, &fields);
+    answerer_refuse(answerer, &fields, "it was delivered too often");
+    expect_seen("1-0 - -\n1-0 - -\n");
+    cr_expect_eq(answerer_counts(answerer).unanswerable, 2);
+}
+
+Test(answerer, too_many_that_wait_are_turned_away)
+{
+    struct request_fields fields = request("get_interested_users", "{\"user_id\": \"@slow:x\"}");
+    static const char *const entries[] = {"1-0", "2-0", "3-0", "4-0"};
+    for (size_t index = 0; index < 4; index++) {
+        fields.entry = slice_from_string(entries[index]);
+        answerer_take(answerer, &fields);
+    }
+    expect_seen("4-0 lab.test/weir/replies/w1 VERDICT q7 {\"overloaded\":true}\n");
+    cr_expect_eq(router_fixture_asked, 3);
+    cr_expect(questions_resume(questions, 2, &(struct service_answer){.error = SLICE("timed out")}));
+    expect_seen("2-0 lab.test/weir/replies/w1 VERDICT q7 {\"set\":[]}\n");
+    fields.entry = SLICE("5-0");
+    answerer_take(answerer, &fields);
+    expect_seen("");
+    cr_expect_eq(answerer_counts(answerer).waiting, 3);
+}
+
+Test(answerer, what_waits_is_dropped_when_nobody_waits_for_it)
+{
+    char deadline[32];
+    struct request_fields fields = request("get_interested_users", "{\"user_id\": \"@slow:x\"}");
+    snprintf(deadline, sizeof deadline, "%" PRId64, clock_wall_ms() + 50);
+    answerer_take(answerer, &fields);
+    fields.entry = SLICE("2-0");
+    fields.deadline = slice_from_string(deadline);
+    answerer_take(answerer, &fields);
+    expect_seen("");
+    while (answerer_counts(answerer).waiting > 1)
+        event_base_loop(base, EVLOOP_ONCE);
+    expect_seen("2-0 - -\n");
+    cr_expect_eq(questions_counts(questions).expired, 1);
+    cr_expect_not(questions_resume(questions, 2, &(struct service_answer){.arrived = true}));
+    cr_expect(answerer_is_waiting(answerer, SLICE("1-0")));
 }
 
 Test(answerer, what_is_too_late_is_dropped)
@@ -238,7 +307,7 @@ Test(answerer, what_is_too_late_is_dropped)
     fields.deadline = SLICE("1700000000000");
     answerer_take(answerer, &fields);
     expect_seen("1-0 - -\n");
-    cr_expect_eq(answerer_counts(answerer).expired, 1);
+    cr_expect_eq(questions_counts(questions).expired, 1);
 }
 
 Test(answerer, answers_go_to_channels_of_replies_only)
@@ -277,8 +346,8 @@ Test(answerer, every_callback_of_the_table_can_be_asked)
         cr_expect_not_null(strstr(buffer_string(&seen), "VERDICT q7 "), "%s", callback_definitions[callback].name);
         buffer_clear(&seen);
     }
-    struct answerer_counts counts = answerer_counts(answerer);
-    cr_expect_eq(counts.requests, CALLBACK_COUNT);
+    struct questions_counts counts = questions_counts(questions);
+    cr_expect_eq(answerer_counts(answerer).requests, CALLBACK_COUNT);
     cr_expect_eq(counts.answered + counts.raised + counts.malformed, CALLBACK_COUNT);
     cr_expect_geq(counts.answered, 8);
 }

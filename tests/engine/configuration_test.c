@@ -223,10 +223,19 @@ Test(configuration, a_module_that_needs_bodies_needs_their_source)
     expect_errors(
         text, CONFIGURATION_FOR_RUN,
         "weir.yaml:4:5: modules[0]: sender_list judges by the event's body, and there is no source of bodies: "
-        "add `bodies: {postgres: {...}}` or `bodies: {file: PATH}`\n");
+        "add `bodies: {postgres: {...}}` or `bodies: {file: PATH}`; or, for an engine that only answers questions, "
+        "`observe: false`\n");
     struct buffer with = {0};
     buffer_append_format(&with, "%sbodies: {postgres: {}}\n", text);
     expect_errors(buffer_string(&with), CONFIGURATION_FOR_RUN, "");
+    buffer_clear(&with);
+    buffer_append_format(&with, "%sobserve: false\n", text);
+    expect_errors(buffer_string(&with), CONFIGURATION_FOR_RUN, "");
+    buffer_clear(&with);
+    buffer_append_format(&with, "%sbodies: {postgres: {}}\nobserve: yes\n", text);
+    expect_errors(buffer_string(&with), CONFIGURATION_FOR_RUN,
+                  "weir.yaml:7:10: observe: must be a map, or false for an engine that only answers questions, but is "
+                  "a boolean\n");
     buffer_free(&with);
 }
 
@@ -257,7 +266,7 @@ Test(configuration, a_minimal_file_has_the_defaults)
     cr_expect_eq(configuration->bodies_queue, 10000);
     cr_expect_eq(configuration->publish_keep, 1000000);
     cr_expect(configuration->requests_redis);
-    cr_expect_eq(configuration->requests_batch, 100);
+    cr_expect_eq(configuration->requests_batch, 500);
     cr_expect_eq(configuration->requests_claim_after_ms, 1000);
     cr_expect_eq(configuration->presence_cache, 10000);
     cr_expect_eq(configuration->presence_cache_for_ms, 60000);

@@ -62,6 +62,12 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
+static struct http_server *listening(struct event_base *base, const char *address, void *context, struct buffer *error)
+{
+    struct http_server_settings settings = {.listen = address, .routes = routes, .context = context};
+    return http_server_create(base, &settings, error);
+}
+
 static void serve_echo(void *state, const struct web_request *request, struct web_response *response)
 {
     response->content_type = "text/plain";
@@ -133,7 +139,7 @@ Test(http_server, answers_a_real_client)
     };
     struct event_base *base = event_base_new();
     struct buffer error = {0};
-    struct http_server *server = http_server_create(base, "127.0.0.1:0", routes, (void *)"world", &error);
+    struct http_server *server = listening(base, "127.0.0.1:0", (void *)"world", &error);
     cr_assert_not_null(server, "%s", buffer_string(&error));
     http_server_find_pages(server, find_page);
     cr_expect(http_server_has_route(server, "/hello"));
@@ -163,13 +169,13 @@ Test(http_server, says_why_it_cannot_listen)
 {
     struct event_base *base = event_base_new();
     struct buffer error = {0};
-    struct http_server *server = http_server_create(base, "[::1]:0", routes, NULL, &error);
+    struct http_server *server = listening(base, "[::1]:0", NULL, &error);
     if (!server) /* a machine without IPv6 */
-        server = http_server_create(base, "127.0.0.1:0", routes, NULL, &error);
+        server = listening(base, "127.0.0.1:0", NULL, &error);
     cr_assert_not_null(server);
-    cr_expect_null(http_server_create(base, http_server_address(server), routes, NULL, &error));
+    cr_expect_null(listening(base, http_server_address(server), NULL, &error));
     cr_expect_not_null(strstr(buffer_string(&error), "Address already in use"), "%s", buffer_string(&error));
-    cr_expect_null(http_server_create(base, "nonsense", routes, NULL, &error));
+    cr_expect_null(listening(base, "nonsense", NULL, &error));
     cr_expect_not_null(strstr(buffer_string(&error), "'nonsense'"), "%s", buffer_string(&error));
     http_server_destroy(server);
     event_base_free(base);

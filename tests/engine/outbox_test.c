@@ -180,8 +180,11 @@ Test(outbox, a_fence_lets_its_own_number_through)
         outbox_route(outbox, SLICE("[\"a\"]")); /* all in one turn: far more arguments than Lua unpacks at once */
         outbox_position(outbox, STREAM_events, SLICE("master"), row);
     }
-    outbox_settle_request(outbox, SLICE("lab.test/weir/requests"), SLICE("weir"), SLICE("5-0"), SLICE("replies"),
-                          SLICE("VERDICT q \"NOT\r\nSPAM\""));
+    outbox_settle_request(outbox, &(struct settled_request){.key = SLICE("lab.test/weir/requests"),
+                                                            .group = SLICE("weir"),
+                                                            .entry = SLICE("5-0"),
+                                                            .reply_to = SLICE("replies"),
+                                                            .message = SLICE("VERDICT q \"NOT\r\nSPAM\"")});
     event_base_loop(base, EVLOOP_NONBLOCK);
     kill(redis.process, SIGCONT);
     drain();

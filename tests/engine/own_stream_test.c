@@ -86,7 +86,7 @@ Test(own_stream, a_token_without_a_row_is_told_by_a_position)
 Test(own_stream, a_transaction_that_raises_nothing_stores_no_tokens)
 {
     transaction_publish(transaction, SLICE("hs/weir/replies/a"), SLICE("VERDICT q null"));
-    transaction_settle_entry(transaction, SLICE("hs/weir/requests"), SLICE("weir"), SLICE("5-0"));
+    transaction_settle_entries(transaction, SLICE("hs/weir/requests"), SLICE("weir"), &SLICE("5-0"), 1);
     own_streams_seal(&streams, transaction);
     transaction_end(transaction, streams.tokens);
     expect_commands("MULTI\nPUBLISH|hs/weir/replies/a|VERDICT q null\nXACK|hs/weir/requests|weir|5-0\n"

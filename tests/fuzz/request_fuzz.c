@@ -1,6 +1,6 @@
-/* Requests, five lines each: callback, args, reply_to, id, deadline. A module registers every callback and answers at
- * once, later or not at all, by the length of what it is asked about. Every request must be settled once, and an answer
- * must be one line on a channel of replies. */
+/* Requests, six lines each: callback, args, reply_to, id, deadline, lines. A module registers every callback and
+ * answers at once, later or not at all, by the length of what it is asked about. Every request must be settled once,
+ * and an answer must be one line on a channel of replies. */
 #include <stdlib.h>
 
 #include "engine/answerer.h"
@@ -71,11 +71,12 @@ static struct chain *make_chain(void)
     return chain;
 }
 
-static void on_settle(void *context, struct slice entry, struct slice reply_to, struct slice message)
+static void on_settle(void *context, const struct answer *answer)
 {
+    struct slice entry = answer->entry, reply_to = answer->reply_to, message = answer->message;
     uint64_t *settled = context;
     ++*settled;
-    if (!slice_equal(entry, SLICE("1-0")) || slice_present(reply_to) != slice_present(message))
+    if (entry.length != 4 || slice_present(reply_to) != slice_present(message))
         abort();
     if (!slice_present(message))
         return;
@@ -95,13 +96,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t settled = 0;
     struct metrics *metrics = metrics_create();
     struct answerer_callbacks callbacks = {.context = &settled, .settle = on_settle};
-    struct answerer_settings settings = {.server_name = "lab.test", .cache = 4, .cache_for_ms = 1000};
-    struct answerer *answerer = answerer_create(chain, &settings, &callbacks, metrics);
+    struct questions_settings settings = {
+        .waiting = 8, .waiting_per_asker = 4, .waiting_per_room = 2, .cache = 4, .cache_for_ms = 1000};
+    struct event_base *base = event_base_new();
+    struct questions *questions = questions_create(base, chain, &settings, metrics);
+    struct answerer *answerer = answerer_create(questions, "lab.test", &callbacks, metrics);
+    char entry[] = "00-0"; /* each entry has a name of its own, as in Redis */
     const char *text = (const char *)data;
     const char *end = text + size;
     while (text < end) {
-        struct request_fields fields = {.entry = SLICE("1-0")};
-        struct slice *const places[] = {&fields.callback, &fields.args, &fields.reply_to, &fields.id, &fields.deadline};
+        struct request_fields fields = {.entry = slice_from_string(entry)};
+        struct slice *const places[] = {&fields.callback, &fields.args,     &fields.reply_to,
+                                        &fields.id,       &fields.deadline, &fields.lines};
+        if (++entry[1] == 'z' && ++entry[0])
+            entry[1] = '0';
+        if (entry[0] == 'z')
+            break;
         for (size_t index = 0; index < sizeof places / sizeof *places && text < end; index++) {
             const char *stop = memchr(text, '\n', (size_t)(end - text));
             if (!stop)
@@ -114,12 +124,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (answerer_counts(answerer).requests != settled + answerer_counts(answerer).waiting)
         abort();
     if (tickets % 2)
-        answerer_use_chain(answerer, chain);
+        questions_use_chain(questions, chain);
     for (uint64_t ticket = 1; ticket <= tickets; ticket++)
-        answerer_resume(answerer, ticket, &(struct service_answer){.arrived = ticket % 3});
+        questions_resume(questions, ticket, &(struct service_answer){.arrived = ticket % 3});
     if (answerer_counts(answerer).waiting || answerer_counts(answerer).requests != settled)
         abort();
     answerer_destroy(answerer);
+    questions_destroy(questions);
+    event_base_free(base);
     metrics_destroy(metrics);
     return 0;
 }

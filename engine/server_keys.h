@@ -1,0 +1,43 @@
+/* The keys of other servers, as a notary gives them: asked for once, remembered, and shared by all who wait for them.
+ * The notary is a homeserver, most naturally the administrator's own, which finds and checks the keys itself (GET
+ * /_matrix/key/v2/query/<server>). Weir does not look for servers by itself. */
+#ifndef WEIR_ENGINE_SERVER_KEYS_H
+#define WEIR_ENGINE_SERVER_KEYS_H
+
+#include <event2/event.h>
+
+#include "engine/metrics.h"
+#include "engine/shared_wait.h"
+#include "engine/signing_key.h"
+
+struct server_keys;
+
+struct server_keys_settings {
+    const char *notary;  /* "https://matrix.example.org", without a path */
+    const char *ca_file; /* who is trusted beside it; NULL: the system's authorities */
+    int64_t timeout_ms;  /* of one answer */
+};
+
+enum server_keys_status {
+    SERVER_KEYS_FOUND,
+    SERVER_KEYS_NONE,    /* the server has no such key, or none that anybody knows: `problem` says why */
+    SERVER_KEYS_FAILED,  /* the notary cannot be asked now: likewise */
+    SERVER_KEYS_WANTED,  /* they have to be asked for: server_keys_wait */
+    SERVER_KEYS_TOO_MANY /* likewise, but too many are being asked for already */
+};
+
+/* `settings` are copied. */
+struct server_keys *server_keys_create(struct event_base *base, const struct server_keys_settings *settings,
+                                       struct metrics *metrics);
+/* Nobody may wait any more. */
+void server_keys_destroy(struct server_keys *keys);
+
+/* Looks for the key `key_id` ("ed25519:a_AbCd") of `server_name`, which is a valid one. `problem` is a sentence that
+ * lives until the next call. */
+enum server_keys_status server_keys_find(struct server_keys *keys, struct slice server_name, struct slice key_id,
+                                         unsigned char public[static SIGNING_KEY_PUBLIC_SIZE], const char **problem);
+/* Asks for them, unless that is under way: after SERVER_KEYS_WANTED alone. `waiter` is woken, never from within this
+ * call, when it is worth to look again; the result is NULL. */
+void server_keys_wait(struct server_keys *keys, struct slice server_name, struct shared_waiter *waiter);
+
+#endif
