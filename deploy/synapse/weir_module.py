@@ -1056,7 +1056,7 @@ class Connection:
             protocol.transport.loseConnection()
             return
         self.protocol = protocol
-        if hasattr(protocol.transport, "setTcpNoDelay"):
+        if not self.redis.path:  # transports of unix sockets have the method as well, but cannot
             protocol.transport.setTcpNoDelay(True)
         commands = greeting(self.redis)
         self.greetings = len(commands)

@@ -113,7 +113,11 @@ class SynapseModule(synapse_server.SynapseServer):
 
     def synapse_configuration(self):
         return ("user_directory: {enabled: true, search_all_users: true}\nmodules:\n"
-                f"  - module: weir_module.WeirModule\n    config: {{{self.module_configuration}}}\n")
+                f"  - module: weir_module.WeirModule\n    config: {{{self.module_configuration}, redis: {{{self.redis_keys()}}}}}\n")
+
+    def redis_keys(self):
+        """Keys over Synapse's own settings."""
+        return ""
 
     def start_weir(self):
         self.write("rules.lua", SCRIPT)
@@ -251,6 +255,9 @@ class Rules(SynapseModule):
 class WeirIsGone(SynapseModule):
     module_configuration = ("callbacks: all, timeout: 2s, timeouts: {user_may_invite: 700ms}, breaker: {timeouts: 4, pause: 2s}, "
                             "on_timeout: {default: pass, user_may_invite: deny, user_may_create_room: deny}")
+
+    def redis_keys(self):
+        return f"path: {self.socket}"
 
     def timed(self, ask, *arguments, **options):
         started = time.monotonic()
