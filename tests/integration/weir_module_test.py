@@ -332,6 +332,59 @@ class Arguments(unittest.TestCase):
             self.assertRaises((TypeError, ValueError), self.encoded, "check_can_shutdown_room", value, "!r")
 
 
+class Decisions(unittest.TestCase):
+    """What becomes of an answer, and of none."""
+
+    def module(self, wanted=None, **settings):
+        module = object.__new__(weir_module.WeirModule)
+        module.settings, module.synapse = weir_module.Settings(settings), synapse()
+        module.server_name, module.worker = SERVER_NAME, "worker1"
+        module.asker, module.unreadable = types.SimpleNamespace(wanted=wanted), weir_module.Gate()
+        return module
+
+    def slot(self, row):
+        return types.SimpleNamespace(name=row.name, has_event="event" in row.arguments, unanswered=self.reasons.append)
+
+    def convert(self, name, answer, *arguments, **settings):
+        row = weir_module.CALLBACKS[name]
+        self.reasons = []
+        return self.module(**settings).convert(row, self.slot(row), answer, arguments)
+
+    def test_what_cannot_be_read_follows_on_timeout(self):
+        with self.assertLogs("weir_module", "WARNING"):
+            self.assertEqual(self.convert("user_may_invite", b"nonsense", "@a", "@b", "!r", on_timeout="deny"),
+                             (Codes.FORBIDDEN, {}))
+        self.assertEqual(self.reasons, ["unreadable"])
+        poisoned = b'{"raise":{"type":"PoisonedRequest","msg":"engines ended over it"}}'
+        self.assertEqual(self.convert("check_registration_for_spam", poisoned, None, "x", [], None), Behaviour.ALLOW)
+        self.assertEqual(self.reasons, ["poisoned"])
+
+    def test_edits_of_a_room_reach_synapses_own_object(self):
+        config = {"name": "x", "gone": 1}
+        self.assertIsNone(self.convert("on_create_room", b'{"none":true,"after":{"name":"y"}}', None, config, False))
+        self.assertEqual(config, {"name": "y"})
+
+    def test_events_of_other_servers(self):
+        settings = {"on_timeout": {"default": "pass", "check_event_for_spam": "deny", "federated": "pass"}}
+        row = weir_module.CALLBACKS["check_event_for_spam"]
+        self.reasons = []
+        event = Event()
+        self.assertEqual(self.module(**settings).fall_back(row, self.slot(row), (event,)), (Codes.FORBIDDEN, {}))
+        event.sender = "@a:elsewhere.example:8448"
+        self.assertEqual(self.module(**settings).fall_back(row, self.slot(row), (event,)), "NOT_SPAM")
+
+    def test_what_is_registered(self):
+        few = {"user_may_invite": {}, "auth_checkers": {"login_types": {"x": ["y", "z"]}}}
+        names = set(self.module(wanted=few).names())
+        self.assertLessEqual({"user_may_invite", "user_may_join_room", "auth_checkers", *weir_module.PRESENCE}, names)
+        self.assertFalse({"check_event_allowed", "on_new_event", "is_3pid_allowed"} & names)
+        self.assertEqual(set(self.module().names()), set(weir_module.CALLBACKS))
+        self.assertEqual(set(self.module(callbacks=["get_interested_users"]).names()), set(weir_module.PRESENCE))
+        elsewhere = {"on_new_event": ["worker2"], "user_may_invite": ["worker1"]}
+        names = self.module(callbacks=list(elsewhere), workers=elsewhere).names()
+        self.assertEqual(names, ["user_may_invite"])
+
+
 class Resp(unittest.TestCase):
     REPLIES = [b"OK", 5, -1, None, b"", b"a\r\nb", [], None, [b"message", b"channel", b"x" * 5000], [1, [b"2", None]]]
     WIRE = (b"+OK\r\n:5\r\n:-1\r\n$-1\r\n$0\r\n\r\n$4\r\na\r\nb\r\n*0\r\n*-1\r\n"
