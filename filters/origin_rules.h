@@ -13,13 +13,6 @@ struct origin_configuration {
     struct pattern_access_configuration providers;
 };
 
-/* A row of a map with a table of its own. */
-#define FIELDS_ROW(struct_, member_, name_, fields_, count_, text_)                                                    \
-    {                                                                                                                  \
-        .name = name_, .type = PARAMETER_FIELDS, .offset = offsetof(struct_, member_), .fallback = "[]",               \
-        .fields = (fields_), .field_count = (count_), .text = text_                                                    \
-    }
-
 /* The rows of a parameter table for `member_`, a struct origin_configuration, of the configuration `struct_`. */
 /* clang-format off */
 #define ORIGIN_PARAMETERS(struct_, member_)                                                                            \

@@ -14,6 +14,13 @@ struct pattern_access_configuration {
 extern const struct parameter regex_access_fields[PATTERN_ACCESS_FIELDS]; /* PATTERN_REGEX */
 extern const struct parameter glob_access_fields[PATTERN_ACCESS_FIELDS];  /* PATTERN_GLOB */
 
+/* A parameter's row of the type PARAMETER_FIELDS. */
+#define FIELDS_ROW(struct_, member_, name_, fields_, count_, text_)                                                    \
+    {                                                                                                                  \
+        .name = name_, .type = PARAMETER_FIELDS, .offset = offsetof(struct_, member_), .fallback = "[]",               \
+        .fields = (fields_), .field_count = (count_), .text = text_                                                    \
+    }
+
 struct pattern_access {
     struct pattern_list deny;
     struct pattern_list allow;
