@@ -26,7 +26,8 @@ static struct configuration *configuration_create(const char *path)
     configuration->publish_keep = 1000000;
     configuration->observe = true;
     configuration->requests_redis = true;
-    configuration->requests_batch = 100;
+    configuration->requests_batch = 500;
+    configuration->requests_queue = 10000;
     configuration->requests_claim_after_ms = 1000;
     configuration->requests_stream = 100000;
     configuration->requests_tries = 3;

@@ -85,7 +85,8 @@ struct configuration {
     int64_t publish_keep;               /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
     bool requests_redis;                /* requests.redis: whether requests are taken from Redis; default true */
     bool requests_http;                 /* requests.http: whether any callback may be asked over HTTP; default false */
-    int64_t requests_batch;             /* requests.batch: how many are read at once; default 100 */
+    int64_t requests_batch;             /* requests.batch: how many are read at once; default 500 */
+    int64_t requests_queue;             /* requests.queue: read and not asked yet, at most; default 10000 */
     int64_t requests_claim_after_ms;    /* requests.claim_after: default 1 s */
     int64_t requests_stream;            /* requests.stream: MAXLEN ~ of the stream of requests; default 100000 */
     int64_t requests_tries;             /* requests.tries: deliveries after which one is set aside; default 3 */

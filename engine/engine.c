@@ -180,6 +180,9 @@ static void start_questions(struct engine *engine)
     engine->questions = questions_create(engine->base, configuration->chain, &settings, engine->metrics);
 }
 
+/* An engine that was silent for an hour, and left no request, is one that will not come back under its name. */
+#define REQUESTS_FORGET_AFTER_MS INT64_C(3600000)
+
 static void start_requests(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
@@ -187,7 +190,11 @@ static void start_requests(struct engine *engine)
                                          .instance_name = configuration->instance_name,
                                          .address = &configuration->redis,
                                          .batch = configuration->requests_batch,
-                                         .claim_after_ms = configuration->requests_claim_after_ms};
+                                         .queue = configuration->requests_queue,
+                                         .stream = configuration->requests_stream,
+                                         .tries = configuration->requests_tries,
+                                         .claim_after_ms = configuration->requests_claim_after_ms,
+                                         .forget_after_ms = REQUESTS_FORGET_AFTER_MS};
     if (configuration->requests_redis)
         engine->requests = requests_create(engine->base, &settings, engine->questions, engine->outbox, engine->metrics);
 }

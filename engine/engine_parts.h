@@ -108,6 +108,8 @@ bool engine_waits(const struct engine *engine);
 
 /* Opens the HTTP listener; false (logged) if it cannot. */
 bool engine_pages_start(struct engine *engine);
+/* Takes the secret and the certificate from a configuration that was read again. */
+void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
 
 /* Adds the HTTP API to the listener, if it is configured. */

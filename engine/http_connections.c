@@ -13,6 +13,7 @@
  * accepted until one leaves, and every answer then closes its connection. */
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -198,13 +199,31 @@ static void on_adopt(evutil_socket_t socket, short what, void *context)
         adopt(connection);
 }
 
-/* evhttp wants a stream for a connection that it accepts. */
+/* Of a socket that evhttp sets. */
+static struct bufferevent *new_stream(struct http_server *server)
+{
+    if (!server->tls)
+        return bufferevent_socket_new(server->base, -1, 0);
+    SSL *session = SSL_new(server->tls);
+    if (!session)
+        return NULL;
+    struct bufferevent *stream =
+        bufferevent_openssl_socket_new(server->base, -1, session, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    if (stream)
+        bufferevent_openssl_set_allow_dirty_shutdown(stream, 1);
+    return stream;
+}
+
+/* evhttp wants a stream for a connection that it accepts; without one it would make one of its own. */
 static struct bufferevent *on_accept(struct event_base *base, void *context)
 {
+    (void)base;
     struct http_server *server = context;
-    struct bufferevent *stream = bufferevent_socket_new(base, -1, 0);
-    if (!stream)
-        return NULL;
+    struct bufferevent *stream = new_stream(server);
+    if (!stream) {
+        log_error("out of memory for an HTTP connection");
+        abort();
+    }
     struct http_connection *connection = memory_allocate_zeroed(1, sizeof *connection);
     connection->server = server;
     connection->stream = stream;
@@ -298,7 +317,7 @@ size_t http_server_busy(const struct http_server *server)
 {
     static const enum http_phase phases[] = {HTTP_READING, HTTP_WAITING, HTTP_ANSWERED, HTTP_WRITING};
     size_t busy = 0;
-    for (size_t index = 0; index < sizeof phases / sizeof *phases; index++)
+    for (size_t index = 0; server && index < sizeof phases / sizeof *phases; index++)
         for (const struct http_connection *connection = TAILQ_FIRST(&server->phases[phases[index]]); connection;
              connection = TAILQ_NEXT(connection, of_phase))
             busy += phases[index] != HTTP_READING || connection->begun;
@@ -307,6 +326,8 @@ size_t http_server_busy(const struct http_server *server)
 
 void http_server_stop(struct http_server *server)
 {
+    if (!server)
+        return;
     server->stopping = true;
     for (size_t index = 0; index < server->listener_count; index++)
         evhttp_del_accept_socket(server->http, server->listeners[index]);

@@ -7,6 +7,7 @@
 #include <event2/keyvalq_struct.h>
 #include <strings.h>
 
+#include "base/memory.h"
 #include "engine/http_server_parts.h"
 #include "engine/http_target.h"
 
@@ -213,8 +214,8 @@ void http_dispatch(struct evhttp_request *received, void *context)
 
 void http_server_add_area(struct http_server *server, const struct http_area *area)
 {
-    if (server->area_count < HTTP_AREAS_MAXIMUM)
-        server->areas[server->area_count++] = *area;
+    server->areas = memory_reallocate(server->areas, (server->area_count + 1) * sizeof *server->areas);
+    server->areas[server->area_count++] = *area;
 }
 
 void http_server_find_pages(struct http_server *server, http_page_finder *find_page)

@@ -38,6 +38,7 @@ struct room_versions {
     struct query **queries_last;
     struct query *unsent; /* the first of them that was not sent yet */
     struct event *send;   /* sends what was asked for in a loop turn */
+    bool tried;           /* the first attempt to connect has ended: until then, whoever asks waits for it */
     struct buffer name;
     struct log_gate gate;
 };
@@ -76,8 +77,10 @@ static void on_state(void *context, const char *reason)
 {
     struct room_versions *versions = context;
     uint64_t suppressed;
-    while (versions->queries)
-        finish_query(versions, "the connection to the database was lost");
+    versions->tried = true;
+    while (reason && versions->queries)
+        finish_query(versions, "the database cannot be asked now");
+    event_active(versions->send, EV_TIMEOUT, 0);
     if (reason && log_gate_pass(&versions->gate, &suppressed))
         log_warning("no connection to the database for the versions of rooms; the policy server signs nothing that "
                     "needs one",
@@ -89,13 +92,14 @@ static void on_send(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct room_versions *versions = argument;
-    while (versions->unsent) {
+    while (versions->unsent && postgres_session_is_ready(versions->session)) {
         const char *parameter = versions->unsent->room_id;
         versions->unsent = versions->unsent->next;
         if (!postgres_session_add(versions->session, 0, &parameter) || !postgres_session_end_query(versions->session))
             return;
     }
-    postgres_session_flush(versions->session);
+    if (postgres_session_is_ready(versions->session))
+        postgres_session_flush(versions->session);
 }
 
 struct room_versions *room_versions_create(struct event_base *base, const struct postgres_settings *settings)
@@ -152,8 +156,8 @@ enum room_versions_status room_versions_find(struct room_versions *versions, str
         return ROOM_VERSIONS_UNKNOWN_ROOM;
     if (shared_waits_has(versions->waits, room_id))
         return ROOM_VERSIONS_WANTED;
-    bool possible =
-        postgres_session_is_ready(versions->session) && shared_waits_count(versions->waits) < QUERIES_MAXIMUM;
+    bool possible = (postgres_session_is_ready(versions->session) || !versions->tried) &&
+                    shared_waits_count(versions->waits) < QUERIES_MAXIMUM;
     return possible ? ROOM_VERSIONS_WANTED : ROOM_VERSIONS_FAILED;
 }
 

@@ -463,6 +463,10 @@ CONVERTERS = {  # by the argument's name; all others are JSON already
 }
 
 
+# Arguments that older versions of Synapse do not pass, and what the engine gets in their place.
+LATER_ARGUMENTS = {"room_config": {}, "requester_id": ""}
+
+
 def encode_other(value):
     """What json does not know: mappings that cannot be changed, an event within an event, sets."""
     if isinstance(value, collections.abc.Mapping):
@@ -479,7 +483,7 @@ encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_cir
 
 def encode_arguments(callback, arguments, with_state):
     """The JSON object of a callback's arguments, by name. The state is left out unless a module of Weir's may read it."""
-    members = {}
+    members = {name: LATER_ARGUMENTS[name] for name in callback.arguments[len(arguments):] if name in LATER_ARGUMENTS}
     for name, argument in zip(callback.arguments, arguments):
         if name != "state" or with_state:
             convert = CONVERTERS.get(name)

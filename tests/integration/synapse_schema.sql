@@ -60,6 +60,13 @@ CREATE TABLE room_memberships (
     display_name text,
     avatar_url text
 );
+CREATE TABLE rooms (
+    room_id text NOT NULL,
+    is_public boolean,
+    creator text,
+    room_version text,
+    has_auth_chain_index boolean
+);
 CREATE TABLE state_events (
     event_id text NOT NULL,
     room_id text NOT NULL,
@@ -79,6 +86,7 @@ ALTER TABLE ex_outlier_stream ADD CONSTRAINT ex_outlier_stream_pkey PRIMARY KEY 
 ALTER TABLE redactions ADD CONSTRAINT redactions_event_id_key UNIQUE (event_id);
 ALTER TABLE rejections ADD CONSTRAINT rejections_event_id_key UNIQUE (event_id);
 ALTER TABLE room_memberships ADD CONSTRAINT room_memberships_event_id_key UNIQUE (event_id);
+ALTER TABLE rooms ADD CONSTRAINT rooms_pkey PRIMARY KEY (room_id);
 ALTER TABLE state_events ADD CONSTRAINT state_events_event_id_key UNIQUE (event_id);
 
 CREATE INDEX event_contains_url_index ON events (room_id, topological_ordering, stream_ordering) WHERE ((contains_url = true) AND (outlier = false));
