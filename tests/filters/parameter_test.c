@@ -21,6 +21,12 @@ struct sample {
     int64_t pause;
     struct rate rate;
     struct rate no_rate;
+    struct text_files files;
+    struct fielded {
+        struct text_list deny;
+        struct text_files deny_files;
+        bool strict;
+    } fields;
 };
 
 struct inner {
@@ -32,6 +38,11 @@ static const char *const choices[] = {"one", "two", NULL};
 static const struct parameter inner_table[] = {
     {.name = "name", .type = PARAMETER_TEXT, .offset = offsetof(struct inner, name)},
     {.name = "list", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct inner, list), .fallback = "x"},
+};
+static const struct parameter fields_table[] = {
+    {.name = "deny", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct fielded, deny), .fallback = "d e"},
+    {.name = "deny_files", .type = PARAMETER_LINES_FILES, .offset = offsetof(struct fielded, deny_files)},
+    {.name = "strict", .type = PARAMETER_BOOLEAN, .offset = offsetof(struct fielded, strict), .fallback = "true"},
 };
 static const struct parameter table[] = {
     {.name = "flag", .type = PARAMETER_BOOLEAN, .offset = offsetof(struct sample, flag), .fallback = "true"},
@@ -75,6 +86,13 @@ static const struct parameter table[] = {
      .offset = offsetof(struct sample, no_rate),
      .minimum = 1,
      .maximum = 4000000},
+    {.name = "files", .type = PARAMETER_LINES_FILES, .offset = offsetof(struct sample, files), .fallback = "[]"},
+    {.name = "fields",
+     .type = PARAMETER_FIELDS,
+     .offset = offsetof(struct sample, fields),
+     .fallback = "[]",
+     .fields = fields_table,
+     .field_count = 3},
 };
 #define COUNT (sizeof table / sizeof *table)
 
@@ -246,6 +264,63 @@ Test(parameter, what_is_no_map_and_files_that_are_no_text)
     file_length = strlen(file_content);
     cr_expect_not(decode("{\"lines\":\"there.txt\"}", &sample));
     cr_expect_str_eq(buffer_string(&reports), "lines: there.txt, line 2: not valid UTF-8 text\n");
+    release(&sample);
+}
+
+Test(parameter, several_files)
+{
+    struct sample sample;
+    file_content = "first\nlast\n";
+    file_length = strlen(file_content);
+    cr_assert(decode("{\"files\":[\"there.txt\",\"there.txt\"],\"fields\":{\"deny_files\":\"there.txt\"}}", &sample));
+    cr_assert_eq(sample.files.count, 2u);
+    cr_expect_eq(sample.files.lists[1].count, 2u);
+    cr_expect_str_eq(sample.files.lists[1].items[1], "last");
+    cr_expect_str_eq(sample.files.lists[1].path, "there.txt");
+    cr_assert_eq(sample.fields.deny_files.count, 1u);
+    cr_expect_str_eq(sample.fields.deny_files.lists[0].items[0], "first");
+    release(&sample);
+    cr_expect_not(
+        decode("{\"files\":[\"there.txt\",\"absent.txt\",7],\"fields\":{\"deny_files\":[\"no.txt\"]}}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "files: absent.txt: no such file\n"
+                                              "files: must be the path of a file\n"
+                                              "fields.deny_files: no.txt: no such file\n");
+    release(&sample);
+    cr_expect_not(decode("{\"files\":{}}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "files: must be a list of paths of files\n");
+    release(&sample);
+    cr_expect(decode("{\"files\":null}", &sample));
+    release(&sample);
+}
+
+Test(parameter, a_map_of_its_own_table)
+{
+    struct sample sample;
+    cr_assert(decode(NULL, &sample));
+    cr_expect_eq(sample.fields.deny.count, 0u);
+    cr_expect(sample.fields.strict);
+    release(&sample);
+    cr_assert(decode("{\"fields\":{\"strict\":false}}", &sample));
+    cr_assert_eq(sample.fields.deny.count, 2u);
+    cr_expect_not(sample.fields.strict);
+    release(&sample);
+    static const char *const shorthands[] = {"{\"fields\":\"x\"}", "{\"fields\":[\"x\"]}",
+                                             "{\"fields\":{\"deny\":[\"x\"]}}"};
+    for (size_t index = 0; index < 3; index++) {
+        cr_assert(decode(shorthands[index], &sample), "%s", shorthands[index]);
+        cr_assert_eq(sample.fields.deny.count, 1u);
+        cr_expect_str_eq(sample.fields.deny.items[0], "x");
+        cr_expect(sample.fields.strict);
+        release(&sample);
+    }
+    cr_expect_not(decode("{\"fields\":{\"deny\":[1],\"alow\":[],\"strict\":0}}", &sample));
+    cr_expect_str_eq(buffer_string(&reports),
+                     "fields.alow: unknown parameter\n"
+                     "fields.deny[0]: must be a text (in quotes, if YAML reads it as something else)\n"
+                     "fields.strict: must be true or false\n");
+    release(&sample);
+    cr_expect_not(decode("{\"fields\":7}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "fields: must be a map or a list of texts\n");
     release(&sample);
 }
 
