@@ -56,6 +56,8 @@ void chain_destroy(struct chain *chain)
 void module_register(const struct module_setup *setup, const struct module_callback *row)
 {
     struct registrar *registrar = setup->registrar;
+    if (row->where_known && !callback_definitions[row->callback].rules[setup->semantics])
+        return;
     registrar->callbacks =
         memory_reallocate(registrar->callbacks, (registrar->callback_count + 1) * sizeof *registrar->callbacks);
     registrar->callbacks[registrar->callback_count++] = *row;

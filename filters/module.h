@@ -20,6 +20,7 @@ struct module_callback {
     uint8_t parameter_count; /* how many arguments it takes; 0: as many as there are */
     bool synchronous;        /* a plain function where Synapse wants an async one */
     bool legacy;             /* registered by one of Synapse's old sections: its old answers are converted */
+    bool where_known;        /* left out where the semantics have no such callback, instead of refused */
     bool check_password;     /* auth_checkers, legacy: the old method `check_password`, which says yes or no */
     const char *login_type;  /* auth_checkers only: the login type and its fields (NULL-terminated) */
     const char *const *login_fields;

@@ -78,23 +78,26 @@ struct slice subject_server(const struct callback_arguments *arguments)
     return server_name_of(subject_text(arguments, SUBJECT_USER));
 }
 
-static bool is_membership(const struct event *event, struct slice membership)
+struct slice subject_membership(const struct event *event, uint32_t membership_slot)
 {
-    return event && slice_equal(event->type, SLICE("m.room.member")) && slice_equal(event->membership, membership);
+    if (!slice_equal(event->type, SLICE("m.room.member")))
+        return SLICE_ABSENT;
+    return slice_present(event->membership) ? event->membership : event_content_string(event, membership_slot);
 }
 
-bool subject_is_invite(const struct callback_arguments *arguments)
-{
-    return arguments->callback == CALLBACK_user_may_invite ||
-           arguments->callback == CALLBACK_federated_user_may_invite ||
-           is_membership(arguments->event, SLICE("invite"));
-}
-
-bool subject_is_leave(const struct callback_arguments *arguments)
+bool subject_is_invite(const struct callback_arguments *arguments, uint32_t membership_slot)
 {
     const struct event *event = arguments->event;
-    return is_membership(event, SLICE("leave")) && slice_present(event->sender) &&
-           slice_equal(event->sender, event->state_key);
+    return arguments->callback == CALLBACK_user_may_invite ||
+           arguments->callback == CALLBACK_federated_user_may_invite ||
+           (event && slice_equal(subject_membership(event, membership_slot), SLICE("invite")));
+}
+
+bool subject_is_leave(const struct callback_arguments *arguments, uint32_t membership_slot)
+{
+    const struct event *event = arguments->event;
+    return event && slice_equal(subject_membership(event, membership_slot), SLICE("leave")) &&
+           slice_present(event->sender) && slice_equal(event->sender, event->state_key);
 }
 
 bool subject_origin(const struct callback_arguments *arguments, size_t index, struct subject_origin *origin)

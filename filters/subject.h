@@ -29,10 +29,15 @@ struct slice subject_text(const struct callback_arguments *arguments, enum subje
 /* The server of who acts; absent without one. */
 struct slice subject_server(const struct callback_arguments *arguments);
 
+/* The key of `content` that the three below read, since a request's event has no row that tells it: declare it in the
+ * module's create, and hand its slot on. */
+#define SUBJECT_MEMBERSHIP SLICE("membership")
+/* "join", "leave", "invite", …; absent if the event is no membership event. */
+struct slice subject_membership(const struct event *event, uint32_t membership_slot);
 /* Whether somebody is being invited: user_may_invite, federated_user_may_invite, or an event that says so. */
-bool subject_is_invite(const struct callback_arguments *arguments);
-/* Whether the event is its sender's own leaving. */
-bool subject_is_leave(const struct callback_arguments *arguments);
+bool subject_is_invite(const struct callback_arguments *arguments, uint32_t membership_slot);
+/* Whether the question is about an event, and that is its sender's own leaving. */
+bool subject_is_leave(const struct callback_arguments *arguments, uint32_t membership_slot);
 
 /* A request that belongs to a registration or a login. There may be several: interactive registration takes some. */
 struct subject_origin {

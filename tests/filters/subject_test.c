@@ -192,11 +192,11 @@ Test(subject, an_event_tells_the_same_to_every_callback)
         struct callback_arguments arguments = {.callback = (enum callback)callback, .event = &message};
         cr_expect_str_eq(told(&arguments), "user=@a:x:8448 room=!r:x type=m.room.message");
         cr_expect(slice_equal(subject_server(&arguments), SLICE("x:8448")));
-        cr_expect_eq(subject_is_invite(&arguments), invites);
+        cr_expect_eq(subject_is_invite(&arguments, 0), invites);
         arguments.event = &invite;
         cr_expect_str_eq(told(&arguments), "user=@a:x target=@b:y room=!r:x type=m.room.member state_key=@b:y");
-        cr_expect(subject_is_invite(&arguments));
-        cr_expect_not(subject_is_leave(&arguments));
+        cr_expect(subject_is_invite(&arguments, 0));
+        cr_expect_not(subject_is_leave(&arguments, 0));
     }
 }
 
@@ -205,17 +205,26 @@ Test(subject, tells_leaving_from_being_kicked)
     struct event event = {.type = SLICE("m.room.member"), .sender = SLICE("@a:x"), .state_key = SLICE("@a:x")};
     struct callback_arguments arguments = {.callback = CALLBACK_check_event_for_spam, .event = &event};
     event.membership = SLICE("leave");
-    cr_expect(subject_is_leave(&arguments));
+    cr_expect(subject_is_leave(&arguments, 0));
     event.membership = SLICE("join");
-    cr_expect_not(subject_is_leave(&arguments));
+    cr_expect_not(subject_is_leave(&arguments, 0));
     event.membership = SLICE("leave");
     event.state_key = SLICE("@b:x");
-    cr_expect_not(subject_is_leave(&arguments), "a kick");
+    cr_expect_not(subject_is_leave(&arguments, 0), "a kick");
     event.state_key = SLICE_ABSENT;
     event.sender = SLICE_ABSENT;
-    cr_expect_not(subject_is_leave(&arguments), "without a body nobody knows");
+    cr_expect_not(subject_is_leave(&arguments, 0), "without a body nobody knows");
+    /* A request's event has it in its content only. */
+    static const struct slice content[] = {{"join", 4}, {"leave", 5}};
+    event = (struct event){.type = SLICE("m.room.member"), .sender = SLICE("@a:x"), .state_key = SLICE("@a:x")};
+    event.has_body = true;
+    event.content_strings = content;
+    cr_expect(subject_is_leave(&arguments, 1));
+    cr_expect_not(subject_is_leave(&arguments, 0));
+    event.type = SLICE("org.other");
+    cr_expect_not(subject_is_leave(&arguments, 1));
     arguments = (struct callback_arguments){.callback = CALLBACK_user_may_join_room};
-    cr_expect_not(subject_is_leave(&arguments));
+    cr_expect_not(subject_is_leave(&arguments, 0));
 }
 
 Test(subject, takes_request_info_as_it_comes)
