@@ -4,10 +4,12 @@
 
 #include <signal.h>
 
+#include "base/keyed_hash.h"
 #include "engine/clock.h"
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 #include "engine/module_pages.h"
+#include "engine/module_state.h"
 #include "engine/option.h"
 #include "engine/report.h"
 
@@ -325,6 +327,7 @@ static bool start(struct engine *engine)
     module_pages_warn(engine->configuration->chain, engine->http);
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
     engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
+    module_state_read(engine->configuration);
     engine_catch_up_start(engine);
     engine_lease_prepare(engine);
     start_observer(engine);
@@ -333,7 +336,7 @@ static bool start(struct engine *engine)
     return true;
 }
 
-static void stop(struct engine *engine)
+static void stop(struct engine *engine, bool started)
 {
     engine_pages_stop(engine);
     engine_follow_stop(engine);
@@ -346,6 +349,8 @@ static void stop(struct engine *engine)
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
+    if (started)
+        module_state_write(engine->configuration);
     for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
         if (engine->signals[index])
             event_free(engine->signals[index]);
@@ -368,7 +373,7 @@ static int run(struct engine *engine)
     if (engine->start_over)
         hold_signals(SIG_BLOCK);
     hold_reloads();
-    stop(engine);
+    stop(engine, started);
     return started ? engine->exit_code : EXIT_CODE_FAILED;
 }
 
@@ -400,6 +405,7 @@ int engine_run(const struct engine_options *options)
 {
     struct engine engine = {.options = *options};
     int exit_code;
+    keyed_hash_draw_seed();
     hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
         struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};

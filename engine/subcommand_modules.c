@@ -128,7 +128,8 @@ static json_t *parameter_json(const struct parameter *parameter)
     parameter_describe_type(parameter, &type);
     json_t *json = json_pack("{s:s, s:s, s:s?, s:s}", "name", parameter->name, "type", buffer_string(&type), "default",
                              parameter->fallback, "text", parameter->text);
-    if (parameter->type == PARAMETER_INTEGER) {
+    if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_DURATION ||
+        parameter->type == PARAMETER_RATE) {
         json_object_set_new(json, "minimum", json_integer(parameter->minimum));
         json_object_set_new(json, "maximum", json_integer(parameter->maximum));
     }

@@ -74,6 +74,42 @@ static bool decode_integer(const struct decoding *decoding, const json_t *value)
     return true;
 }
 
+/* "must be a duration (…) from 1s to 24h" */
+static void report_type(const struct decoding *decoding)
+{
+    struct buffer wanted = {0};
+    parameter_describe_type(decoding->parameter, &wanted);
+    module_host_report(decoding->host, decoding->parameter->name, "must be a %s", buffer_string(&wanted));
+    buffer_free(&wanted);
+}
+
+static bool decode_duration(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    int64_t milliseconds = json_integer_value(value);
+    bool read =
+        json_is_integer(value) || (json_is_string(value) && duration_read(json_string_value(value), &milliseconds));
+    if (!read || milliseconds < parameter->minimum || milliseconds > parameter->maximum) {
+        report_type(decoding);
+        return false;
+    }
+    *(int64_t *)decoding->target = milliseconds;
+    return true;
+}
+
+static bool decode_rate(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    struct rate rate;
+    if (!json_is_string(value) || !rate_read(json_string_value(value), &rate) || rate.count < parameter->minimum ||
+        rate.count > parameter->maximum || rate.period_ms > PARAMETER_PERIOD_MAXIMUM_MS) {
+        report_type(decoding);
+        return false;
+    }
+    *(struct rate *)decoding->target = rate;
+    return true;
+}
+
 static bool decode_text(const struct decoding *decoding, const json_t *value)
 {
     if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value)) {
@@ -262,6 +298,8 @@ static const struct parameter_kind {
 } kinds[] = {
     [PARAMETER_BOOLEAN] = {"true or false", decode_boolean, NULL, boolean_fallback},
     [PARAMETER_INTEGER] = {"whole number", decode_integer, NULL, integer_fallback},
+    [PARAMETER_DURATION] = {"duration (such as \"10m\")", decode_duration, NULL, json_string},
+    [PARAMETER_RATE] = {"rate (such as \"10/m\")", decode_rate, NULL, json_string},
     [PARAMETER_TEXT] = {"text", decode_text, free_text, json_string},
     [PARAMETER_CHOICE] = {"one of", decode_choice, NULL, json_string},
     [PARAMETER_CODE] = {"Matrix error code", decode_code, free_text, json_string},
@@ -350,6 +388,14 @@ void parameter_describe_type(const struct parameter *parameter, struct buffer *o
     buffer_append_string(output, kinds[parameter->type].description);
     if (parameter->type == PARAMETER_INTEGER)
         buffer_append_format(output, " from %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
+    if (parameter->type == PARAMETER_RATE)
+        buffer_append_format(output, " of %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
+    if (parameter->type == PARAMETER_DURATION) {
+        buffer_append_string(output, " from ");
+        duration_append(output, parameter->minimum);
+        buffer_append_string(output, " to ");
+        duration_append(output, parameter->maximum);
+    }
     for (int index = 0; parameter->type == PARAMETER_CHOICE && parameter->choices[index]; index++)
         buffer_append_format(output, "%s %s", index ? "," : "", parameter->choices[index]);
     for (size_t index = 0; index < parameter->field_count; index++)

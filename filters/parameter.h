@@ -8,14 +8,19 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
+#include "filters/duration.h"
 
 enum parameter_type {
-    PARAMETER_BOOLEAN,     /* bool */
-    PARAMETER_INTEGER,     /* int64_t, in [minimum, maximum] */
-    PARAMETER_TEXT,        /* char * or NULL */
-    PARAMETER_CHOICE,      /* int: the index in `choices` */
-    PARAMETER_CODE,        /* char *: one of Synapse's error codes */
-    PARAMETER_TEXT_LIST,   /* struct text_list; a single text is taken as a list of one, null as an empty one */
+    PARAMETER_BOOLEAN,   /* bool */
+    PARAMETER_INTEGER,   /* int64_t, in [minimum, maximum] */
+    PARAMETER_DURATION,  /* int64_t: milliseconds, in [minimum, maximum]; a text such as "10m", or a whole number of
+                            milliseconds */
+    PARAMETER_RATE,      /* struct rate, zeroed where none was given: `count` in [minimum, maximum], a period of at most
+                            a week; a text such as "10/m" */
+    PARAMETER_TEXT,      /* char * or NULL */
+    PARAMETER_CHOICE,    /* int: the index in `choices` */
+    PARAMETER_CODE,      /* char *: one of Synapse's error codes */
+    PARAMETER_TEXT_LIST, /* struct text_list; a single text is taken as a list of one, null as an empty one */
     PARAMETER_LINES_FILE,  /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
     PARAMETER_LINES_FILES, /* struct text_files: the lines of each; a single text is taken as a list of one */
     PARAMETER_TEXT_MAP,    /* struct text_map; null is taken as an empty one */
@@ -63,7 +68,7 @@ struct parameter {
     size_t offset;        /* of the member in the configuration struct */
     const char *fallback; /* the default as people write it: "false", "M_FORBIDDEN", "[]", "body formatted_body",
                              "name=text other=text"; NULL = none (texts: NULL, lists: empty) */
-    int64_t minimum;      /* PARAMETER_INTEGER */
+    int64_t minimum;      /* PARAMETER_INTEGER, PARAMETER_DURATION, PARAMETER_RATE */
     int64_t maximum;
     const char *const *choices;     /* PARAMETER_CHOICE, NULL-terminated */
     const struct parameter *fields; /* PARAMETER_MAP_LIST: the keys of each map; PARAMETER_FIELDS: of the map */
@@ -111,6 +116,9 @@ bool parameters_check_names(const struct parameter *table, size_t count, const j
 bool parameters_decode(const struct parameter *table, size_t count, const json_t *values, void *configuration,
                        const struct module_host *host);
 void parameters_free(const struct parameter *table, size_t count, void *configuration);
+
+/* The longest period of a PARAMETER_RATE. */
+#define PARAMETER_PERIOD_MAXIMUM_MS ((int64_t)7 * 86400 * 1000)
 
 /* Type and default in words, for `weir modules`: "list of texts", "one of literal, glob, regex". */
 void parameter_describe_type(const struct parameter *parameter, struct buffer *output);
