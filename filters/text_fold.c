@@ -17,6 +17,8 @@
 /* A fold of more bytes, or more than four for each byte of the character, is not made: the character stays. */
 #define FOLD_BYTES 12
 #define GROWTH 4
+/* Texts from here on are measured before they are folded. */
+#define MEASURED_FROM 4096
 
 /* A fold of at most three bytes is those bytes, and how many in the top byte; of more, FOLD_TEXT and the number of a
  * text. So the common case is written without a look at what it is: four bytes, of which some are written over. */
@@ -192,10 +194,30 @@ static size_t fold_unicode(struct slice text, char *output)
     return (size_t)(output - begin);
 }
 
+/* The exact length, for texts of which four times as much would be a lot. */
+static size_t measure(struct slice text)
+{
+    const unsigned char *at = (const unsigned char *)text.data;
+    const unsigned char *end = at + text.length;
+    size_t length = 0;
+    char output[FOLD_BYTES + OVERSHOOT];
+    while (at < end) {
+        if (*at < 0x80) {
+            size_t ascii = ascii_length(slice_of((const char *)at, (size_t)(end - at)));
+            length += ascii;
+            at += ascii;
+        } else {
+            length += write_fold(decode(&at, end), output);
+        }
+    }
+    return length;
+}
+
 size_t text_fold_room(enum text_folding folding, struct slice text)
 {
-    return folding != TEXT_FOLD_UNICODE || ascii_length(text) == text.length ? text.length
-                                                                             : text.length * GROWTH + OVERSHOOT;
+    if (folding != TEXT_FOLD_UNICODE || ascii_length(text) == text.length)
+        return text.length;
+    return (text.length < MEASURED_FROM ? text.length * GROWTH : measure(text)) + OVERSHOOT;
 }
 
 size_t text_fold(enum text_folding folding, struct slice text, char *output)
