@@ -25,8 +25,7 @@
 #include "engine/http_server_parts.h"
 
 #define FULL_LOG_SECONDS 60
-/* evhttp takes a body out of the stream when all of it is there. */
-#define INPUT_MAXIMUM (HTTP_BODY_MAXIMUM + HTTP_HEADERS_MAXIMUM)
+/* What is kept of further requests while one waits for its answer. While it reads, evhttp bounds the input itself. */
 #define PARKED_INPUT_MAXIMUM (16u << 10)
 
 static const int64_t phase_seconds[HTTP_PHASES] = {[HTTP_READING] = 10,
@@ -200,7 +199,6 @@ static void adopt(struct http_connection *connection)
     connection->since_s = server->now_s;
     TAILQ_INSERT_TAIL(&server->phases[HTTP_READING], connection, of_phase);
     remember_socket(connection);
-    bufferevent_setwatermark(connection->stream, EV_READ, 0, INPUT_MAXIMUM);
     evbuffer_add_cb(bufferevent_get_input(connection->stream), on_input, connection);
     evbuffer_add_cb(bufferevent_get_output(connection->stream), on_output, connection);
     setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -314,7 +312,7 @@ void http_connection_park(struct http_connection *connection)
 void http_connection_unpark(struct http_connection *connection)
 {
     if (connection->parked)
-        bufferevent_setwatermark(connection->stream, EV_READ, 0, INPUT_MAXIMUM);
+        bufferevent_setwatermark(connection->stream, EV_READ, 0, 0);
     connection->parked = false;
 }
 
