@@ -230,13 +230,14 @@ static void write_out(struct http_connection *connection)
 {
     struct slice answer = buffer_slice(&connection->answer);
     struct evhttp_request *request = connection->answered;
-    if (!connection->server->tls) {
+    struct evbuffer *output = bufferevent_get_output(connection->stream);
+    if (!connection->server->tls && evbuffer_get_length(output) == 0) { /* "100 Continue" may still be there */
         ssize_t count = send(connection->socket, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (count > 0)
             answer = slice_of(answer.data + count, answer.length - (size_t)count);
     }
     if (answer.length) {
-        evbuffer_add(bufferevent_get_output(connection->stream), answer.data, answer.length);
+        evbuffer_add(output, answer.data, answer.length);
         http_connection_park(connection);
         bufferevent_enable(connection->stream, EV_WRITE);
     }
