@@ -140,6 +140,14 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     connection->begun = connection->phase == HTTP_READING;
 }
 
+/* Answers of ours come in other phases. */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *context)
+{
+    struct http_connection *connection = context;
+    if (info->n_added && connection->phase == HTTP_READING)
+        http_complaint_replace(connection, output);
+}
+
 static void remember_socket(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
@@ -194,6 +202,7 @@ static void adopt(struct http_connection *connection)
     remember_socket(connection);
     bufferevent_setwatermark(connection->stream, EV_READ, 0, INPUT_MAXIMUM);
     evbuffer_add_cb(bufferevent_get_input(connection->stream), on_input, connection);
+    evbuffer_add_cb(bufferevent_get_output(connection->stream), on_output, connection);
     setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
