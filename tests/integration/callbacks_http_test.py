@@ -148,7 +148,8 @@ class Callbacks(HttpApi):
         self.assertEqual(self.ask(engine, "get_interested_users", {"user_id": "@boss:lab.test"}, connection=connection),
                          (200, {"set": ["@worker:lab.test"]}))
         large = json.dumps({"args": {"user_id": "x" * (2 << 20)}}).encode()
-        self.assertEqual(self.request(engine, "POST", path, large)[0], 413)
+        status, answer = self.request(engine, "POST", path, large)
+        self.assertEqual((status, answer["errcode"]), (413, "M_TOO_LARGE"))
 
     def test_it_is_off_unless_asked_for(self):
         engine = self.begin("")
