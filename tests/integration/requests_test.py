@@ -313,6 +313,16 @@ class Requests(harness.Server):
         consumers = {consumer["name"]: consumer["pending"] for consumer in self.redis.xinfo_consumers(STREAM, "weir")}
         self.assertEqual(consumers[b"weir1"], 0)
 
+    def test_what_waits_in_a_queue_is_not_taken_over(self):
+        asker = self.asker()
+        asker.ask(*(asker.fields(f"q{number}", invite(SLOW)) for number in range(4000)))
+        engines = [self.engine(f"weir{number}", requests="claim_after: 800ms") for number in (1, 2)]
+        self.assertEqual(len(asker.hear_all(4000)), 4000)
+        self.expect_nothing_left()
+        # Each waits for seconds. Only an engine that did not run for longer than claim_after may lose some.
+        self.assertLess(sum(self.metric(engine, "weir_requests_claimed_total") for engine in engines), 1000)
+        self.assertLess(asker.again, 1000)
+
     def test_a_stop_answers_what_waits_in_the_queue(self):
         asker = self.asker()
         engine = self.engine(requests="claim_after: 1h", body="shutdown_timeout: 1m")
