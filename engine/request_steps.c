@@ -194,7 +194,9 @@ static void on_reply(void *context, const redisReply *reply)
         requests_go_on(requests);
         redis_link_flush(requests->link);
     }
-    requests_serve(requests);
+    /* Else this turn has its slice already, or gets it soon. */
+    if (!event_pending(requests->serve, EV_TIMEOUT, NULL))
+        requests_serve(requests);
     requests_go_on(requests);
 }
 
