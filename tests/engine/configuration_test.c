@@ -328,6 +328,7 @@ Test(configuration, a_minimal_file_has_the_defaults)
     cr_expect_eq(configuration->publish_keep, 1000000);
     cr_expect(configuration->requests_redis);
     cr_expect_eq(configuration->requests_batch, 500);
+    cr_expect_eq(configuration->requests_queue, 10000);
     cr_expect_eq(configuration->requests_claim_after_ms, 1000);
     cr_expect_eq(configuration->presence_cache, 10000);
     cr_expect_eq(configuration->presence_cache_for_ms, 60000);
