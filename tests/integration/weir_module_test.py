@@ -343,7 +343,8 @@ class Decisions(unittest.TestCase):
         return module
 
     def slot(self, row):
-        return types.SimpleNamespace(name=row.name, has_event="event" in row.arguments, unanswered=self.reasons.append)
+        return types.SimpleNamespace(name=row.name, has_event="event" in row.arguments,
+                                     may_be_not_spam=row.sort in weir_module.CHECKS, unanswered=self.reasons.append)
 
     def convert(self, name, answer, *arguments, **settings):
         row = weir_module.CALLBACKS[name]
@@ -358,6 +359,11 @@ class Decisions(unittest.TestCase):
         poisoned = b'{"raise":{"type":"PoisonedRequest","msg":"engines ended over it"}}'
         self.assertEqual(self.convert("check_registration_for_spam", poisoned, None, "x", [], None), Behaviour.ALLOW)
         self.assertEqual(self.reasons, ["poisoned"])
+
+    def test_not_spam_passes_where_it_is_no_truth(self):
+        for name, passed in (("user_may_invite", True), ("check_event_for_spam", True), ("check_username_for_spam", False)):
+            arguments = [Event()] * len(weir_module.CALLBACKS[name].arguments)
+            self.assertEqual(self.convert(name, b'"NOT_SPAM"', *arguments), "NOT_SPAM" if passed else True)
 
     def test_edits_of_a_room_reach_synapses_own_object(self):
         config = {"name": "x", "gone": 1}
