@@ -711,8 +711,8 @@ def read_auth_checkers(where, value):
             for login_type, fields in value.items()}
 
 
-REDIS_DEFAULTS = {"host": "localhost", "port": 6379, "path": None, "dbid": None, "password": None, "password_path": None,
-                  "use_tls": False, "certificate_file": None, "private_key_file": None, "ca_file": None, "ca_path": None,
+REDIS_DEFAULTS = {"host": "localhost", "port": 6379, "path": None, "dbid": None, "username": None, "password": None,
+                  "password_path": None, "use_tls": False, "certificate_file": None, "private_key_file": None, "ca_file": None, "ca_path": None,
                   "verify": True}
 # Synapse's attribute for each, where it has another name.
 REDIS_ATTRIBUTES = {"certificate_file": "redis_certificate", "private_key_file": "redis_private_key"}
@@ -930,7 +930,7 @@ def greeting(redis):
     """The commands that a connection begins with."""
     commands = []
     if redis.password:
-        commands.append(resp_command("AUTH", redis.password))
+        commands.append(resp_command("AUTH", *filter(None, (redis.username, redis.password))))
     if redis.dbid:
         commands.append(resp_command("SELECT", redis.dbid))
     return commands
@@ -1549,10 +1549,11 @@ class WeirModule:
         try:
             method(**functions)
         except Exception:
-            # Where another service does the logins Synapse takes none of these; who wrote `all` did not mean them.
-            if family != "password_auth" or not self.settings.all or self.asker.wanted is not None:
+            # Where another service does the logins Synapse takes none of these. Who wrote `all` did not mean them, and
+            # rules that Weir got meanwhile must not keep Synapse from starting.
+            if family != "password_auth" or not self.settings.all:
                 raise
-            logger.warning("Weir: Synapse takes no callbacks of password providers here")
+            logger.warning("Weir: Synapse does not take these callbacks here: %s", ", ".join(functions), exc_info=True)
             return False
         return True
 

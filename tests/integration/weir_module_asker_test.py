@@ -237,6 +237,19 @@ class Asking(AskerTest):
             self.redis_process.send_signal(signal.SIGCONT)
         wait_until(lambda: asker.ready, what="another connection")
 
+    def test_a_user_of_its_own_with_the_rights_of_the_readme(self):
+        page = (ROOT / "deploy" / "synapse" / "README.md").read_text()
+        line, = [line for line in page.splitlines() if line.startswith("ACL SETUSER weir-module ")]
+        self.redis.execute_command(*line.replace("example.org", SERVER_NAME).replace("PASSWORD", "sesame").split())
+        asker = self.asker(redis={"path": str(self.socket), "username": "weir-module", "password": "sesame", "dbid": 1})
+        self.on_reactor(asker.commands.check)
+        self.on_reactor(asker.replies.check)
+        self.ask(asker, "@a")
+        self.redis.execute_command("SELECT", 1)
+        self.answer(self.questions(1))
+        self.assertEqual(self.ended(asker, 1), [("@a", b'{"bool":true}')])
+        self.assertFalse(self.redis.execute_command("ACL", "LOG"))
+
     def test_metrics_are_made_once(self):
         self.asker()
         self.assertIs(weir_module.Metrics().asked, weir_module.Metrics.get().asked)
