@@ -11,9 +11,9 @@ A question goes into the stream `<server_name>/weir/requests`; its answer comes 
 listens to. All that is asked in one turn of the reactor leaves in one write. A question is answered, or it ends by
 `on_timeout` at its deadline: nothing of Synapse's waits longer for Weir than that.
 
-Order of the parts: the table of callbacks, arguments to JSON, answers to what Synapse expects, RESP, configuration,
-and then what needs Twisted and Synapse: connections, the asker, the module. What stands above needs neither, so that it
-can be tested alone.
+Order of the parts: what differs between versions of Synapse, answers to what Synapse expects, the table of callbacks,
+arguments to JSON, RESP, configuration, breaker and cache; and then what needs Twisted and Synapse: metrics, connections,
+the asker, the module. What stands above needs neither, so that it can be tested alone.
 """
 
 import collections
@@ -795,9 +795,11 @@ class Breaker:
         """Whether a question may be asked now. If so while we are half open, it is the one that decides."""
         if self.state == self.CLOSED:
             return True
-        if self.state == self.HALF_OPEN or self.clock() < self.until:
+        if self.clock() < self.until:
             return False
-        self.become(self.HALF_OPEN)
+        self.until = self.clock() + self.pause  # should that question get lost, another one decides
+        if self.state == self.OPEN:
+            self.become(self.HALF_OPEN)
         return True
 
     def answered(self):
@@ -1191,7 +1193,7 @@ class Slot:
         self.metrics = metrics
         head = [resp_text(word) for word in ("XADD", asker.stream, "MAXLEN", "~", settings.stream_length, "*",
                                              "callback", self.name, "reply_to", asker.channel, "lines", "1")]
-        fields = b"".join(head)
+        fields = b"".join(head).replace(b"%", b"%%")
         self.head = b"*18\r\n" + fields + b"$4\r\nargs\r\n$%d\r\n%b\r\n$2\r\nid\r\n$%d\r\n%b\r\n$8\r\ndeadline\r\n$13\r\n%d\r\n"
         self.head_with_room = b"*20\r\n" + fields + b"$4\r\nroom\r\n$%d\r\n%b\r\n" + self.head[len(fields) + 5:]
 
@@ -1335,9 +1337,10 @@ class Asker:
             waiter.callback(answer)
 
     def ran_out(self, question):
-        with self.quiet():
-            self.breaker.timed_out()
-            self.end(question, "timeout")
+        if self.pending.get(question.id) is question:
+            with self.quiet():
+                self.breaker.timed_out()
+                self.end(question, "timeout")
 
     def refused(self, question, error):
         self.gate.warning("Redis refused a question to Weir: %s", error)
@@ -1388,7 +1391,9 @@ class Asker:
 
     def replied(self, asker, reply):
         """The reply to GET: what the chain has anything for."""
-        if isinstance(reply, RedisError):
+        if isinstance(reply, RedisError) and str(reply).startswith("NOPERM"):
+            self.gate.warning("Weir: what its chain is asked about cannot be read: %s", reply)
+        elif isinstance(reply, RedisError):
             self.commands.drop(str(reply))
         elif reply is not None:
             self.take_notice(reply)
@@ -1565,7 +1570,8 @@ class WeirModule:
         if not checkers and self.asker.wanted:
             login_types = self.asker.wanted.get(name, {}).get("login_types")
             if isinstance(login_types, dict):
-                checkers = {(login_type, tuple(fields)) for login_type, fields in login_types.items()}
+                checkers = {(login_type, tuple(map(str, fields))) for login_type, fields in login_types.items()
+                            if isinstance(fields, list)}
         return {checker: self.callback(name) for checker in checkers}
 
     def callback(self, name):

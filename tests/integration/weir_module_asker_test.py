@@ -66,7 +66,7 @@ class AskerTest(harness.Server):
     def asker(self, ready=True, redis=None, **settings):
         settings = weir_module.Settings({"timeout": "20s", **settings})
         where = weir_module.redis_settings(types.SimpleNamespace(), redis or {"path": str(self.socket)})
-        asker = self.on_reactor(lambda: weir_module.Asker(reactor, where, SERVER_NAME, "worker 1", settings, quiet))
+        asker = self.on_reactor(lambda: weir_module.Asker(reactor, where, SERVER_NAME, "worker 1%s", settings, quiet))
         asker.ended = []
         self.askers.append(asker)
         self.on_reactor(asker.start)
@@ -124,7 +124,7 @@ class Asking(AskerTest):
         question = questions[7]
         self.assertEqual(json.loads(question["args"]), {"user_id": users[7], "by_admin": False})
         self.assertEqual((question["callback"], question["lines"]), ("check_can_deactivate_user", "1"))
-        self.assertTrue(question["reply_to"].startswith(f"{NOTICES}/worker_1-"))
+        self.assertTrue(question["reply_to"].startswith(f"{NOTICES}/worker_1%s-"))
         self.assertAlmostEqual(int(question["deadline"]) / 1000, time.time() + 20, delta=10)
         self.answer(questions[:250], together=True)
         self.answer(questions[250:], '{"bool":false}')

@@ -619,6 +619,8 @@ class Breaking(unittest.TestCase):
         self.assertEqual([breaker.admits(), breaker.admits()], [True, False])
         breaker.forgotten()
         self.assertEqual([breaker.admits(), breaker.admits()], [True, False])
+        self.clock.now += 5.1  # that question got lost
+        self.assertEqual([breaker.admits(), breaker.admits()], [True, False])
         breaker.answered()
         self.assertEqual([breaker.admits(), breaker.admits()], [True, True])
         self.assertEqual(self.changes, [(0, 2), (2, 1), (1, 2), (2, 1), (1, 2), (2, 1), (1, 0)])
