@@ -16,7 +16,8 @@ bench="$run python3 g++ libsimdjson-dev nodejs postgresql"
 synapse="python3-attr python3-bcrypt python3-bleach python3-canonicaljson python3-cryptography python3-frozendict python3-idna
  python3-jinja2 python3-jsonschema python3-matrix-common python3-nacl python3-netaddr python3-openssl python3-packaging
  python3-phonenumbers python3-pil python3-prometheus-client python3-pyasn1 python3-pydantic python3-pymacaroons
- python3-signedjson python3-sortedcontainers python3-twisted python3-typing-extensions python3-unpaddedbase64 python3-yaml"
+ python3-signedjson python3-sortedcontainers python3-twisted python3-typing-extensions python3-unpaddedbase64 python3-yaml
+ python3-ijson python3-jwt python3-msgpack python3-psycopg2 python3-service-identity python3-treq"
 lint="$build clang-format clang-tidy shellcheck"
 
 check=false

@@ -182,14 +182,19 @@ void answerer_refuse(struct answerer *answerer, const struct request_fields *fie
         ask(answerer, fields, problem);
 }
 
-void answerer_turn_away(struct answerer *answerer, const struct request_fields *fields)
+void answerer_answer(struct answerer *answerer, const struct request_fields *fields, struct slice json)
 {
     answerer->counts.requests++;
     if (!can_be_answered(answerer, fields))
         return;
     struct request *request = new_request(answerer, fields);
-    settle_with_text(answerer, request, OVERLOADED);
+    settle_with_text(answerer, request, json);
     release(answerer, request);
+}
+
+void answerer_turn_away(struct answerer *answerer, const struct request_fields *fields)
+{
+    answerer_answer(answerer, fields, OVERLOADED);
 }
 
 bool answerer_is_waiting(const struct answerer *answerer, struct slice entry)

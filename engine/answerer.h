@@ -55,9 +55,10 @@ void answerer_destroy(struct answerer *answerer);
 
 /* Settles the request, in this call or, if a module waits for somebody, later. */
 void answerer_take(struct answerer *answerer, const struct request_fields *fields);
-/* Settles it without asking: the engine cannot take it now (`overloaded`), or it is not to be asked (`problem`, a
- * sentence). */
+/* Settles it without asking: the engine cannot take it now (`overloaded`), it has this answer, or it is not to be asked
+ * (`problem`, a sentence). */
 void answerer_turn_away(struct answerer *answerer, const struct request_fields *fields);
+void answerer_answer(struct answerer *answerer, const struct request_fields *fields, struct slice json);
 void answerer_refuse(struct answerer *answerer, const struct request_fields *fields, const char *problem);
 
 /* Whether the request called `entry` waits; and each that does, the oldest first. */

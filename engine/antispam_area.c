@@ -113,7 +113,7 @@ static void on_ended(void *context, const void *tag, struct http_exchange *excha
     }
     buffer_clear(&area->body);
     enum antispam_ending ending = antispam_answer(endpoint, end, &answer);
-    if (ending == ANTISPAM_MALFORMED)
+    if (end && ending == ANTISPAM_MALFORMED)
         tell_malformed(area, endpoint->name, end->problem, true);
     else if (answer.status >= 500)
         tell_failed(area, endpoint->name, ending_label(NULL, ending));

@@ -26,7 +26,8 @@ static struct configuration *configuration_create(const char *path)
     configuration->publish_keep = 1000000;
     configuration->observe = true;
     configuration->requests_redis = true;
-    configuration->requests_batch = 100;
+    configuration->requests_batch = 500;
+    configuration->requests_queue = 10000;
     configuration->requests_claim_after_ms = 1000;
     configuration->requests_stream = 100000;
     configuration->requests_tries = 3;
@@ -40,7 +41,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->policy.cache = 100000;
     configuration->policy.cache_for_ms = 24 * 3600000;
     configuration->policy.timeout_ms = 20000;
-    configuration->policy.waiting = 2000;
+    configuration->policy.waiting = 800;
     configuration->presence_cache = 10000;
     configuration->presence_cache_for_ms = 60000;
     configuration->catch_up_page = 1000;

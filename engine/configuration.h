@@ -40,7 +40,7 @@ struct policy_settings {
     int64_t cache;        /* events whose result is remembered; default 100000 */
     int64_t cache_for_ms; /* default a day */
     int64_t timeout_ms;   /* of one request; default 20 s: Synapse waits 30 s */
-    int64_t waiting;      /* requests at once; default 2000 */
+    int64_t waiting;      /* requests at once; default 800: fewer than http.connections */
 };
 
 /* Where the replication listener of a Synapse process is (instance_map). */
@@ -85,7 +85,8 @@ struct configuration {
     int64_t publish_keep;               /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
     bool requests_redis;                /* requests.redis: whether requests are taken from Redis; default true */
     bool requests_http;                 /* requests.http: whether any callback may be asked over HTTP; default false */
-    int64_t requests_batch;             /* requests.batch: how many are read at once; default 100 */
+    int64_t requests_batch;             /* requests.batch: how many are read at once; default 500 */
+    int64_t requests_queue;             /* requests.queue: read and not asked yet, at most; default 10000 */
     int64_t requests_claim_after_ms;    /* requests.claim_after: default 1 s */
     int64_t requests_stream;            /* requests.stream: MAXLEN ~ of the stream of requests; default 100000 */
     int64_t requests_tries;             /* requests.tries: deliveries after which one is set aside; default 3 */

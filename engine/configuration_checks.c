@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "engine/configuration_reader.h"
-#include "engine/http_server.h"
 
 #define NAME_MAXIMUM 255u
 
@@ -101,19 +100,6 @@ void configuration_check_bodies(struct configuration_reader *reader, const struc
         configuration_error(reader, &at, "\"%s\" is no regular file", configuration->bodies_file);
 }
 
-void configuration_check_http(struct configuration_reader *reader, const struct configuration_place *place,
-                              const struct yaml_node *node)
-{
-    if (node->kind == YAML_KIND_MAP) {
-        configuration_take_map(reader, configuration_http_settings, false, place, node);
-    } else if (node->kind == YAML_KIND_BOOLEAN && !node->boolean) {
-        free(reader->configuration->http_listen);
-        reader->configuration->http_listen = NULL;
-    } else if (node->kind != YAML_KIND_NULL) {
-        configuration_wrong_kind(reader, place, "a map with `listen`, or false for no listener", node);
-    }
-}
-
 void configuration_check_observe(struct configuration_reader *reader, const struct configuration_place *place,
                                  const struct yaml_node *node)
 {
@@ -123,22 +109,6 @@ void configuration_check_observe(struct configuration_reader *reader, const stru
         reader->configuration->observe = false;
     else if (node->kind != YAML_KIND_NULL)
         configuration_wrong_kind(reader, place, "a map, or false for an engine that only answers questions", node);
-}
-
-void configuration_check_listen(struct configuration_reader *reader, const struct configuration_place *place,
-                                const struct yaml_node *node)
-{
-    char host[64];
-    uint16_t port;
-    if (!http_listen_parse(node->text, host, sizeof host, &port)) {
-        configuration_error(reader, place,
-                            "must be an address and a port, such as \"127.0.0.1:9180\" or \"[::1]:9180\"");
-        return;
-    }
-    bool loopback = strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
-    if (!loopback)
-        configuration_warning(reader, place,
-                              "the metrics can be read by everyone who reaches this address: there is no password");
 }
 
 /* A folder in which the state file could not be written is better known at the start than on the day it is needed. */
@@ -185,6 +155,7 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
                                   "worker_replication_secret", "worker_replication_secret_path");
     if (purpose == CONFIGURATION_FOR_RUN) {
         configuration_check_catch_up(reader, root);
+        configuration_check_http_api(reader, root);
         configuration_check_policy_whole(reader, root);
     }
 }

@@ -149,7 +149,12 @@ void configuration_refuse_class(struct configuration_reader *reader, const struc
 /* Checks of single keys that need more than the table says (configuration_checks.c). */
 setting_check configuration_check_server_name, configuration_check_instance_name, configuration_check_bodies,
     configuration_check_semantics, configuration_check_presence_enabled, configuration_check_postgres,
-    configuration_check_http, configuration_check_observe, configuration_check_listen, configuration_check_state_dir;
+    configuration_check_observe, configuration_check_state_dir;
+/* The section of the HTTP listener (configuration_http.c). */
+setting_check configuration_check_http, configuration_check_listen, configuration_check_http_secret,
+    configuration_check_http_secret_path, configuration_check_http_tls;
+/* Refuses an API that answers everybody. */
+void configuration_check_http_api(struct configuration_reader *reader, const struct yaml_node *root);
 /* The section `policy_server` (configuration_policy.c). */
 setting_check configuration_check_policy, configuration_check_policy_name, configuration_check_policy_rooms,
     configuration_check_policy_version, configuration_check_key_server;

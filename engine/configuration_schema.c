@@ -74,9 +74,9 @@ static const struct setting http_tls_settings[] = {
 
 const struct setting configuration_http_settings[] = {
     {.name = "listen", .type = SETTING_TEXT, INTO(http_listen), .check = configuration_check_listen},
-    {.name = "secret", .type = SETTING_TEXT, INTO(http_secret)},
-    {.name = "secret_path", .type = SETTING_SECRET, INTO(http_secret)},
-    {.name = "tls", .type = SETTING_MAP, .children = http_tls_settings},
+    {.name = "secret", .type = SETTING_TEXT, INTO(http_secret), .check = configuration_check_http_secret},
+    {.name = "secret_path", .type = SETTING_SECRET, INTO(http_secret), .check = configuration_check_http_secret_path},
+    {.name = "tls", .type = SETTING_MAP, .children = http_tls_settings, .check = configuration_check_http_tls},
     {.name = "connections", .type = SETTING_INTEGER, INTO(http_connections), .minimum = 1, .maximum = 1000000},
     {.name = NULL},
 };
@@ -99,6 +99,7 @@ static const struct setting requests_settings[] = {
     {.name = "redis", .type = SETTING_BOOLEAN, INTO(requests_redis)},
     {.name = "http", .type = SETTING_BOOLEAN, INTO(requests_http)},
     {.name = "batch", .type = SETTING_INTEGER, INTO(requests_batch), .minimum = 1, .maximum = 10000},
+    {.name = "queue", .type = SETTING_INTEGER, INTO(requests_queue), .minimum = 10, .maximum = 1000000},
     {.name = "claim_after",
      .type = SETTING_DURATION,
      INTO(requests_claim_after_ms),

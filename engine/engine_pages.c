@@ -58,6 +58,8 @@ bool engine_pages_start(struct engine *engine)
                                             .routes = routes,
                                             .context = engine,
                                             .secret = engine->configuration->http_secret,
+                                            .certificate_file = engine->configuration->http_certificate_file,
+                                            .private_key_file = engine->configuration->http_private_key_file,
                                             .connections = (size_t)engine->configuration->http_connections,
                                             .metrics = engine->metrics};
     engine->http = http_server_create(engine->base, &settings, &error);
@@ -73,6 +75,49 @@ bool engine_pages_start(struct engine *engine)
     }
     buffer_free(&error);
     return engine->http != NULL;
+}
+
+static void take(char **old, char **new)
+{
+    char *before = *old;
+    *old = *new;
+    *new = before;
+}
+
+static void reload_certificate(struct engine *engine, struct configuration *loaded)
+{
+    struct configuration *configuration = engine->configuration;
+    struct buffer error = {0};
+    if (!configuration->http_certificate_file != !loaded->http_certificate_file) {
+        log_warning("this key has changed and needs a restart; what it was goes on", LOG_STRING("key", "http.tls"));
+    } else if (loaded->http_certificate_file) {
+        if (http_server_use_certificate(engine->http, loaded->http_certificate_file, loaded->http_private_key_file,
+                                        &error)) {
+            take(&configuration->http_certificate_file, &loaded->http_certificate_file);
+            take(&configuration->http_private_key_file, &loaded->http_private_key_file);
+        } else {
+            log_error("the certificate of the HTTP listener was not loaded; the old one goes on",
+                      LOG_TEXT("reason", buffer_slice(&error)));
+        }
+    }
+    buffer_free(&error);
+}
+
+void engine_pages_reload(struct engine *engine, struct configuration *loaded)
+{
+    struct configuration *configuration = engine->configuration;
+    if (!engine->http)
+        return;
+    reload_certificate(engine, loaded);
+    /* The new file may have no secret because it listens elsewhere, which it does not until the restart. */
+    if (configuration->http_secret && !loaded->http_secret && configuration->requests_http &&
+        !http_listen_is_loopback(configuration->http_listen)) {
+        log_warning("the secret of the HTTP API is kept until a restart, since it still listens beyond loopback",
+                    LOG_STRING("address", http_server_address(engine->http)));
+        return;
+    }
+    take(&configuration->http_secret, &loaded->http_secret);
+    http_server_use_secret(engine->http, configuration->http_secret);
 }
 
 void engine_pages_stop(struct engine *engine)

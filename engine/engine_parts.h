@@ -51,6 +51,7 @@ struct engine {
     uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
     struct lease *lease;                     /* NULL without a role */
     struct questions *questions;
+    uint64_t *unrecorded;      /* their refusals without a row: its metric */
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
@@ -108,6 +109,8 @@ bool engine_waits(const struct engine *engine);
 
 /* Opens the HTTP listener; false (logged) if it cannot. */
 bool engine_pages_start(struct engine *engine);
+/* Takes the secret and the certificate from a configuration that was read again. */
+void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
 
 /* Adds the HTTP API to the listener, if it is configured. */

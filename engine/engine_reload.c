@@ -1,10 +1,11 @@
-/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe` and `log` are taken over between two events.
- */
+/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe`, `log`, and the secret and the certificate of
+ * the HTTP listener are taken over between two events. */
 #include <stddef.h>
 
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 #include "engine/module_pages.h"
+#include "engine/module_state.h"
 
 static void log_lines(struct buffer *lines, bool error)
 {
@@ -55,6 +56,7 @@ static const struct read_once {
     TEXT("bodies.postgres.user", postgres.user),
     TEXT("bodies.postgres.password", postgres.password),
     TEXT("http.listen", http_listen),
+    NUMBER("http.connections", http_connections),
     NUMBER("policy_server.enabled", policy.enabled),
     TEXT("policy_server.signing_key_path", policy.signing_key_path),
     TEXT("policy_server.server_name", policy.server_name),
@@ -66,6 +68,7 @@ static const struct read_once {
     NUMBER("policy_server.cache_for", policy.cache_for_ms),
     NUMBER("policy_server.timeout", policy.timeout_ms),
     NUMBER("policy_server.waiting", policy.waiting),
+    NUMBER("requests.timeout", requests_timeout_ms),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
     TEXT("state_dir", state_dir),
@@ -97,6 +100,8 @@ static void use_chain(struct engine *engine)
     presence_router_use_chain(engine->presence, chain);
     observer_keep(engine->observer, STREAM_presence, presence_router_wanted(chain));
     questions_use_chain(engine->questions, chain);
+    if (engine->requests)
+        requests_tell_callbacks(engine->requests);
     observer_use_chain(engine->observer, chain);
 }
 
@@ -118,6 +123,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
                   "old configuration goes on");
         configuration_destroy(loaded);
     } else {
+        module_state_hand_over(engine->configuration->chain, loaded->chain);
         engine->configuration->chain = loaded->chain;
         loaded->chain = NULL;
         use_chain(engine);
@@ -126,6 +132,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
         engine->configuration->observe_as_synapse = loaded->observe_as_synapse;
         outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
         log_threshold = loaded->log_level;
+        engine_pages_reload(engine, loaded);
         tell_what_was_passed_over(engine->configuration, loaded);
         configuration_destroy(loaded);
         log_info("the configuration was loaded again",

@@ -36,11 +36,6 @@ void engine_on_drained(void *context)
     engine_lease_leave(context);
 }
 
-static size_t asked_over_http(const struct engine *engine)
-{
-    return engine->http ? http_server_busy(engine->http) : 0;
-}
-
 static void check_again(struct engine *engine)
 {
     struct timeval delay = {.tv_usec = SHUTDOWN_CHECK_MS * 1000};
@@ -51,7 +46,7 @@ static void check_again(struct engine *engine)
 static bool answer_over_http(struct engine *engine)
 {
     engine_api_stop(engine);
-    return asked_over_http(engine) > 0 && clock_now_ns() < engine->stop_by_ns + SHUTDOWN_FLUSH_NS;
+    return http_server_busy(engine->http) > 0 && clock_now_ns() < engine->stop_by_ns + SHUTDOWN_FLUSH_NS;
 }
 
 static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument)
@@ -65,11 +60,13 @@ static void on_shutdown_timer(evutil_socket_t socket, short what, void *argument
         }
         log_warning("did not finish in time; what was not answered will be judged again by the next start",
                     LOG_INTEGER("events_waiting", observer_counts(engine->observer).waiting),
-                    LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting));
+                    LOG_INTEGER("transactions", outbox_counts(engine->outbox).waiting),
+                    LOG_INTEGER("http_requests", http_server_busy(engine->http)));
         engine_lease_leave(engine);
         return;
     }
-    if (observer_counts(engine->observer).waiting == 0 && asked_over_http(engine) == 0)
+    if (observer_counts(engine->observer).waiting == 0 && http_server_busy(engine->http) == 0 &&
+        (!engine->requests || requests_is_idle(engine->requests)))
         outbox_drain(engine->outbox);
     check_again(engine);
 }
@@ -88,8 +85,7 @@ void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
     engine->stop_by_ns = clock_now_ns() + (uint64_t)engine->configuration->shutdown_timeout_ms * 1000000u;
     engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
     engine_apply_flow(engine);
-    if (engine->http)
-        http_server_stop(engine->http);
+    http_server_stop(engine->http);
     on_shutdown_timer(-1, 0, engine);
 }
 

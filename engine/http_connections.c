@@ -13,6 +13,7 @@
  * accepted until one leaves, and every answer then closes its connection. */
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -160,6 +161,14 @@ static const char *plain_address(const char *address)
     return is_mapped ? address + sizeof mapped - 1 : address;
 }
 
+static struct http_connection *take_stranger(struct http_server *server)
+{
+    struct http_connection *stranger = TAILQ_FIRST(&server->strangers);
+    if (stranger)
+        TAILQ_REMOVE(&server->strangers, stranger, of_phase);
+    return stranger;
+}
+
 static void adopt(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
@@ -167,7 +176,6 @@ static void adopt(struct http_connection *connection)
     char *address;
     ev_uint16_t port;
     void *owner = NULL;
-    TAILQ_REMOVE(&server->strangers, connection, of_phase);
     bufferevent_getcb(connection->stream, NULL, NULL, NULL, &owner);
     bufferevent_decref(connection->stream);
     if (!owner) { /* the system did not let evhttp watch it, and it is freed */
@@ -192,19 +200,36 @@ static void adopt(struct http_connection *connection)
 static void on_adopt(evutil_socket_t socket, short what, void *context)
 {
     (void)socket, (void)what;
-    struct http_server *server = context;
     struct http_connection *connection;
-    while ((connection = TAILQ_FIRST(&server->strangers)))
+    while ((connection = take_stranger(context)))
         adopt(connection);
 }
 
-/* evhttp wants a stream for a connection that it accepts. */
+/* Of a socket that evhttp sets. */
+static struct bufferevent *new_stream(struct http_server *server)
+{
+    if (!server->tls)
+        return bufferevent_socket_new(server->base, -1, 0);
+    SSL *session = SSL_new(server->tls);
+    if (!session)
+        return NULL;
+    struct bufferevent *stream =
+        bufferevent_openssl_socket_new(server->base, -1, session, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    if (stream)
+        bufferevent_openssl_set_allow_dirty_shutdown(stream, 1);
+    return stream;
+}
+
+/* evhttp wants a stream for a connection that it accepts; without one it would make one of its own. */
 static struct bufferevent *on_accept(struct event_base *base, void *context)
 {
+    (void)base;
     struct http_server *server = context;
-    struct bufferevent *stream = bufferevent_socket_new(base, -1, 0);
-    if (!stream)
-        return NULL;
+    struct bufferevent *stream = new_stream(server);
+    if (!stream) {
+        log_error("out of memory for an HTTP connection");
+        abort();
+    }
     struct http_connection *connection = memory_allocate_zeroed(1, sizeof *connection);
     connection->server = server;
     connection->stream = stream;
@@ -298,7 +323,7 @@ size_t http_server_busy(const struct http_server *server)
 {
     static const enum http_phase phases[] = {HTTP_READING, HTTP_WAITING, HTTP_ANSWERED, HTTP_WRITING};
     size_t busy = 0;
-    for (size_t index = 0; index < sizeof phases / sizeof *phases; index++)
+    for (size_t index = 0; server && index < sizeof phases / sizeof *phases; index++)
         for (const struct http_connection *connection = TAILQ_FIRST(&server->phases[phases[index]]); connection;
              connection = TAILQ_NEXT(connection, of_phase))
             busy += phases[index] != HTTP_READING || connection->begun;
@@ -307,6 +332,8 @@ size_t http_server_busy(const struct http_server *server)
 
 void http_server_stop(struct http_server *server)
 {
+    if (!server)
+        return;
     server->stopping = true;
     for (size_t index = 0; index < server->listener_count; index++)
         evhttp_del_accept_socket(server->http, server->listeners[index]);
@@ -333,8 +360,7 @@ void http_connections_start(struct http_server *server)
 void http_connections_stop(struct http_server *server)
 {
     struct http_connection *connection;
-    while ((connection = TAILQ_FIRST(&server->strangers))) {
-        TAILQ_REMOVE(&server->strangers, connection, of_phase);
+    while ((connection = take_stranger(server))) {
         bufferevent_decref(connection->stream);
         free(connection);
     }

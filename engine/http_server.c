@@ -8,9 +8,12 @@
 
 #include "base/memory.h"
 #include "engine/http_server_parts.h"
+#include "engine/tls_server.h"
 
 #define HOST_SIZE 256
 #define CONNECTIONS_DEFAULT 1000u
+/* Beyond a Synapse with as many workers as there are; but one client shall not have all connections waiting. */
+#define OPEN_PER_CLIENT_DEFAULT 500u
 
 static const struct metric_definition metrics[HTTP_COUNTS] = {
     [HTTP_COUNT_CONNECTIONS] = {"weir_http_connections", METRIC_GAUGE, "HTTP connections that are open.", NULL},
@@ -83,20 +86,29 @@ static void configure(struct http_server *server)
 struct http_server *http_server_create(struct event_base *base, const struct http_server_settings *settings,
                                        struct buffer *error)
 {
-    struct evhttp *http = evhttp_new(base);
+    SSL_CTX *tls = NULL;
     buffer_clear(error);
+    if (settings->certificate_file) {
+        tls = tls_server_create(settings->certificate_file, settings->private_key_file, error);
+        if (!tls)
+            return NULL;
+    }
+    struct evhttp *http = evhttp_new(base);
     struct evhttp_bound_socket *bound = listen_on(http, settings->listen, error);
     if (!bound) {
+        SSL_CTX_free(tls);
         evhttp_free(http);
         return NULL;
     }
     struct http_server *server = memory_allocate_zeroed(1, sizeof *server);
     server->base = base;
     server->http = http;
+    server->tls = tls;
     server->listeners[server->listener_count++] = bound;
     server->routes = settings->routes;
     server->context = settings->context;
     server->connections_maximum = settings->connections ? settings->connections : CONNECTIONS_DEFAULT;
+    server->open_per_client = settings->open_per_client ? settings->open_per_client : OPEN_PER_CLIENT_DEFAULT;
     TAILQ_INIT(&server->orphans);
     TAILQ_INIT(&server->spares);
     register_counts(server, settings->metrics);
@@ -115,8 +127,10 @@ void http_server_destroy(struct http_server *server)
     evhttp_free(server->http);
     http_connections_stop(server);
     http_secret_destroy(server->secret);
+    SSL_CTX_free(server->tls);
     buffer_free(&server->body);
     buffer_free(&server->path);
+    free(server->areas);
     free(server);
 }
 
@@ -124,6 +138,17 @@ void http_server_use_secret(struct http_server *server, const char *secret)
 {
     http_secret_destroy(server->secret);
     server->secret = secret ? http_secret_create(secret) : NULL;
+}
+
+bool http_server_use_certificate(struct http_server *server, const char *certificate_file, const char *private_key_file,
+                                 struct buffer *error)
+{
+    SSL_CTX *tls = tls_server_create(certificate_file, private_key_file, error);
+    if (!tls)
+        return false;
+    SSL_CTX_free(server->tls);
+    server->tls = tls;
+    return true;
 }
 
 const char *http_server_address(const struct http_server *server)

@@ -31,8 +31,11 @@ struct http_server_settings {
     const struct http_route *routes; /* ends with a row whose path is NULL; must stay valid */
     void *context;                   /* of the routes and the pages */
     const char *secret;              /* of closed areas; NULL: they are open */
-    size_t connections;              /* at once; 0: 1000 */
-    struct metrics *metrics;         /* where connections and refusals are counted; may be NULL */
+    const char *certificate_file;    /* with the key's file: TLS (engine/tls_server.h); NULL: none */
+    const char *private_key_file;
+    size_t connections;      /* at once; 0: 1000 */
+    size_t open_per_client;  /* exchanges of one address at once, beyond which it gets 429; 0: 500 */
+    struct metrics *metrics; /* where connections and refusals are counted; may be NULL */
 };
 
 /* Listens. NULL with a sentence in `error`. Unknown paths get 404, known ones with another method 405, both as Matrix
@@ -44,8 +47,13 @@ void http_server_destroy(struct http_server *server);
 
 /* The start of an end: takes no more connections, and closes each one with its next answer, which says so. */
 void http_server_stop(struct http_server *server);
-/* How many requests are being read, wait for their answer, or have it on the way. */
+/* How many requests are being read, wait for their answer, or have it on the way. These two take NULL for no server. */
 size_t http_server_busy(const struct http_server *server);
+
+/* Reads the files again, or others, for connections that come from now on. False with a sentence in `error` if they
+ * cannot be used: then what was before goes on. The server must have begun with TLS. */
+bool http_server_use_certificate(struct http_server *server, const char *certificate_file, const char *private_key_file,
+                                 struct buffer *error);
 
 /* From now on closed areas ask for `secret`; NULL: for none. */
 void http_server_use_secret(struct http_server *server, const char *secret);
@@ -65,6 +73,8 @@ bool http_server_has_route(const struct http_server *server, const char *path);
 const char *http_server_address(const struct http_server *server);
 /* Splits "host:port" as `listen` above; false if it is neither. `host` (at least 64 bytes) is "" for all addresses. */
 bool http_listen_parse(const char *listen, char *host, size_t host_size, uint16_t *port);
+/* Whether nobody but this machine reaches an address to listen on. */
+bool http_listen_is_loopback(const char *listen);
 
 /* A request that is being answered, now or later. */
 struct http_exchange;

@@ -6,6 +6,7 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <sys/queue.h>
 #include <uthash.h>
 
@@ -14,7 +15,6 @@
 #include "engine/log.h"
 
 #define HTTP_HEADERS_MAXIMUM (16u << 10)
-#define HTTP_AREAS_MAXIMUM 8u
 #define HTTP_LISTENERS_MAXIMUM 2u
 
 /* What a connection is doing; how long it may, http_connections.c says. */
@@ -83,7 +83,7 @@ struct http_server {
     const struct http_route *routes;
     http_page_finder *find_page; /* NULL: no pages */
     void *context;
-    struct http_area areas[HTTP_AREAS_MAXIMUM];
+    struct http_area *areas;
     size_t area_count;
     struct http_secret *secret; /* NULL: none */
     struct log_gate unauthorized_gate;
@@ -100,12 +100,13 @@ struct http_server {
     int64_t now_s;
     char date[48]; /* the header, of this second; `date_length` 0: not made yet */
     size_t date_length;
-    bool tls;
+    SSL_CTX *tls; /* NULL: none */
     struct http_connection **by_socket;
     size_t sockets;
     struct http_client *clients;
     size_t connection_count;
     size_t connections_maximum;
+    size_t open_per_client;
     bool full;                   /* the listeners are disabled */
     int64_t full_logged_s;       /* when it was last said */
     struct http_exchange *asked; /* whose handler runs now, as long as it is not answered */

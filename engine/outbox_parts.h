@@ -29,9 +29,9 @@ struct outbox {
     struct stored_positions positions;
     struct positions_copy stored; /* what Redis holds of them, as far as it has answered */
 
-    struct transaction *open; /* being filled; NULL until there is something */
+    struct transaction *open;        /* being filled; NULL until there is something */
     struct settled_requests settled; /* what goes into the open one when it is closed */
-    struct transaction *sent; /* without an answer, oldest first */
+    struct transaction *sent;        /* without an answer, oldest first */
     struct transaction **sent_last;
     struct transaction *spare;
     size_t sent_count;

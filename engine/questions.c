@@ -27,6 +27,7 @@ struct question {
     struct chain_question read;
     struct walk walk;
     uint64_t received_ns;
+    int64_t received_ms; /* since 1970 */
     uint64_t failures; /* of the chain's modules, before it was asked */
     uint64_t asker_hash, room_hash;
     bool in_row;
@@ -384,6 +385,7 @@ static struct question *ask(struct questions *questions, struct question *questi
         end_malformed(questions, question, problem);
         return NULL;
     }
+    question->read.arguments.now_ms = question->received_ms;
     if (answer_from_cache(questions, question))
         return NULL;
     const char *who = too_many(questions, question);
@@ -403,6 +405,7 @@ struct question *questions_ask(struct questions *questions, const struct questio
     question->asked = *asked;
     question->read.callback = asked->callback;
     question->received_ns = clock_now_ns();
+    question->received_ms = clock_wall_ms();
     questions->counts.asked++;
     questions->callback_metrics[asked->callback]++;
     const char *problem = asked->problem ? asked->problem

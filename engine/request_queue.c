@@ -22,8 +22,8 @@ struct request_party {
     struct request_party *next_in_bucket;
     struct request_party *before, *after; /* in the ring of its owner's parties */
     uint64_t hash;
-    struct request_party *turn; /* an asker's: which room's turn it is */
-    struct shares rooms;        /* likewise */
+    struct request_party *turn;               /* an asker's: which room's turn it is */
+    struct shares rooms;                      /* likewise */
     struct queued_request *oldest, *youngest; /* a room's */
     size_t name_length;
     char name[];

@@ -11,8 +11,9 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <stdint.h>
 #include <stdio.h>
+
+#include "engine/tls_certificate.h"
 
 static int on_verified(int good, X509_STORE_CTX *store)
 {
@@ -43,15 +44,6 @@ static bool trust_text(SSL_CTX *context, BIO *text)
     return good && ended && count > 0;
 }
 
-static BIO *open_file(const char *path, struct buffer *error)
-{
-    errno = 0;
-    BIO *file = BIO_new_file(path, "r");
-    if (!file)
-        buffer_append_format(error, "\"%s\" cannot be read: %s", path, strerror(errno ? errno : ENOENT));
-    return file;
-}
-
 static void load_authorities(SSL_CTX *context, const struct tls_client_settings *settings, struct buffer *error)
 {
     if (!settings->verify)
@@ -60,7 +52,7 @@ static void load_authorities(SSL_CTX *context, const struct tls_client_settings 
         if (!trust_text(context, BIO_new_mem_buf(settings->authorities, -1)))
             buffer_append_string(error, no_certificates);
     } else if (settings->ca_file) {
-        BIO *file = open_file(settings->ca_file, error);
+        BIO *file = tls_open_file(settings->ca_file, error);
         if (file && !trust_text(context, file))
             buffer_append_format(error, "\"%s\" holds no certificate in PEM form, or a broken one", settings->ca_file);
     } else if (settings->ca_path) {
@@ -76,30 +68,14 @@ static void load_authorities(SSL_CTX *context, const struct tls_client_settings 
 
 static void load_certificate(SSL_CTX *context, const struct tls_client_settings *settings, struct buffer *error)
 {
-    const char *path = settings->certificate_file;
-    BIO *file = path ? open_file(path, error) : NULL;
-    if (file && SSL_CTX_use_certificate_chain_file(context, path) != 1)
-        buffer_append_format(error, "\"%s\" holds no certificate in PEM form, or a broken one", path);
-    BIO_free(file);
+    if (settings->certificate_file)
+        tls_load_certificate(context, settings->certificate_file, error);
 }
 
 static void load_private_key(SSL_CTX *context, const struct tls_client_settings *settings, struct buffer *error)
 {
-    const char *path = settings->private_key_file;
-    BIO *file = path ? open_file(path, error) : NULL;
-    if (!file)
-        return;
-    /* Without a pass phrase at hand OpenSSL would ask the terminal. */
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, NULL, (void *)(uintptr_t) "");
-    const X509 *certificate = SSL_CTX_get0_certificate(context);
-    if (!key)
-        buffer_append_format(error, "\"%s\" holds no private key in PEM form, or one with a pass phrase", path);
-    else if (certificate && X509_check_private_key(certificate, key) != 1)
-        buffer_append_format(error, "\"%s\" does not fit the certificate in \"%s\"", path, settings->certificate_file);
-    else if (certificate && SSL_CTX_use_PrivateKey(context, key) != 1)
-        buffer_append_format(error, "\"%s\" holds a private key that OpenSSL does not take", path);
-    EVP_PKEY_free(key);
-    BIO_free(file);
+    if (settings->private_key_file)
+        tls_load_private_key(context, settings->private_key_file, settings->certificate_file, error);
 }
 
 static const struct {

@@ -129,12 +129,9 @@ void transaction_add_entry(struct transaction *transaction, struct slice key, in
                            size_t count)
 {
     char keep_digits[24];
-    struct slice arguments[6 + TRANSACTION_ENTRIES_MAXIMUM] = {SLICE("XADD"),
-                                                               key,
-                                                               SLICE("MAXLEN"),
-                                                               SLICE("~"),
-                                                               number_text(keep_digits, sizeof keep_digits, keep),
-                                                               SLICE("*")};
+    struct slice arguments[6 + TRANSACTION_ENTRIES_MAXIMUM] = {
+        SLICE("XADD"), key, SLICE("MAXLEN"), SLICE("~"), number_text(keep_digits, sizeof keep_digits, keep),
+        SLICE("*")};
     memcpy(arguments + 6, texts, count * sizeof *texts);
     append_command(transaction, arguments, 6 + count);
     transaction->command_count++;

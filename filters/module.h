@@ -74,8 +74,10 @@ struct module_definition {
     size_t configuration_size;
     bool needs_body; /* judges by what only the body has (sender, content); false: works from the stream row alone */
     bool uses_body;  /* works from the row alone, but reads the body where one can be had */
+    bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent; /* its callbacks change nothing that they share, and no answer depends on those before it: several
                         threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
+    bool reads_time; /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -86,6 +88,11 @@ struct module_definition {
      * question), but not when no answer arrived: that fails the module. */
     void (*answer)(void *state, const struct callback_arguments *arguments, const struct service_answer *answer,
                    struct result *result);
+    /* Modules that remember, optional: what they know is appended to `output`, and given to a module of the same
+     * configuration in `saved`, which lies at any address; whole, as the caller's checksum has found. `restore` is
+     * called on a state that was never asked; false, and the state is as `create` made it, for what it cannot read. */
+    void (*save)(const void *state, struct buffer *output);
+    bool (*restore)(void *state, struct slice saved);
 };
 
 /* All modules, in the order of modules.def; NULL-terminated. */

@@ -74,6 +74,42 @@ static bool decode_integer(const struct decoding *decoding, const json_t *value)
     return true;
 }
 
+/* "must be a duration (…) from 1s to 24h" */
+static void report_type(const struct decoding *decoding)
+{
+    struct buffer wanted = {0};
+    parameter_describe_type(decoding->parameter, &wanted);
+    module_host_report(decoding->host, decoding->parameter->name, "must be a %s", buffer_string(&wanted));
+    buffer_free(&wanted);
+}
+
+static bool decode_duration(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    int64_t milliseconds = json_integer_value(value);
+    bool read =
+        json_is_integer(value) || (json_is_string(value) && duration_read(json_string_value(value), &milliseconds));
+    if (!read || milliseconds < parameter->minimum || milliseconds > parameter->maximum) {
+        report_type(decoding);
+        return false;
+    }
+    *(int64_t *)decoding->target = milliseconds;
+    return true;
+}
+
+static bool decode_rate(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    struct rate rate;
+    if (!json_is_string(value) || !rate_read(json_string_value(value), &rate) || rate.count < parameter->minimum ||
+        rate.count > parameter->maximum || rate.period_ms > PARAMETER_PERIOD_MAXIMUM_MS) {
+        report_type(decoding);
+        return false;
+    }
+    *(struct rate *)decoding->target = rate;
+    return true;
+}
+
 static bool decode_text(const struct decoding *decoding, const json_t *value)
 {
     if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value)) {
@@ -100,6 +136,57 @@ static bool decode_choice(const struct decoding *decoding, const json_t *value)
     module_host_report(decoding->host, parameter->name, "must be %s", buffer_string(&wanted));
     buffer_free(&wanted);
     return false;
+}
+
+static bool decode_number(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= (double)parameter->minimum && number <= (double)parameter->maximum)) {
+        module_host_report(decoding->host, parameter->name, "must be a number from %" PRId64 " to %" PRId64,
+                           parameter->minimum, parameter->maximum);
+        return false;
+    }
+    *(double *)decoding->target = number;
+    return true;
+}
+
+/* One text of a set. */
+static bool decode_member(const struct decoding *decoding, const char *path, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    const char *text = json_string_value(value);
+    for (unsigned index = 0; text && parameter->choices[index]; index++) {
+        if (strcmp(text, parameter->choices[index]) == 0) {
+            *(unsigned *)decoding->target |= 1u << index;
+            return true;
+        }
+    }
+    struct buffer wanted = {0};
+    const char *nearest = text ? nearest_word(text, parameter->choices) : NULL;
+    for (int index = 0; parameter->choices[index]; index++)
+        buffer_append_format(&wanted, "%s%s", index ? ", " : "", parameter->choices[index]);
+    if (nearest)
+        buffer_append_format(&wanted, "; did you mean `%s`?", nearest);
+    module_host_report(decoding->host, path, "must be one of %s", buffer_string(&wanted));
+    buffer_free(&wanted);
+    return false;
+}
+
+static bool decode_choices(const struct decoding *decoding, const json_t *value)
+{
+    *(unsigned *)decoding->target = 0;
+    if (json_is_null(value))
+        return true;
+    if (!json_is_array(value))
+        return decode_member(decoding, decoding->parameter->name, value);
+    bool good = true;
+    for (size_t index = 0; index < json_array_size(value); index++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s[%zu]", decoding->parameter->name, index);
+        good = decode_member(decoding, path, json_array_get(value, index)) && good;
+    }
+    return good;
 }
 
 static bool decode_code(const struct decoding *decoding, const json_t *value)
@@ -227,6 +314,11 @@ static json_t *integer_fallback(const char *text)
     return json_integer(strtoll(text, NULL, 10));
 }
 
+static json_t *number_fallback(const char *text)
+{
+    return json_real(strtod(text, NULL));
+}
+
 static json_t *words_fallback(const char *text)
 {
     json_t *list = json_array();
@@ -262,6 +354,8 @@ static const struct parameter_kind {
 } kinds[] = {
     [PARAMETER_BOOLEAN] = {"true or false", decode_boolean, NULL, boolean_fallback},
     [PARAMETER_INTEGER] = {"whole number", decode_integer, NULL, integer_fallback},
+    [PARAMETER_DURATION] = {"duration (such as \"10m\")", decode_duration, NULL, json_string},
+    [PARAMETER_RATE] = {"rate (such as \"10/m\")", decode_rate, NULL, json_string},
     [PARAMETER_TEXT] = {"text", decode_text, free_text, json_string},
     [PARAMETER_CHOICE] = {"one of", decode_choice, NULL, json_string},
     [PARAMETER_CODE] = {"Matrix error code", decode_code, free_text, json_string},
@@ -273,6 +367,8 @@ static const struct parameter_kind {
     [PARAMETER_MAP] = {"map", decode_map, free_map, pairs_fallback},
     [PARAMETER_MAP_LIST] = {"list of maps", decode_map_list, release_map_list, words_fallback},
     [PARAMETER_FIELDS] = {"map", decode_fields, release_fields, words_fallback},
+    [PARAMETER_NUMBER] = {"number", decode_number, NULL, number_fallback},
+    [PARAMETER_CHOICES] = {"list of any of", decode_choices, NULL, words_fallback},
 };
 
 static bool decode_one(const struct parameter *parameter, const json_t *value, void *configuration,
@@ -348,9 +444,18 @@ void parameters_free(const struct parameter *table, size_t count, void *configur
 void parameter_describe_type(const struct parameter *parameter, struct buffer *output)
 {
     buffer_append_string(output, kinds[parameter->type].description);
-    if (parameter->type == PARAMETER_INTEGER)
+    bool has_choices = parameter->type == PARAMETER_CHOICE || parameter->type == PARAMETER_CHOICES;
+    if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_NUMBER)
         buffer_append_format(output, " from %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
-    for (int index = 0; parameter->type == PARAMETER_CHOICE && parameter->choices[index]; index++)
+    if (parameter->type == PARAMETER_RATE)
+        buffer_append_format(output, " of %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
+    if (parameter->type == PARAMETER_DURATION) {
+        buffer_append_string(output, " from ");
+        duration_append(output, parameter->minimum);
+        buffer_append_string(output, " to ");
+        duration_append(output, parameter->maximum);
+    }
+    for (int index = 0; has_choices && parameter->choices[index]; index++)
         buffer_append_format(output, "%s %s", index ? "," : "", parameter->choices[index]);
     for (size_t index = 0; index < parameter->field_count; index++)
         buffer_append_format(output, "%s %s", index ? "," : " with", parameter->fields[index].name);

@@ -308,6 +308,7 @@ const struct module_definition module_http_service = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .uses_body = true,
+    .reads_state = true,
     .create = create,
     .destroy = destroy,
     .answer = answer,

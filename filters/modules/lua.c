@@ -453,6 +453,7 @@ const struct module_definition module_lua = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
+    .reads_state = true,
     .create = create,
     .destroy = destroy,
 };

@@ -185,8 +185,8 @@ Test(configuration_legacy, synapses_list_stands_where_ours_is_missing, .init = m
         (const char *const[]){"homeserver.yaml:3:5: modules[0]: the Python class list_spam_checker.ListSpamChecker is "
                               "taken as `module: list_spam_checker`" BOTH,
                               "homeserver.yaml:6:5: modules[1]: the Python class synapse_http_antispam.HTTPAntispam is "
-                              "left to Synapse, Weir cannot run it: write `module: http_service` with its "
-                              "`base_url` as `url` and the callbacks it asks\n",
+                              "left to Synapse, Weir cannot run it: within Synapse it can ask Weir, with "
+                              "`requests: {http: true}` (deploy/http.md)\n",
                               NULL});
     configuration_destroy(configuration);
 

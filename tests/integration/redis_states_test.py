@@ -402,7 +402,7 @@ class Places(StatesServer):
                 self.expect_all()
                 # The channels are of all databases, the keys of this one.
                 self.assertEqual({key.decode() for key in self.redis.keys("*")},
-                                 {f"{SERVER_NAME}/weir/{name}" for name in ("verdicts", "positions", "requests")})
+                                 {f"{SERVER_NAME}/weir/{name}" for name in ("verdicts", "positions", "requests", "callbacks")})
                 self.stop_engine(engine)
                 tail = harness.run_weir("tail", "--server-name", SERVER_NAME, "--redis",
                                         f"unix://{self.socket}?db={number}", "--stored", "--json")

@@ -341,7 +341,7 @@ class Standby(Pair):
         pair = re.findall(r"`(\+[a-z]+)`", manual)
         self.assertIn("+eval", pair)
         alone = ["+ping", "+subscribe", "+publish", "+hgetall", "+hmget", "+hset", "+hdel", "+xadd", "+xrevrange",
-                 "+xack", "+xdel", "+xgroup", "+xreadgroup", "+xautoclaim", "+xclaim", "+multi", "+exec"]
+                 "+xack", "+xdel", "+xgroup", "+xreadgroup", "+xpending", "+xclaim", "+xtrim", "+multi", "+exec"]
         self.redis.execute_command("ACL", "SETUSER", "weir", "on", ">secret", f"~{SERVER_NAME}/weir/*",
                                    f"&{SERVER_NAME}*", *alone, *pair)
         configuration = self.configuration(

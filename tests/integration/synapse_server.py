@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import urllib.request
@@ -122,6 +123,12 @@ class SynapseServer(postgres_test.PostgresServer):
         self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         self.synapse = {}
         self.write_configuration()
+
+    def tearDown(self):
+        kept = os.environ.get("WEIR_KEEP_LOGS")  # a folder: what Synapse and Weir said, for whoever looks why a test failed
+        for log in (*self.folder.glob("*.log"), *self.folder.glob("*.out")) if kept else ():
+            shutil.copy(log, kept)
+        super().tearDown()
 
     def start_synapse(self):
         self.start_process("main")

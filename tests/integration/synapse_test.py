@@ -95,10 +95,6 @@ REASON = synapse_server.why_not()
 class Synapse(synapse_server.SynapseServer):
     persisters = PERSISTERS
 
-    def setUp(self):
-        super().setUp()
-        self.start_synapse()
-
     def weir_configuration(self):
         return self.configuration(
             f"bodies: {{postgres: {{host: {self.database}, user: synapse, dbname: postgres}}, retry_for: 5s}}\n"
@@ -132,6 +128,7 @@ class Synapse(synapse_server.SynapseServer):
                 f"not expected: {list(set(judged) - expected)[:10]}")
 
     def test_kills_in_the_middle_lose_and_repeat_nothing(self):
+        self.start_synapse()
         configuration = self.weir_configuration()
         engine = self.start_engine(configuration)
         traffic = Traffic(self.ports["client"])

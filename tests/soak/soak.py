@@ -142,10 +142,11 @@ class World:
 
     async def await_engine(self, engine):
         async def ready():
-            _, writer = await asyncio.open_connection("127.0.0.1", engine.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", engine.port)
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n")
+            answer = await asyncio.wait_for(reader.read(), 5)
             writer.close()
-            consumers = await self.ask_redis("XINFO", "CONSUMERS", "lab.test/weir/requests", "weir")
-            return engine.name.encode() in [consumer[1] for consumer in consumers]
+            return answer.split()[1:2] == [b"200"]
         await self.until(ready, engine.name)
 
     @staticmethod
@@ -310,6 +311,9 @@ def run(arguments, say):
         f"at faults: {len(tally.late)} without an answer, {len(tally.broken)} broken connections, "
         f"{len(tally.doubled)} second answers; overloaded {tally.overloaded}; "
         f"memory {sizes[0][0]:.0f} to {sizes[-1][0]:.0f} MiB")
+    for begin, _, what in tally.late[:5]:
+        near = min(world.faults, key=lambda fault: abs(fault[0] - begin), default=(begin, "nothing"))
+        say(f"  no answer: {what}, asked {begin - near[0]:+.2f} s from {near[1]}")
     for problem in problems:
         say(f"PROBLEM: {problem}")
     if problems:
