@@ -28,12 +28,20 @@ struct chain *chain_create(const struct chain_settings *settings)
     return chain;
 }
 
+void module_options_free(struct module_options *options)
+{
+    selector_destroy(options->selector);
+    json_decref(options->error_fields);
+    free(options->reason);
+    *options = (struct module_options){0};
+}
+
 static void free_module(struct chain_module *module)
 {
     if (module->state)
         module->definition->destroy(module->state);
     parameters_free(module->definition->parameters, module->definition->parameter_count, module->configuration);
-    selector_destroy(module->options.selector);
+    module_options_free(&module->options);
     free(module->configuration);
     free(module->callbacks);
 }
