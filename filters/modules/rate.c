@@ -249,7 +249,7 @@ static bool is_due(const struct state *state, const struct rule *rule, unsigned 
     if (!hash_key(state, rule->key, arguments, *text, &due->key))
         return false;
     due->table = rule->table;
-    due->cost = rule->cost == COST_BYTES ? (int64_t)event->body.length : 1;
+    due->cost = rule->cost == COST_BYTES && event ? (int64_t)event->body.length : 1;
     return true;
 }
 
