@@ -4,6 +4,7 @@
 #include "base/ip_set.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -117,16 +118,18 @@ const char *ip_range_read(struct slice text, struct ip_range *range)
     return NULL;
 }
 
-void ip_range_append(const struct ip_range *range, struct buffer *output)
+size_t ip_range_write(const struct ip_range *range, char text[IP_RANGE_TEXT_MAXIMUM])
 {
     unsigned char bytes[16];
-    char text[INET6_ADDRSTRLEN];
     unsigned whole = range->first.is_ipv4 ? 32 : 128;
     for (size_t index = 0; index < sizeof bytes; index++)
         bytes[index] = (unsigned char)(bits_of(&range->first) >> (120 - 8 * index));
-    buffer_append_string(output, inet_ntop(range->first.is_ipv4 ? AF_INET : AF_INET6, bytes, text, sizeof text));
+    if (!inet_ntop(range->first.is_ipv4 ? AF_INET : AF_INET6, bytes, text, IP_RANGE_TEXT_MAXIMUM))
+        text[0] = '\0';
+    size_t length = strlen(text);
     if (range->prefix < whole)
-        buffer_append_format(output, "/%u", range->prefix);
+        length += (size_t)snprintf(text + length, IP_RANGE_TEXT_MAXIMUM - length, "/%u", range->prefix);
+    return length;
 }
 
 bool ip_range_holds(const struct ip_range *range, const struct ip_address *address)

@@ -8,7 +8,6 @@
 
 #include <stdint.h>
 
-#include "base/buffer.h"
 #include "base/slice.h"
 
 /* The bits stand at the top: those of IPv4 in the upper half of `high`. */
@@ -30,8 +29,10 @@ bool ip_address_read(struct slice text, struct ip_address *address);
  * the prefix are refused: "10.1.2.3/8" is more often a slip than meant. */
 const char *ip_range_read(struct slice text, struct ip_range *range);
 
-/* Appends the range as ip_range_read reads it, a single address without its prefix. */
-void ip_range_append(const struct ip_range *range, struct buffer *output);
+/* Writes the range as ip_range_read reads it, a single address without its prefix, NUL-terminated; returns its length.
+ */
+#define IP_RANGE_TEXT_MAXIMUM 52
+size_t ip_range_write(const struct ip_range *range, char text[IP_RANGE_TEXT_MAXIMUM]);
 
 bool ip_range_holds(const struct ip_range *range, const struct ip_address *address);
 

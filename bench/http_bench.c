@@ -23,7 +23,7 @@
 #define REQUESTS 40000
 #define QUICK_REQUESTS 10000
 #define SECRET "bench-0123456789abcdef"
-#define PATH "/_weir/v1/ask/check_event_for_spam"
+#define PATH "/v1/callbacks/check_event_for_spam"
 #define CONSTANT "{\"value\":\"NOT_SPAM\"}"
 
 struct http_bench {

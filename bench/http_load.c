@@ -70,11 +70,11 @@ static void write_requests(struct http_load *load, const char *path, const char 
         buffer_append_format(&load->texts,
                              "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: "
                              "application/json\r\nUser-Agent: Synapse/1.140\r\n%s%s%s" CONTENT_LENGTH
-                             " %zu\r\n\r\n{\"event\":",
+                             " %zu\r\n\r\n{\"args\":{\"event\":",
                              path, secret ? "Authorization: Bearer " : "", secret ? secret : "", secret ? "\r\n" : "",
-                             body.length + strlen("{\"event\":}"));
+                             body.length + strlen("{\"args\":{\"event\":}}"));
         buffer_append_slice(&load->texts, body);
-        buffer_append_char(&load->texts, '}');
+        buffer_append_string(&load->texts, "}}");
     }
     load->starts[corpus->event_count] = load->texts.length;
 }

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "base/json_members.h"
+
 static bool has_event(const struct callback_definition *definition)
 {
     for (uint32_t index = 0; index < definition->argument_count; index++)
@@ -73,6 +75,22 @@ static struct slice event_alone(struct slice args)
     return slice_of(args.data, args.length - 1);
 }
 
+/* Without a tree: the `membership` of the content of `event`, which was read well; absent if it has none. False if it
+ * is written in a way that has to be decoded. */
+static bool find_membership(struct chain_question *question, struct slice event, struct slice *membership)
+{
+    static const char *const content[] = {"content"}, *const name[] = {"membership"};
+    struct slice found = SLICE_ABSENT;
+    json_members_find(event, content, 1, &found, &question->scratch);
+    if (slice_present(found))
+        json_members_find(found, name, 1, &found, &question->scratch);
+    *membership = SLICE_ABSENT;
+    if (!slice_present(found) || *found.data != '"')
+        return true;
+    *membership = slice_of(found.data + 1, found.length - 2);
+    return !memchr(membership->data, '\\', membership->length);
+}
+
 /* Reads a question about an event alone; false leaves it to the long way, which also finds the words for what is wrong.
  * The text is kept with the question: `args` may be gone before a module that waits has its answer. */
 static bool read_event_alone(struct chain_question *question, const struct chain *chain, struct slice args)
@@ -84,8 +102,11 @@ static bool read_event_alone(struct chain_question *question, const struct chain
     if (!question->reader)
         question->reader = event_reader_create(chain_fields(chain));
     question->event = (struct event){0};
-    if (event_reader_read(question->reader, arena_copy(&question->arena, text), &question->event) != EVENT_READ_OK ||
-        slice_equal(question->event.type, SLICE("m.room.member")))
+    text = arena_copy(&question->arena, text);
+    if (event_reader_read(question->reader, text, &question->event) != EVENT_READ_OK)
+        return false;
+    if (slice_equal(question->event.type, SLICE("m.room.member")) &&
+        !find_membership(question, text, &question->event.membership))
         return false;
     json_t *nothing = json_object();
     value_own_json(&question->arena, nothing);
@@ -128,6 +149,7 @@ void chain_question_free(struct chain_question *question)
 {
     event_reader_destroy(question->reader);
     arena_free(&question->arena);
+    buffer_free(&question->scratch);
     *question = (struct chain_question){0};
 }
 

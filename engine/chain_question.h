@@ -13,6 +13,7 @@ struct chain_question {
     struct event_reader *reader; /* of the chain's fields; made when an event first needs it */
     struct event event;
     struct callback_arguments arguments;
+    struct buffer scratch;
 };
 
 /* Arguments above this are refused unread. */

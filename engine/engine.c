@@ -159,16 +159,30 @@ static bool on_fell_back(void *context)
     return true;
 }
 
+/* Who asks over HTTP is answered also while Redis is away, which cannot be kept for ever. */
 static void on_request_judged(void *context, const struct verdict *verdict)
 {
     struct engine *engine = context;
-    if (engine->configuration->requests_publish && engine->outbox && !engine_waits(engine))
+    static struct log_gate gate;
+    uint64_t suppressed;
+    if (!engine->configuration->requests_publish || !engine->outbox || engine_waits(engine))
+        return;
+    if (!outbox_is_overfull(engine->outbox)) {
         outbox_verdict(engine->outbox, verdict);
+        return;
+    }
+    ++*engine->unrecorded;
+    if (log_gate_pass(&gate, &suppressed))
+        log_warning("requests are refused without a row among the verdicts: Redis has not answered for too long",
+                    LOG_INTEGER("suppressed", suppressed));
 }
 
 /* For requests over Redis and over HTTP alike. */
 static void start_questions(struct engine *engine)
 {
+    static const struct metric_definition unrecorded = {
+        "weir_requests_unrecorded_total", METRIC_COUNTER,
+        "Refused requests that got no row among the verdicts, since Redis had not answered for too long.", NULL};
     const struct configuration *configuration = engine->configuration;
     struct questions_settings settings = {.waiting = (size_t)configuration->requests_waiting,
                                           .waiting_per_asker = (size_t)configuration->requests_waiting_per_asker,
@@ -177,6 +191,7 @@ static void start_questions(struct engine *engine)
                                           .cache_for_ms = configuration->presence_cache_for_ms,
                                           .judged = on_request_judged,
                                           .context = engine};
+    engine->unrecorded = metrics_register(engine->metrics, &unrecorded, 1, NULL, NULL);
     engine->questions = questions_create(engine->base, configuration->chain, &settings, engine->metrics);
 }
 

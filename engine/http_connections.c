@@ -161,6 +161,14 @@ static const char *plain_address(const char *address)
     return is_mapped ? address + sizeof mapped - 1 : address;
 }
 
+static struct http_connection *take_stranger(struct http_server *server)
+{
+    struct http_connection *stranger = TAILQ_FIRST(&server->strangers);
+    if (stranger)
+        TAILQ_REMOVE(&server->strangers, stranger, of_phase);
+    return stranger;
+}
+
 static void adopt(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
@@ -168,7 +176,6 @@ static void adopt(struct http_connection *connection)
     char *address;
     ev_uint16_t port;
     void *owner = NULL;
-    TAILQ_REMOVE(&server->strangers, connection, of_phase);
     bufferevent_getcb(connection->stream, NULL, NULL, NULL, &owner);
     bufferevent_decref(connection->stream);
     if (!owner) { /* the system did not let evhttp watch it, and it is freed */
@@ -193,9 +200,8 @@ static void adopt(struct http_connection *connection)
 static void on_adopt(evutil_socket_t socket, short what, void *context)
 {
     (void)socket, (void)what;
-    struct http_server *server = context;
     struct http_connection *connection;
-    while ((connection = TAILQ_FIRST(&server->strangers)))
+    while ((connection = take_stranger(context)))
         adopt(connection);
 }
 
@@ -354,8 +360,7 @@ void http_connections_start(struct http_server *server)
 void http_connections_stop(struct http_server *server)
 {
     struct http_connection *connection;
-    while ((connection = TAILQ_FIRST(&server->strangers))) {
-        TAILQ_REMOVE(&server->strangers, connection, of_phase);
+    while ((connection = take_stranger(server))) {
         bufferevent_decref(connection->stream);
         free(connection);
     }

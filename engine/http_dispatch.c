@@ -11,9 +11,6 @@
 #include "engine/http_server_parts.h"
 #include "engine/http_target.h"
 
-/* Beyond a Synapse with as many workers as there are; one client shall not have all connections waiting. */
-#define CLIENT_OPEN_MAXIMUM 500u
-
 static const struct {
     enum evhttp_cmd_type type;
     struct slice method; /* that a route must have to answer it */
@@ -200,7 +197,7 @@ void http_dispatch(struct evhttp_request *received, void *context)
     if (!http_target_split(slice_from_string(evhttp_request_get_uri(received)), &server->path, &request.path,
                            &request.query)) {
         http_exchange_refuse(exchange, 400, "M_UNRECOGNIZED", "the target of the request is no path");
-    } else if (connection->client->open > CLIENT_OPEN_MAXIMUM) {
+    } else if (connection->client->open > server->open_per_client) {
         ++*server->counts[HTTP_COUNT_LIMITED];
         http_exchange_refuse(exchange, 429, "M_LIMIT_EXCEEDED", "too many requests of this client wait for answers");
     } else if (!answered_by_route(server, exchange, &request) && !answered_by_area(server, exchange, &request) &&

@@ -266,14 +266,21 @@ void http_exchange_refuse(struct http_exchange *exchange, int status, const char
     buffer_free(&body);
 }
 
+/* The one that waits for longest; NULL: none. `gone` of another one may have answered it in the meantime, so that each
+ * is looked for anew. */
+static struct http_exchange *first_waiting(const struct http_server *server)
+{
+    const struct http_connection *connection = TAILQ_FIRST(&server->phases[HTTP_WAITING]);
+    struct http_exchange *exchange = connection ? connection->exchange : NULL;
+    return exchange && exchange->connection && exchange->request ? exchange : NULL;
+}
+
 void http_exchanges_stop(struct http_server *server)
 {
     const struct slice body = SLICE("{\"errcode\":\"M_UNKNOWN\",\"error\":\"this server is shutting down\"}\n");
-    struct http_connection *connection;
     struct http_exchange *exchange;
     server->stopping = true;
-    while ((connection = TAILQ_FIRST(&server->phases[HTTP_WAITING]))) {
-        exchange = connection->exchange;
+    while ((exchange = first_waiting(server))) {
         send_answer(exchange, 503, NULL, body);
         end_unanswered(exchange);
     }

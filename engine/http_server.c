@@ -12,6 +12,8 @@
 
 #define HOST_SIZE 256
 #define CONNECTIONS_DEFAULT 1000u
+/* Beyond a Synapse with as many workers as there are; but one client shall not have all connections waiting. */
+#define OPEN_PER_CLIENT_DEFAULT 500u
 
 static const struct metric_definition metrics[HTTP_COUNTS] = {
     [HTTP_COUNT_CONNECTIONS] = {"weir_http_connections", METRIC_GAUGE, "HTTP connections that are open.", NULL},
@@ -106,6 +108,7 @@ struct http_server *http_server_create(struct event_base *base, const struct htt
     server->routes = settings->routes;
     server->context = settings->context;
     server->connections_maximum = settings->connections ? settings->connections : CONNECTIONS_DEFAULT;
+    server->open_per_client = settings->open_per_client ? settings->open_per_client : OPEN_PER_CLIENT_DEFAULT;
     TAILQ_INIT(&server->orphans);
     TAILQ_INIT(&server->spares);
     register_counts(server, settings->metrics);

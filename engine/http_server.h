@@ -34,6 +34,7 @@ struct http_server_settings {
     const char *certificate_file;    /* with the key's file: TLS (engine/tls_server.h); NULL: none */
     const char *private_key_file;
     size_t connections;      /* at once; 0: 1000 */
+    size_t open_per_client;  /* exchanges of one address at once, beyond which it gets 429; 0: 500 */
     struct metrics *metrics; /* where connections and refusals are counted; may be NULL */
 };
 

@@ -106,6 +106,7 @@ struct http_server {
     struct http_client *clients;
     size_t connection_count;
     size_t connections_maximum;
+    size_t open_per_client;
     bool full;                   /* the listeners are disabled */
     int64_t full_logged_s;       /* when it was last said */
     struct http_exchange *asked; /* whose handler runs now, as long as it is not answered */

@@ -129,11 +129,11 @@ static json_t *parameter_json(const struct parameter *parameter)
     json_t *json = json_pack("{s:s, s:s, s:s?, s:s}", "name", parameter->name, "type", buffer_string(&type), "default",
                              parameter->fallback, "text", parameter->text);
     if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_DURATION ||
-        parameter->type == PARAMETER_RATE) {
+        parameter->type == PARAMETER_RATE || parameter->type == PARAMETER_NUMBER) {
         json_object_set_new(json, "minimum", json_integer(parameter->minimum));
         json_object_set_new(json, "maximum", json_integer(parameter->maximum));
     }
-    if (parameter->type == PARAMETER_CHOICE) {
+    if (parameter->type == PARAMETER_CHOICE || parameter->type == PARAMETER_CHOICES) {
         json_t *choices = json_array();
         for (size_t index = 0; parameter->choices[index]; index++)
             json_array_append_new(choices, json_string(parameter->choices[index]));

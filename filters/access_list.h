@@ -14,15 +14,15 @@ struct access_configuration {
     struct text_files allow_files;
 };
 
-/* The rows of a parameter table for `member_`, a struct access_configuration, of the configuration `struct_`. `what_`
- * is a literal: "User ids, or globs over the whole id". */
+/* The rows of a parameter table for `member_`, a struct access_configuration, of the configuration `struct_`. `text_`
+ * is that of `deny`. */
 /* clang-format off */
-#define ACCESS_PARAMETERS(struct_, member_, what_)                                                                     \
+#define ACCESS_ROWS(struct_, member_, text_)                                                                           \
     {.name = "deny",                                                                                                   \
      .type = PARAMETER_TEXT_LIST,                                                                                      \
      .offset = offsetof(struct_, member_.deny),                                                                        \
      .fallback = "[]",                                                                                                 \
-     .text = what_ " (`*` any run of characters, `?` any one)."},                                                      \
+     .text = text_},                                                      \
     {.name = "allow",                                                                                                  \
      .type = PARAMETER_TEXT_LIST,                                                                                      \
      .offset = offsetof(struct_, member_.allow),                                                                       \
@@ -38,6 +38,10 @@ struct access_configuration {
      .offset = offsetof(struct_, member_.allow_files),                                                                 \
      .fallback = "[]",                                                                                                 \
      .text = "Files with more of `allow`."}
+
+/* The same where entries are globs; `what_` is a literal: "User ids, or globs over the whole id". */
+#define ACCESS_PARAMETERS(struct_, member_, what_)                                                                     \
+    ACCESS_ROWS(struct_, member_, what_ " (`*` any run of characters, `?` any one).")
 
 enum access_mode { ACCESS_DENY, ACCESS_ALLOW_ONLY };
 extern const char *const access_modes[]; /* by enum access_mode, NULL-terminated */

@@ -138,6 +138,57 @@ static bool decode_choice(const struct decoding *decoding, const json_t *value)
     return false;
 }
 
+static bool decode_number(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= (double)parameter->minimum && number <= (double)parameter->maximum)) {
+        module_host_report(decoding->host, parameter->name, "must be a number from %" PRId64 " to %" PRId64,
+                           parameter->minimum, parameter->maximum);
+        return false;
+    }
+    *(double *)decoding->target = number;
+    return true;
+}
+
+/* One text of a set. */
+static bool decode_member(const struct decoding *decoding, const char *path, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    const char *text = json_string_value(value);
+    for (unsigned index = 0; text && parameter->choices[index]; index++) {
+        if (strcmp(text, parameter->choices[index]) == 0) {
+            *(unsigned *)decoding->target |= 1u << index;
+            return true;
+        }
+    }
+    struct buffer wanted = {0};
+    const char *nearest = text ? nearest_word(text, parameter->choices) : NULL;
+    for (int index = 0; parameter->choices[index]; index++)
+        buffer_append_format(&wanted, "%s%s", index ? ", " : "", parameter->choices[index]);
+    if (nearest)
+        buffer_append_format(&wanted, "; did you mean `%s`?", nearest);
+    module_host_report(decoding->host, path, "must be one of %s", buffer_string(&wanted));
+    buffer_free(&wanted);
+    return false;
+}
+
+static bool decode_choices(const struct decoding *decoding, const json_t *value)
+{
+    *(unsigned *)decoding->target = 0;
+    if (json_is_null(value))
+        return true;
+    if (!json_is_array(value))
+        return decode_member(decoding, decoding->parameter->name, value);
+    bool good = true;
+    for (size_t index = 0; index < json_array_size(value); index++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s[%zu]", decoding->parameter->name, index);
+        good = decode_member(decoding, path, json_array_get(value, index)) && good;
+    }
+    return good;
+}
+
 static bool decode_code(const struct decoding *decoding, const json_t *value)
 {
     if (!decode_text(decoding, value))
@@ -263,6 +314,11 @@ static json_t *integer_fallback(const char *text)
     return json_integer(strtoll(text, NULL, 10));
 }
 
+static json_t *number_fallback(const char *text)
+{
+    return json_real(strtod(text, NULL));
+}
+
 static json_t *words_fallback(const char *text)
 {
     json_t *list = json_array();
@@ -311,6 +367,8 @@ static const struct parameter_kind {
     [PARAMETER_MAP] = {"map", decode_map, free_map, pairs_fallback},
     [PARAMETER_MAP_LIST] = {"list of maps", decode_map_list, release_map_list, words_fallback},
     [PARAMETER_FIELDS] = {"map", decode_fields, release_fields, words_fallback},
+    [PARAMETER_NUMBER] = {"number", decode_number, NULL, number_fallback},
+    [PARAMETER_CHOICES] = {"list of any of", decode_choices, NULL, words_fallback},
 };
 
 static bool decode_one(const struct parameter *parameter, const json_t *value, void *configuration,
@@ -386,7 +444,8 @@ void parameters_free(const struct parameter *table, size_t count, void *configur
 void parameter_describe_type(const struct parameter *parameter, struct buffer *output)
 {
     buffer_append_string(output, kinds[parameter->type].description);
-    if (parameter->type == PARAMETER_INTEGER)
+    bool has_choices = parameter->type == PARAMETER_CHOICE || parameter->type == PARAMETER_CHOICES;
+    if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_NUMBER)
         buffer_append_format(output, " from %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
     if (parameter->type == PARAMETER_RATE)
         buffer_append_format(output, " of %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
@@ -396,7 +455,7 @@ void parameter_describe_type(const struct parameter *parameter, struct buffer *o
         buffer_append_string(output, " to ");
         duration_append(output, parameter->maximum);
     }
-    for (int index = 0; parameter->type == PARAMETER_CHOICE && parameter->choices[index]; index++)
+    for (int index = 0; has_choices && parameter->choices[index]; index++)
         buffer_append_format(output, "%s %s", index ? "," : "", parameter->choices[index]);
     for (size_t index = 0; index < parameter->field_count; index++)
         buffer_append_format(output, "%s %s", index ? "," : " with", parameter->fields[index].name);

@@ -26,8 +26,11 @@ enum parameter_type {
     PARAMETER_TEXT_MAP,    /* struct text_map; null is taken as an empty one */
     PARAMETER_MAP,         /* json_t * or NULL: a map of anything, which the module reads itself */
     PARAMETER_MAP_LIST,    /* struct map_list: each map decoded by a table of its own; null is taken as an empty list */
-    PARAMETER_FIELDS, /* the struct at `offset`, filled by a table of its own; a text or a list is taken as its first
-                         key, which must take such. Its fallback is "[]" */
+    PARAMETER_FIELDS,  /* the struct at `offset`, filled by a table of its own; a text or a list is taken as its first
+                          key, which must take such. Its fallback is "[]" */
+    PARAMETER_NUMBER,  /* double, in [minimum, maximum] */
+    PARAMETER_CHOICES, /* unsigned: a list of texts, bit i for `choices[i]`, of at most 32; a single text is taken as a
+                          list of one, null as an empty one */
 };
 
 /* Texts with where they come from, so that an error in the 700th line of a file can say so. */
@@ -70,7 +73,7 @@ struct parameter {
                              "name=text other=text"; NULL = none (texts: NULL, lists: empty) */
     int64_t minimum;      /* PARAMETER_INTEGER, PARAMETER_DURATION, PARAMETER_RATE */
     int64_t maximum;
-    const char *const *choices;     /* PARAMETER_CHOICE, NULL-terminated */
+    const char *const *choices;     /* PARAMETER_CHOICE, PARAMETER_CHOICES, NULL-terminated */
     const struct parameter *fields; /* PARAMETER_MAP_LIST: the keys of each map; PARAMETER_FIELDS: of the map */
     size_t field_count;
     size_t map_size;  /* PARAMETER_MAP_LIST: of the struct that `fields` fills */

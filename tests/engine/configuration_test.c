@@ -95,6 +95,67 @@ Test(configuration, broken_values_are_named_with_their_place)
         expect_run_error(cases[index].text, cases[index].errors);
 }
 
+Test(configuration, broken_http_sections_are_named)
+{
+    static const struct {
+        const char *text;
+        const char *errors;
+    } cases[] = {
+        {"http: {secret: a, secret_path: /nowhere/s}\n",
+         "weir.yaml:4:19: http.secret_path: stands beside `secret` (line 4): only one of them can be used\n"
+         "weir.yaml:4:32: http.secret_path: \"/nowhere/s\" cannot be read: No such file or directory\n"},
+        {"http: {secret: \"a\\tb\"}\n",
+         "weir.yaml:4:16: http.secret: must have only printable ASCII characters, and no blanks around them, to travel "
+         "in the header Authorization\n"},
+        {"http: {secret: \"open sesame\", connections: 0}\n",
+         "weir.yaml:4:44: http.connections: must be from 1 to 1000000, but is 0\n"},
+        {"http: {tls: {certificate_file: /etc/passwd}}\n",
+         "weir.yaml:4:32: http.tls.certificate_file: needs `private_key_file` beside it\n"},
+        {"http: {tls: {private_key_file: /etc/passwd}}\n",
+         "weir.yaml:4:32: http.tls.private_key_file: needs `certificate_file` beside it\n"},
+        {"http: {tls: {certificate_file: /etc/passwd, private_key_file: /nowhere/k}}\n",
+         "weir.yaml:4:32: http.tls.certificate_file: \"/etc/passwd\" holds no certificate in PEM form, or a broken "
+         "one\n"
+         "weir.yaml:4:63: http.tls.private_key_file: \"/nowhere/k\" cannot be read: No such file or directory\n"},
+        {"http: {listen: \":80\"}\nrequests: {http: true}\n",
+         "weir.yaml:4:16: http.listen: with `requests.http` everyone who reaches this address could ask whether a "
+         "message would pass, and find one that does: set `http.secret` or `http.secret_path`, or listen on 127.0.0.1 "
+         "or [::1] only\n"},
+        {"http: {listen: \":80\", secret: x}\nrequests: {http: true}\n", ""},
+        {"http: {listen: \":80\"}\nrequests: {http: false}\n", ""},
+        {"http: {listen: \"[::1]:80\"}\nrequests: {http: true}\n", ""},
+        {"http: {listen: \"localhost:80\"}\nrequests: {http: true}\n", ""},
+        {"http: {listen: \"127.1.2.3:80\"}\nrequests: {http: true}\n", ""},
+        {"http: false\nrequests: {http: true}\n", ""},
+        {"requests: {http: true}\n", ""},
+    };
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++)
+        expect_run_error(cases[index].text, cases[index].errors);
+}
+
+Test(configuration, a_secret_that_everybody_can_read_is_warned_of)
+{
+    char path[] = "/tmp/weir-secret.XXXXXX", text[256], warning[256];
+    int file = mkstemp(path);
+    cr_assert_eq(write(file, " s3cret\n", 8), 8);
+    snprintf(text, sizeof text, HEAD "http: {secret_path: %s}\n", path);
+    snprintf(warning, sizeof warning,
+             NO_MODULES "weir.yaml:4:21: http.secret_path: every user of this machine can read \"%s\": chmod o-r\n",
+             path);
+    for (int readable = 0; readable < 2; readable++) {
+        struct buffer errors = {0}, warnings = {0};
+        fchmod(file, readable ? 0644 : 0640);
+        struct configuration *configuration = load_text(text, CONFIGURATION_FOR_RUN, &errors, &warnings);
+        cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+        cr_expect_str_eq(configuration->http_secret, "s3cret");
+        cr_expect_str_eq(buffer_string(&warnings), readable ? warning : NO_MODULES);
+        configuration_destroy(configuration);
+        buffer_free(&warnings);
+    }
+    close(file);
+    unlink(path);
+}
+
 Test(configuration, broken_redis_sections_are_named)
 {
     static const struct {

@@ -320,3 +320,62 @@ Test(http_exchange, beyond_the_limits_is_refused)
     close(client);
     world_close(&world);
 }
+
+Test(http_exchange, beyond_what_one_client_may_have_open_is_refused)
+{
+    struct world world;
+    world_open_with(&world, (struct http_server_settings){.open_per_client = 3});
+    int clients[4];
+    for (size_t index = 0; index < 4; index++)
+        clients[index] = connect_to(&world);
+    for (size_t index = 0; index < 3; index++) {
+        say(clients[index], LATER);
+        wait_for(&world, &world.held_count, index + 1);
+    }
+    say(clients[3], LATER);
+    const char *answer = hear(&world, clients[3], "}\n");
+    cr_expect_not_null(strstr(answer, "429 Too Many Requests"), "%s", answer);
+    cr_expect_not_null(strstr(answer, "M_LIMIT_EXCEEDED"), "%s", answer);
+    http_exchange_answer(world.held[0], 200, NULL, SLICE("{}"));
+    say(clients[3], LATER);
+    wait_for(&world, &world.held_count, 4);
+    for (size_t index = 0; index < 4; index++)
+        close(clients[index]);
+    wait_for(&world, &world.gone_count, 3);
+    world_close(&world);
+}
+
+/* More than the socket takes at once, so that the rest goes the slow way; and the client hangs up in the middle. */
+Test(http_exchange, may_have_a_large_answer)
+{
+    const size_t size = 20u << 20;
+    char *body = malloc(size);
+    memset(body, 'x', size);
+    for (int hangs_up = 0; hangs_up < 2; hangs_up++) {
+        struct world world;
+        world_open(&world);
+        int client = connect_to(&world);
+        say(client, LATER NOW);
+        wait_for(&world, &world.held_count, 1);
+        http_exchange_answer(world.held[0], 200, "text/plain", slice_of(body, size));
+        size_t count = 0;
+        bool more = true;
+        while (more && !(hangs_up && count > size / 2)) {
+            static char text[1 << 20];
+            event_base_loop(world.base, EVLOOP_NONBLOCK);
+            ssize_t got = recv(client, text, sizeof text - 1, MSG_DONTWAIT);
+            count += got > 0 ? (size_t)got : 0;
+            text[got > 0 ? got : 0] = '\0';
+            more = got > 0 ? !strstr(text, "b 3") : errno == EAGAIN;
+        }
+        cr_expect_gt(count, hangs_up ? size / 2 : size);
+        cr_expect_eq(http_server_busy(world.server), hangs_up ? 1 : 0);
+        close(client);
+        for (int index = 0; index < 20; index++)
+            turn(&world);
+        cr_expect_eq(http_server_busy(world.server), 0);
+        cr_expect_eq(world.gone_count, 0);
+        world_close(&world);
+    }
+    free(body);
+}

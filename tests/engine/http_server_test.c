@@ -43,6 +43,20 @@ Test(http_server, listen_addresses)
     }
 }
 
+Test(http_server, who_reaches_an_address)
+{
+    static const struct {
+        const char *listen;
+        bool loopback;
+    } cases[] = {
+        {"127.0.0.1:1", true}, {"127.200.3.4:1", true},        {"[::1]:1", true},      {"localhost:1", true},
+        {":1", false},         {"0.0.0.0:1", false},           {"[::]:1", false},      {"192.0.2.1:1", false},
+        {"127.1:1", false},    {"127.0.0.1.example:1", false}, {"[fe80::1]:1", false}, {"nonsense", false},
+    };
+    for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++)
+        cr_expect_eq(http_listen_is_loopback(cases[index].listen), cases[index].loopback, "%s", cases[index].listen);
+}
+
 static void handle_hello(void *context, struct http_response *response)
 {
     buffer_append_format(response->body, "hello %s\n", (const char *)context);
