@@ -134,6 +134,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
+    chain->reads_time = chain->reads_time || definition->reads_time;
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
@@ -257,10 +258,7 @@ bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 
 bool chain_reads_time(const struct chain *chain)
 {
-    bool reads = false;
-    for (uint32_t index = 0; index < chain->module_count; index++)
-        reads = reads || chain->modules[index].definition->reads_time;
-    return reads;
+    return chain->reads_time;
 }
 
 bool chain_uses_body(const struct chain *chain)
