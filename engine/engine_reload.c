@@ -71,6 +71,12 @@ static const struct read_once {
     NUMBER("requests.timeout", requests_timeout_ms),
     TEXT("worker_replication_secret", replication_secret),
     NUMBER("instance_map", instance_count),
+    NUMBER("requests.redis", requests_redis),
+    NUMBER("requests.batch", requests_batch),
+    NUMBER("requests.queue", requests_queue),
+    NUMBER("requests.stream", requests_stream),
+    NUMBER("requests.tries", requests_tries),
+    NUMBER("requests.claim_after", requests_claim_after_ms),
     TEXT("state_dir", state_dir),
     NUMBER("lease", lease_ms),
 #undef TEXT

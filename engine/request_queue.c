@@ -172,7 +172,7 @@ void request_queue_add(struct request_queue *queue, const struct request_fields 
 {
     struct queued_request *request = copy_request(fields);
     struct request_party *room = find_party(queue, find_party(queue, NULL, fields->reply_to), fields->room);
-    request->renewed_ns = now_ns;
+    request->added_ns = request->renewed_ns = now_ns;
     request->room = room;
     request->younger = NULL;
     request->older = room->youngest;

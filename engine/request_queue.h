@@ -21,7 +21,8 @@ struct request_queue_settings {
 /* One that waits, or was taken out. */
 struct queued_request {
     struct request_fields fields; /* in `texts` */
-    uint64_t renewed_ns;          /* when Redis was told last that it is in hand; the owner's to change */
+    uint64_t added_ns;
+    uint64_t renewed_ns; /* when Redis was told last that it is in hand; the owner's to change */
     /* The queue's own. */
     struct request_party *room;
     struct queued_request *older, *younger;

@@ -25,6 +25,8 @@
 /* With so many in the queue the next ones are asked for first, and are on their way while those are answered; with
  * fewer the answers leave first, for which somebody waits. */
 #define READ_FIRST 32
+/* Of so many bytes an answer should be at most. */
+#define READ_BYTES ((uint64_t)16 << 20)
 /* The sizes of a read after the connection was lost with one on its way: an answer of too many, or too large, ones ends
  * the connection (REDIS_MESSAGE_MAXIMUM). The last one takes whatever one entry is. */
 #define BATCH_AFTER_LOSS 4
@@ -92,16 +94,23 @@ static void send_read(struct requests *requests)
     requests_send(requests, arguments, count);
 }
 
+/* As many of such requests are read next as make an answer of READ_BYTES, whatever was asked for, and at most twice as
+ * many as this time: some are a hundred bytes, some have all of a room's state with them. */
+static void fit_batch(struct requests *requests, size_t count, uint64_t bytes)
+{
+    int64_t fits = bytes ? (int64_t)(READ_BYTES * count / bytes) : requests->settings.batch;
+    int64_t next = requests->batch * 2 < fits ? requests->batch * 2 : fits;
+    requests->batch = next < 1 ? 1 : next > requests->settings.batch ? requests->settings.batch : next;
+}
+
 static void take_read(struct requests *requests, const redisReply *reply)
 {
-    if (requests->batch < requests->settings.batch)
-        requests->batch =
-            requests->batch * 2 < requests->settings.batch ? requests->batch * 2 : requests->settings.batch;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1)
-        return;
-    const redisReply *stream = reply->element[0];
-    if (stream->type == REDIS_REPLY_ARRAY && stream->elements == 2)
-        requests_take_entries(requests, stream->element[1]);
+    uint64_t before = requests->taken_bytes;
+    size_t count = 0;
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->type == REDIS_REPLY_ARRAY &&
+        reply->element[0]->elements == 2)
+        count = requests_take_entries(requests, reply->element[0]->element[1]);
+    fit_batch(requests, count, requests->taken_bytes - before);
 }
 
 /* ---- the steps */
@@ -185,7 +194,9 @@ static void on_reply(void *context, const redisReply *reply)
         requests_go_on(requests);
         redis_link_flush(requests->link);
     }
-    requests_serve(requests);
+    /* Else this turn has its slice already, or gets it soon. */
+    if (!event_pending(requests->serve, EV_TIMEOUT, NULL))
+        requests_serve(requests);
     requests_go_on(requests);
 }
 

@@ -76,6 +76,7 @@ static bool take_entry(struct requests *requests, const redisReply *entry, uint6
         answerer_refuse(requests->answerer, &fields, problem);
         return true;
     case REQUEST_ENTRY_WHOLE:
+        requests->taken_bytes += fields.args.length;
         request_queue_add(requests->queue, &fields, now);
         return true;
     }
@@ -109,11 +110,13 @@ size_t requests_take_entries(struct requests *requests, const redisReply *entrie
 
 void requests_serve(struct requests *requests)
 {
-    uint64_t until = clock_now_ns() + SERVE_NS;
+    uint64_t now = clock_now_ns(), until = now + SERVE_NS;
     for (struct queued_request *request; (request = request_queue_take(requests->queue));) {
+        latency_record(requests->queue_latency, now - request->added_ns);
         answerer_take(requests->answerer, &request->fields);
         free(request);
-        if (clock_now_ns() >= until)
+        now = clock_now_ns();
+        if (now >= until)
             break;
     }
     /* By the timer, since an event that is made active anew would be handled before Redis is looked at. */
@@ -183,6 +186,8 @@ struct requests *requests_create(struct event_base *base, const struct requests_
     for (size_t index = 0; index < REQUEST_COUNT_METRICS; index++)
         requests->metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
     metrics_on_collect(metrics, collect, requests);
+    requests->queue_latency = metrics_register_latency(
+        metrics, "weir_request_queue_seconds", "How long requests waited to be asked, from when they were read.");
     requests->answerer = answerer_create(questions, settings->server_name, &answerer_callbacks, metrics);
     requests->queue = request_queue_create(&queue);
     requests->serve = evtimer_new(base, on_serve, requests);

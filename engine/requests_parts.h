@@ -56,6 +56,8 @@ struct requests {
     struct event *serve; /* the queue is served on in the next turn of the loop */
     struct request_counts counts;
     uint64_t *metrics[REQUEST_COUNT_METRICS];
+    struct latency *queue_latency;
+    uint64_t taken_bytes; /* of arguments, so far */
     struct buffer key, poisoned_key, callbacks_key, callbacks_channel;
     bool paused; /* by the owner */
 

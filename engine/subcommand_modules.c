@@ -128,8 +128,8 @@ static json_t *parameter_json(const struct parameter *parameter)
     parameter_describe_type(parameter, &type);
     json_t *json = json_pack("{s:s, s:s, s:s?, s:s}", "name", parameter->name, "type", buffer_string(&type), "default",
                              parameter->fallback, "text", parameter->text);
-    if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_NUMBER ||
-        parameter->type == PARAMETER_DURATION || parameter->type == PARAMETER_RATE) {
+    if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_DURATION ||
+        parameter->type == PARAMETER_RATE || parameter->type == PARAMETER_NUMBER) {
         json_object_set_new(json, "minimum", json_integer(parameter->minimum));
         json_object_set_new(json, "maximum", json_integer(parameter->maximum));
     }

@@ -283,7 +283,7 @@ class Requests(harness.Server):
     def ask_of_two(self, end):
         """10,000 requests of two engines, one of which ends in the middle."""
         asker = self.asker()
-        engines = [self.engine(f"weir{number}") for number in (1, 2)]
+        engines = [self.engine(f"weir{number}", body="shutdown_timeout: 1m") for number in (1, 2)]
         asker.ask(*(asker.fields(f"q{number}", invite(SLOW if number % 5 == 0 else "@b:lab.test"))
                     for number in range(10000)))
         asker.hear_all(3000)
@@ -312,6 +312,16 @@ class Requests(harness.Server):
               f"answered twice {asker.again}")
         consumers = {consumer["name"]: consumer["pending"] for consumer in self.redis.xinfo_consumers(STREAM, "weir")}
         self.assertEqual(consumers[b"weir1"], 0)
+
+    def test_what_waits_in_a_queue_is_not_taken_over(self):
+        asker = self.asker()
+        asker.ask(*(asker.fields(f"q{number}", invite(SLOW)) for number in range(4000)))
+        engines = [self.engine(f"weir{number}", requests="claim_after: 800ms") for number in (1, 2)]
+        self.assertEqual(len(asker.hear_all(4000)), 4000)
+        self.expect_nothing_left()
+        # Each waits for seconds. Only an engine that did not run for longer than claim_after may lose some.
+        self.assertLess(sum(self.metric(engine, "weir_requests_claimed_total") for engine in engines), 1000)
+        self.assertLess(asker.again, 1000)
 
     def test_a_stop_answers_what_waits_in_the_queue(self):
         asker = self.asker()
@@ -354,6 +364,22 @@ class Requests(harness.Server):
         self.expect_nothing_left()
         asker.ask(asker.fields("after"))
         self.assertEqual(asker.hear_one("after"), PASSED)
+
+    def test_large_requests_are_read_a_few_at_a_time(self):
+        asker = self.asker()
+        large = json.dumps({**json.loads(invite()), "more": 1024 * 1024 * "x"})
+        engine = self.engine(requests="claim_after: 1h")
+        for begin, end in ((0, 20), (20, 84)):
+            engine.send_signal(signal.SIGSTOP)
+            for number in range(begin, end):
+                asker.ask(asker.fields(f"q{number}", large))
+            before = self.redis.info("commandstats")["cmdstat_xreadgroup"]["calls"]
+            engine.send_signal(signal.SIGCONT)
+            self.assertEqual(len(asker.hear_all(end)), end)
+        # The first one ends a read that waited; what is read then is 16 MiB at a time.
+        self.assertGreaterEqual(self.redis.info("commandstats")["cmdstat_xreadgroup"]["calls"] - before, 5)
+        self.assertEqual(set(asker.answers.values()), {PASSED})
+        self.expect_nothing_left()
 
     def test_a_request_that_is_deleted_while_it_is_pending(self):
         asker = self.asker()
