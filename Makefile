@@ -224,7 +224,7 @@ lint: ## clang-format, clang-tidy, shellcheck and the include rules
 	@deploy/lint-includes.sh
 	@shellcheck .ci/run deploy/*.sh tests/integration/run
 	@/usr/bin/python3 -B -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' \
-	  $$(git ls-files '*.py') bench/run bench/report bench/guard bench/catch_up_bench
+	  $$(git ls-files '*.py') bench/run bench/report bench/guard bench/catch_up_bench bench/worker_cost_bench
 	@printf '%s\n' $(filter %.c,$(C_FILES)) | \
 	  xargs -P 2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- $(COMMON_CFLAGS) 2>/dev/null
 	@echo "weir: lint passed"
@@ -238,10 +238,11 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@$(BUILD)/weir modules --markdown >deploy/reference/modules.md
 
 .PHONY: install
-install: all ## install the program, the plug-in header, samples and examples under DESTDIR/PREFIX
+install: all ## install the program, the plug-in header, the module for Synapse, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -d $(DESTDIR)$(PREFIX)/share/weir/sample
 	install -m 644 deploy/sample/* $(DESTDIR)$(PREFIX)/share/weir/sample/
+	install -D -m 644 deploy/synapse/weir_module.py $(DESTDIR)$(PREFIX)/share/weir/synapse/weir_module.py
 	install -D -m 644 deploy/include/weir/plugin.h $(DESTDIR)$(PREFIX)/include/weir/plugin.h
 	install -d $(DESTDIR)$(PREFIX)/share/weir/examples/plugin
 	install -m 644 deploy/examples/plugin/* $(DESTDIR)$(PREFIX)/share/weir/examples/plugin/

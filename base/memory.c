@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *checked(void *pointer, size_t size)
 {
@@ -36,4 +37,19 @@ char *memory_copy_text(const char *text, size_t length)
         memcpy(copy, text, length);
     copy[length] = '\0';
     return copy;
+}
+
+/* A huge page would be filled by the first key of a table. */
+void *memory_map_zeroed(size_t size)
+{
+    void *pointer = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    pointer = checked(pointer == MAP_FAILED ? NULL : pointer, size);
+    (void)madvise(pointer, size, MADV_NOHUGEPAGE);
+    return pointer;
+}
+
+void memory_unmap(void *pointer, size_t size)
+{
+    if (pointer)
+        munmap(pointer, size);
 }

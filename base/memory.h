@@ -11,4 +11,9 @@ void *memory_reallocate(void *pointer, size_t size);
 /* A NUL-terminated copy of `length` bytes; the caller frees it. */
 char *memory_copy_text(const char *text, size_t length);
 
+/* Zeroed memory of which only what is touched takes room, page by page, aligned to a page: for large tables that may
+ * stay almost empty. Given back with memory_unmap and the same size. */
+void *memory_map_zeroed(size_t size);
+void memory_unmap(void *pointer, size_t size);
+
 #endif

@@ -26,6 +26,12 @@
 #define ENGINES 2
 /* A rate of which less than this is answered in its time is one that cannot be followed. */
 #define FOLLOWED 0.95
+/* Requests on their way of a worker that keeps the engine busy, and how many one core must answer a second. */
+#define IN_FLIGHT 512
+#define CORE_RATE 50000
+
+/* A stream that is drained holds more than an engine queues, of one worker, and nobody is to be turned away. */
+#define DRAINED "queue: 200000, claim_after: 1m"
 
 static const double rates[] = {1000, 2000, 5000, 10000, 20000, 50000};
 #define REQUESTS_MAXIMUM ((size_t)(50000 * OPEN_SECONDS))
@@ -56,9 +62,9 @@ static void write_configuration(struct request_bench *bench, size_t engine)
             "modules:\n  - module: event_types\n    config: {deny: [m.room.server_acl]}\n",
             engine + 1, bench->socket_path);
     if (engine == 0)
-        fprintf(file, "http: {listen: \"127.0.0.1:%d\"}\nrequests: {http: true}\n", bench->http_port);
+        fprintf(file, "http: {listen: \"127.0.0.1:%d\"}\nrequests: {http: true, " DRAINED "}\n", bench->http_port);
     else
-        fprintf(file, "http: false\n");
+        fprintf(file, "http: false\nrequests: {" DRAINED "}\n");
     fclose(file);
 }
 
@@ -113,6 +119,50 @@ static void measure_one_at_a_time(struct request_bench *bench, struct request_si
     }
     figure_report(&median, bench->json_path);
     figure_report(&tail, bench->json_path);
+}
+
+/* Saturated. */
+
+static void measure_saturated(struct request_bench *bench, struct request_side *ours, struct request_side *bare,
+                              pid_t engine, pid_t responder)
+{
+    struct figure rate = {.name = "request_saturated",
+                          .reference = "rate of a bare responder, by the same commands",
+                          .unit = "requests/s",
+                          .bound = BOUND_AT_LEAST,
+                          .limit = 0.6};
+    struct figure core = {.name = "request_saturated_core",
+                          .reference = "50,000 requests a second on one core of the engine",
+                          .unit = "requests/s",
+                          .bound = BOUND_AT_LEAST,
+                          .limit = 1};
+    struct request_side *sides[] = {ours, bare};
+    pid_t processes[] = {engine, responder};
+    pid_t redis_process = bench_redis_process(bench->control);
+    size_t count = bench_is_quick() ? 20000 : 100000;
+    ours->lines = bare->lines = true;
+    for (unsigned number = 0; number <= bench_runs(8); number++) {
+        double reached[2], answerer[2], redis[2];
+        for (unsigned turn = 0; turn < 2; turn++) {
+            unsigned side = (number + turn) % 2;
+            answerer[side] = -bench_processor_seconds(processes[side]);
+            redis[side] = -bench_processor_seconds(redis_process);
+            reached[side] = request_closed_loop(sides[side], IN_FLIGHT, count);
+            double share = reached[side] / (double)count;
+            answerer[side] = share * (answerer[side] + bench_processor_seconds(processes[side]));
+            redis[side] = share * (redis[side] + bench_processor_seconds(redis_process));
+        }
+        if (number == 0)
+            continue;
+        figure_add(&rate, reached[0] / reached[1], reached[0]);
+        figure_add(&core, reached[0] / answerer[0] / CORE_RATE, reached[0] / answerer[0]);
+        for (unsigned side = 0; side < 2; side++)
+            fprintf(stderr, "bench: saturated, %-9s: %.0f requests/s; busy: redis %.0f %%, whoever answers %.0f %%\n",
+                    sides[side]->name, reached[side], 100 * redis[side], 100 * answerer[side]);
+    }
+    ours->lines = bare->lines = false;
+    figure_report(&rate, bench->json_path);
+    figure_report(&core, bench->json_path);
 }
 
 /* At fixed rates. */
@@ -250,6 +300,7 @@ int main(int argument_count, char **arguments)
     pid_t engine = bench_start_engine(bench.weir, bench.configuration_paths[0], bench.log_paths[0]);
     await_blocked(&bench, &engine, 1, 2);
     measure_one_at_a_time(&bench, &ours, &bare);
+    measure_saturated(&bench, &ours, &bare, engine, responder);
     measure_rates(&bench, &ours, &bare);
     measure_http(&bench);
     bench_stop_engine(engine, bench.log_paths[0]);

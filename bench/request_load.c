@@ -16,7 +16,9 @@
 
 #define GRACE_NS 5000000000u
 #define IDLE_NS 1000000
-#define ENTRIES_AT_ONCE "64"
+#define ENTRIES_AT_ONCE 500
+/* Bytes of a message of several answers, as the engine bounds it. */
+#define LINES_MAXIMUM ((size_t)64 << 10)
 
 void request_side_open(struct request_side *side, const char *name, const char *server_name, const char *socket_path,
                        const struct corpus *corpus)
@@ -50,11 +52,12 @@ static void append_request(struct request_side *side, size_t id)
     buffer_append_char(&args, '}');
     const char *arguments[] = {"XADD", side->key,  "*",        "callback",     "check_event_for_spam",
                                "args", args.data,  "reply_to", side->reply_to, "id",
-                               digits, "deadline", deadline};
+                               digits, "deadline", deadline,   "lines",        "1"};
     const size_t lengths[] = {
-        4, strlen(side->key),  1, 8, 20, 4, args.length, 8, strlen(side->reply_to), 2, (size_t)digits_length,
-        8, sizeof deadline - 1};
-    redisAppendCommandArgv(side->asking, sizeof arguments / sizeof *arguments, arguments, lengths);
+        4, strlen(side->key),   1, 8, 20, 4, args.length, 8, strlen(side->reply_to), 2, (size_t)digits_length,
+        8, sizeof deadline - 1, 5, 1};
+    int count = sizeof arguments / sizeof *arguments;
+    redisAppendCommandArgv(side->asking, side->lines ? count : count - 2, arguments, lengths);
     buffer_free(&args);
 }
 
@@ -173,6 +176,51 @@ double request_open_loop(struct request_side *side, double rate, size_t count, u
     return (double)loop.answered * 1e9 / (double)(loop.last_ns - loop.started);
 }
 
+/* The closed loop. */
+
+struct closed_loop {
+    struct request_side *side;
+    size_t count, sent, answered;
+};
+
+static void take_lines(struct closed_loop *loop)
+{
+    redisContext *redis = loop->side->listening;
+    void *object = NULL;
+    if (redisBufferRead(redis) != REDIS_OK)
+        bench_fail("lost the connection: %s", redis->errstr);
+    while (redisGetReplyFromReader(redis, &object) == REDIS_OK && object) {
+        const redisReply *reply = object;
+        if (answered_id(reply) >= loop->sent)
+            bench_fail("an answer to a request that was not sent");
+        loop->answered++;
+        for (const char *line = reply->element[2]->str; (line = strchr(line, '\n')); line++)
+            loop->answered++;
+        freeReplyObject(object);
+    }
+}
+
+double request_closed_loop(struct request_side *side, size_t in_flight, size_t count)
+{
+    struct closed_loop loop = {.side = side, .count = count};
+    struct pollfd sockets[] = {{side->listening->fd, POLLIN, 0}, {side->asking->fd, POLLIN, 0}};
+    uint64_t started = clock_now_ns();
+    while (loop.answered < count) {
+        size_t before = loop.sent;
+        while (loop.sent < count && loop.sent - loop.answered < in_flight)
+            append_request(side, loop.sent++);
+        if (loop.sent > before)
+            write_out(side->asking);
+        if (poll(sockets, 2, GRACE_NS / 1000000) <= 0)
+            bench_fail("%zu requests were not answered", loop.sent - loop.answered);
+        if (sockets[0].revents)
+            take_lines(&loop);
+        if (sockets[1].revents)
+            drop_replies(side->asking);
+    }
+    return (double)count * 1e9 / (double)(clock_now_ns() - started);
+}
+
 void request_fill(struct request_side *side, size_t count)
 {
     for (size_t id = 0; id < count; id++) {
@@ -195,21 +243,48 @@ static struct slice field_of(const redisReply *fields, const char *name)
     return SLICE("");
 }
 
-/* Appends MULTI … EXEC for what was read; returns how many answers Redis will give. */
+/* A command that names all entries: XACK or XDEL. */
+static void append_named(redisContext *redis, const char *key, const redisReply *entries, bool acknowledge)
+{
+    const char *arguments[ENTRIES_AT_ONCE + 3] = {acknowledge ? "XACK" : "XDEL", key, "weir"};
+    size_t lengths[ENTRIES_AT_ONCE + 3] = {4, strlen(key), 4};
+    size_t count = acknowledge ? 3 : 2;
+    for (size_t index = 0; index < entries->elements; index++, count++) {
+        arguments[count] = entries->element[index]->element[0]->str;
+        lengths[count] = entries->element[index]->element[0]->len;
+    }
+    redisAppendCommandArgv(redis, (int)count, arguments, lengths);
+}
+
+static size_t publish(redisContext *redis, struct slice reply_to, struct buffer *message)
+{
+    if (message->length == 0)
+        return 0;
+    redisAppendCommand(redis, "PUBLISH %b %b", reply_to.data, reply_to.length, message->data, message->length);
+    buffer_clear(message);
+    return 1;
+}
+
+/* Appends MULTI … EXEC for what was read; returns how many answers Redis will give. All ask on one channel. */
 static size_t append_answers(redisContext *redis, const char *key, const redisReply *entries)
 {
-    size_t replies = 2;
+    static struct buffer message;
+    size_t replies = 4;
+    struct slice reply_to = SLICE("");
     redisAppendCommand(redis, "MULTI");
-    for (size_t index = 0; index < entries->elements; index++, replies += 3) {
-        const redisReply *entry = entries->element[index]->element[0];
+    for (size_t index = 0; index < entries->elements; index++) {
         const redisReply *fields = entries->element[index]->element[1];
-        struct slice id = field_of(fields, "id"), reply_to = field_of(fields, "reply_to");
-        char message[160];
-        int length = snprintf(message, sizeof message, "VERDICT %.*s \"NOT_SPAM\"", (int)id.length, id.data);
-        redisAppendCommand(redis, "PUBLISH %b %b", reply_to.data, reply_to.length, message, (size_t)length);
-        redisAppendCommand(redis, "XACK %s weir %b", key, entry->str, entry->len);
-        redisAppendCommand(redis, "XDEL %s %b", key, entry->str, entry->len);
+        struct slice id = field_of(fields, "id");
+        reply_to = field_of(fields, "reply_to");
+        if (message.length)
+            buffer_append_char(&message, '\n');
+        buffer_append_format(&message, "VERDICT %.*s \"NOT_SPAM\"", (int)id.length, id.data);
+        if (field_of(fields, "lines").length == 0 || message.length > LINES_MAXIMUM)
+            replies += publish(redis, reply_to, &message);
     }
+    replies += publish(redis, reply_to, &message);
+    append_named(redis, key, entries, true);
+    append_named(redis, key, entries, false);
     redisAppendCommand(redis, "EXEC");
     return replies;
 }
@@ -222,7 +297,7 @@ static _Noreturn void respond(const char *socket_path, const char *key)
         _exit(1);
     for (;;) {
         void *reply = NULL;
-        redisAppendCommand(redis, "XREADGROUP GROUP weir bench COUNT " ENTRIES_AT_ONCE " BLOCK 5000 STREAMS %s >", key);
+        redisAppendCommand(redis, "XREADGROUP GROUP weir bench COUNT %d BLOCK 5000 STREAMS %s >", ENTRIES_AT_ONCE, key);
         for (; replies > 0; replies--) {
             if (redisGetReply(redis, &reply) != REDIS_OK)
                 _exit(1);

@@ -18,6 +18,7 @@ struct request_side {
     redisContext *listening;
     const struct corpus *corpus;
     size_t next_event;
+    bool lines; /* several answers may come in one message */
 };
 
 /* `server_name` is the prefix of the side's keys. */
@@ -32,6 +33,10 @@ void request_one_at_a_time(struct request_side *side, size_t count, uint32_t *na
  * should have left. Requests that are not answered five seconds after the last one left have no time. Returns the rate
  * of answers that was reached, and how many came in `*answered`. */
 double request_open_loop(struct request_side *side, double rate, size_t count, uint32_t *nanoseconds, size_t *answered);
+
+/* Asks `count` times, with `in_flight` requests on their way all the time: the next ones leave when answers come.
+ * Returns the rate, a second. */
+double request_closed_loop(struct request_side *side, size_t in_flight, size_t count);
 
 /* Puts `count` requests into the stream that nobody waits to be answered. */
 void request_fill(struct request_side *side, size_t count);

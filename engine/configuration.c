@@ -41,7 +41,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->policy.cache = 100000;
     configuration->policy.cache_for_ms = 24 * 3600000;
     configuration->policy.timeout_ms = 20000;
-    configuration->policy.waiting = 2000;
+    configuration->policy.waiting = 800;
     configuration->presence_cache = 10000;
     configuration->presence_cache_for_ms = 60000;
     configuration->catch_up_page = 1000;

@@ -40,7 +40,7 @@ struct policy_settings {
     int64_t cache;        /* events whose result is remembered; default 100000 */
     int64_t cache_for_ms; /* default a day */
     int64_t timeout_ms;   /* of one request; default 20 s: Synapse waits 30 s */
-    int64_t waiting;      /* requests at once; default 2000 */
+    int64_t waiting;      /* requests at once; default 800: fewer than http.connections */
 };
 
 /* Where the replication listener of a Synapse process is (instance_map). */

@@ -142,6 +142,10 @@ void configuration_check_policy_whole(struct configuration_reader *reader, const
     struct configuration_place place = {0, section->mark, "policy_server"};
     if (!configuration->http_listen)
         configuration_error(reader, &place, "needs `http.listen`, which is switched off");
+    if (policy->waiting >= configuration->http_connections)
+        configuration_warning(
+            reader, &place, "`waiting` (%lld) leaves nothing of `http.connections` (%lld) to others, such as /metrics",
+            (long long)policy->waiting, (long long)configuration->http_connections);
     if (!policy->server_name && configuration->server_name &&
         !server_name_valid(slice_from_string(configuration->server_name)))
         configuration_error(reader, &place, "needs a `server_name` that other servers can know: \"%s\" is none",

@@ -4,10 +4,12 @@
 
 #include <signal.h>
 
+#include "base/keyed_hash.h"
 #include "engine/clock.h"
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 #include "engine/module_pages.h"
+#include "engine/module_state.h"
 #include "engine/option.h"
 #include "engine/report.h"
 
@@ -157,16 +159,30 @@ static bool on_fell_back(void *context)
     return true;
 }
 
+/* Who asks over HTTP is answered also while Redis is away, which cannot be kept for ever. */
 static void on_request_judged(void *context, const struct verdict *verdict)
 {
     struct engine *engine = context;
-    if (engine->configuration->requests_publish && engine->outbox && !engine_waits(engine))
+    static struct log_gate gate;
+    uint64_t suppressed;
+    if (!engine->configuration->requests_publish || !engine->outbox || engine_waits(engine))
+        return;
+    if (!outbox_is_overfull(engine->outbox)) {
         outbox_verdict(engine->outbox, verdict);
+        return;
+    }
+    ++*engine->unrecorded;
+    if (log_gate_pass(&gate, &suppressed))
+        log_warning("requests are refused without a row among the verdicts: Redis has not answered for too long",
+                    LOG_INTEGER("suppressed", suppressed));
 }
 
 /* For requests over Redis and over HTTP alike. */
 static void start_questions(struct engine *engine)
 {
+    static const struct metric_definition unrecorded = {
+        "weir_requests_unrecorded_total", METRIC_COUNTER,
+        "Refused requests that got no row among the verdicts, since Redis had not answered for too long.", NULL};
     const struct configuration *configuration = engine->configuration;
     struct questions_settings settings = {.waiting = (size_t)configuration->requests_waiting,
                                           .waiting_per_asker = (size_t)configuration->requests_waiting_per_asker,
@@ -175,6 +191,7 @@ static void start_questions(struct engine *engine)
                                           .cache_for_ms = configuration->presence_cache_for_ms,
                                           .judged = on_request_judged,
                                           .context = engine};
+    engine->unrecorded = metrics_register(engine->metrics, &unrecorded, 1, NULL, NULL);
     engine->questions = questions_create(engine->base, configuration->chain, &settings, engine->metrics);
 }
 
@@ -310,6 +327,7 @@ static bool start(struct engine *engine)
     module_pages_warn(engine->configuration->chain, engine->http);
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
     engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
+    module_state_read(engine->configuration);
     engine_catch_up_start(engine);
     engine_lease_prepare(engine);
     start_observer(engine);
@@ -318,7 +336,7 @@ static bool start(struct engine *engine)
     return true;
 }
 
-static void stop(struct engine *engine)
+static void stop(struct engine *engine, bool started)
 {
     engine_pages_stop(engine);
     engine_follow_stop(engine);
@@ -331,6 +349,8 @@ static void stop(struct engine *engine)
     bodies_close(engine->bodies);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
+    if (started)
+        module_state_write(engine->configuration);
     for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
         if (engine->signals[index])
             event_free(engine->signals[index]);
@@ -353,7 +373,7 @@ static int run(struct engine *engine)
     if (engine->start_over)
         hold_signals(SIG_BLOCK);
     hold_reloads();
-    stop(engine);
+    stop(engine, started);
     return started ? engine->exit_code : EXIT_CODE_FAILED;
 }
 
@@ -385,6 +405,7 @@ int engine_run(const struct engine_options *options)
 {
     struct engine engine = {.options = *options};
     int exit_code;
+    keyed_hash_draw_seed();
     hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
         struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};

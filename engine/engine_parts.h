@@ -51,6 +51,7 @@ struct engine {
     uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
     struct lease *lease;                     /* NULL without a role */
     struct questions *questions;
+    uint64_t *unrecorded;      /* their refusals without a row: its metric */
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;

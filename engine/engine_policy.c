@@ -11,7 +11,7 @@
 
 struct engine_policy {
     struct string_table *only_rooms;
-    struct room_versions *rooms;
+    struct policy_rooms *rooms;
     struct server_keys *keys;
     struct policy_checks *checks;
     struct policy_server *server;
@@ -50,7 +50,7 @@ struct engine_policy *engine_policy_start(struct event_base *base, const struct 
     struct engine_policy *policy = memory_allocate_zeroed(1, sizeof *policy);
     policy->only_rooms = table_of_rooms(settings);
     if (configuration->body_source == BODY_SOURCE_POSTGRES)
-        policy->rooms = room_versions_create(base, &configuration->postgres);
+        policy->rooms = policy_rooms_create(base, &configuration->postgres);
     start_keys(policy, base, settings, metrics);
     policy->checks =
         policy_checks_create(&(struct policy_checks_settings){.questions = questions,
@@ -84,7 +84,7 @@ void engine_policy_stop(struct engine_policy *policy)
     policy_server_destroy(policy->server);
     policy_checks_destroy(policy->checks);
     server_keys_destroy(policy->keys);
-    room_versions_destroy(policy->rooms);
+    policy_rooms_destroy(policy->rooms);
     string_table_destroy(policy->only_rooms);
     free(policy);
 }

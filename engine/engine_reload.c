@@ -5,6 +5,7 @@
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 #include "engine/module_pages.h"
+#include "engine/module_state.h"
 
 static void log_lines(struct buffer *lines, bool error)
 {
@@ -122,6 +123,7 @@ void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
                   "old configuration goes on");
         configuration_destroy(loaded);
     } else {
+        module_state_hand_over(engine->configuration->chain, loaded->chain);
         engine->configuration->chain = loaded->chain;
         loaded->chain = NULL;
         use_chain(engine);

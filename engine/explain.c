@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/clock.h"
+#include "engine/event_time.h"
 #include "engine/explain_form.h"
 #include "engine/verdict.h"
 
@@ -27,6 +28,15 @@ static const struct explain_form *form_of(const struct explain_settings *setting
 }
 
 static const char *wait_problem = "a module waits for somebody outside, and nobody can be waited for here";
+
+/* An event is explained as at its own time, anything else as now. */
+static int64_t time_of(struct slice body)
+{
+    struct buffer scratch = {0};
+    int64_t claimed = event_time_claimed(body, &scratch);
+    buffer_free(&scratch);
+    return claimed ? claimed : clock_wall_ms();
+}
 
 /* ---- an observed event */
 
@@ -155,6 +165,7 @@ bool explain_event(const struct explain_settings *settings, struct slice body, s
         question.synapse_asks = judge_as_synapse(question.judge, &question.event, &question.reason);
         question.ask = settings->as_synapse ? question.synapse_asks : JUDGE_BOTH;
         question.trace = explain_trace_create(settings->chain, body, settings->instance_name);
+        judge_set_time(question.judge, time_of(body), true);
         tell_event(&question, output);
         explain_trace_destroy(question.trace);
     } else {
@@ -228,6 +239,8 @@ static bool read_question(struct callback_question *question, enum callback call
         good = read_event_argument(question, object, body, error);
     json_decref(none);
     question->arguments.arena = &question->answers;
+    question->arguments.now_ms = time_of(question->event.body);
+    question->arguments.trial = true;
     return good;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "engine/clock.h"
+#include "engine/event_time.h"
 #include "engine/log.h"
 #include "filters/judge.h"
 
@@ -37,7 +38,8 @@ struct judging {
 
     struct event event;                       /* the one that the judge was given; it may be parked after the walk */
     const struct event_origin *judged_origin; /* of the event that a walk is asked about now; NULL between walks */
-    struct buffer dry_runs;                   /* its rows of modules in dry_run, a line each */
+    struct event_time time;
+    struct buffer dry_runs; /* its rows of modules in dry_run, a line each */
 
     struct log_gate body_gate, missing_gate;
 };
@@ -149,6 +151,16 @@ static void report_missing_body(struct judging *judging, const struct event_row 
                     LOG_INTEGER("suppressed", suppressed));
 }
 
+/* What the modules take for the time at which the event arrived. */
+static int64_t time_of(struct judging *judging, struct slice body, const struct event_origin *origin)
+{
+    if (origin->received_ns && origin->now_ms > 0)
+        return origin->now_ms; /* the clock's, which may be set back */
+    if (origin->now_ms <= 0 && chain_reads_time(judging->uses->chain))
+        return event_time_of_body(&judging->time, body);
+    return event_time_recorded(&judging->time, origin->now_ms);
+}
+
 /* Judges one event by the newest chain; `body` may be absent. WALK_ENDED: the verdict was published. */
 static enum walk_state judge(struct judging *judging, const struct event_row *row, struct slice body,
                              const struct event_origin *origin)
@@ -170,6 +182,7 @@ static enum walk_state judge(struct judging *judging, const struct event_row *ro
     }
     const char *reason;
     unsigned ask = judging->settings.ask_as_synapse ? judge_as_synapse(judging->judge, event, &reason) : JUDGE_BOTH;
+    judge_set_time(judging->judge, time_of(judging, body, origin), false);
     buffer_clear(&judging->dry_runs);
     judging->judged_origin = origin;
     const struct outcome *outcome = judge_event(judging->judge, event, ask);
@@ -302,8 +315,10 @@ void judging_event(struct judging *judging, const struct event_row *row, const s
 
 void judging_late_event(struct judging *judging, const struct event_row *row, struct slice writer, int64_t token)
 {
-    struct event_origin origin = {
-        .writer = late_writer(judging, writer), .token = token, .received_ns = clock_now_ns()};
+    struct event_origin origin = {.writer = late_writer(judging, writer),
+                                  .token = token,
+                                  .received_ns = clock_now_ns(),
+                                  .now_ms = clock_wall_ms()};
     judging_event(judging, row, &origin, false);
 }
 
@@ -450,6 +465,7 @@ void judging_destroy(struct judging *judging)
         writer_progress_destroy(judging->late_writers[index]);
     free(judging->late_writers);
     buffer_free(&judging->dry_runs);
+    event_time_free(&judging->time);
     free(judging);
 }
 

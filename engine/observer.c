@@ -25,6 +25,7 @@ struct observer {
     struct slice current_json;
     struct event_row current_row;
     uint64_t received_ns;
+    int64_t now_ms;          /* likewise since 1970; 0: not known */
     bool escaped;            /* as observer_escaped_line has it */
     struct buffer unescaped; /* the row of an escaped line, or the line */
     bool writer_was_open;    /* before the POSITION that is being worked on */
@@ -79,7 +80,8 @@ static void on_rows(void *context, const struct position_rows *rows)
     }
     struct event_origin origin = {.writer = judging_writer(observer->judging, rows->writer),
                                   .token = rows->token,
-                                  .received_ns = observer->received_ns};
+                                  .received_ns = observer->received_ns,
+                                  .now_ms = observer->now_ms};
     for (uint32_t index = 0; index < rows->count; index++) {
         struct event_row row;
         const char *problem;
@@ -255,9 +257,22 @@ static void take_line(struct observer *observer, struct slice line)
     }
 }
 
+/* The lines of one read share the time of that read, so that the clock is asked once for all of them. */
+static void set_received(struct observer *observer, uint64_t received_ns)
+{
+    if (observer->settings.live && (received_ns != observer->received_ns || !observer->now_ms))
+        observer->now_ms = clock_wall_ms();
+    observer->received_ns = received_ns;
+}
+
+void observer_set_time(struct observer *observer, int64_t now_ms)
+{
+    observer->now_ms = now_ms;
+}
+
 void observer_line(struct observer *observer, struct slice line, uint64_t received_ns)
 {
-    observer->received_ns = received_ns;
+    set_received(observer, received_ns);
     observer->escaped = false;
     take_line(observer, line);
 }
@@ -271,7 +286,7 @@ void observer_escaped_line(struct observer *observer, struct slice line)
 
 void observer_fetched(struct observer *observer, const struct position_rows *rows)
 {
-    observer->received_ns = clock_now_ns();
+    set_received(observer, clock_now_ns());
     if (rows->stream == STREAM_events)
         observer->counts.fetched += rows->count;
     position_fetched(observer->tracker, rows);
@@ -282,7 +297,7 @@ void observer_fetch_done(struct observer *observer, enum stream stream, struct s
 {
     int64_t before = 0;
     bool known = position_get(observer->tracker, stream, writer, &before);
-    observer->received_ns = clock_now_ns();
+    set_received(observer, clock_now_ns());
     position_fetch_done(observer->tracker, stream, writer, reached, limited, false);
     tell_move(observer, stream, writer, known, before);
 }

@@ -141,6 +141,11 @@ static void update_flow(struct outbox *outbox)
     }
 }
 
+bool outbox_is_overfull(const struct outbox *outbox)
+{
+    return outbox->sent_bytes > 2 * (size_t)BYTES_LIMIT || outbox->sent_count > 2 * TRANSACTIONS_LIMIT;
+}
+
 static void check_drained(struct outbox *outbox)
 {
     if (outbox->draining && !outbox->open && !outbox->sent) {

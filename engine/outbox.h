@@ -90,6 +90,8 @@ void outbox_audited(struct outbox *outbox, enum stream stream, struct slice writ
 void outbox_announce(struct outbox *outbox);
 /* Whether the command connection is up and the stored positions are known. */
 bool outbox_is_ready(const struct outbox *outbox);
+/* Whether twice as much waits as where `flow` said to stop: for what comes all the same, and can be done without. */
+bool outbox_is_overfull(const struct outbox *outbox);
 /* Publishes one message on the command connection, outside of any transaction; ignored while it is down. */
 void outbox_publish(struct outbox *outbox, struct slice channel, struct slice message);
 /* True: nothing is sent; what comes waits. False: what was not carried out is sent. */

@@ -54,11 +54,15 @@ static struct slice text_of(const json_t *object, const char *key)
 
 /* ---- asking the chain */
 
-static void asking_free(struct asking *asking)
+static void unlink_asking(const struct asking *asking)
 {
     *asking->place = asking->next;
     if (asking->next)
         asking->next->place = asking->place;
+}
+
+static void asking_free(struct asking *asking)
+{
     buffer_free(&asking->name);
     buffer_free(&asking->text);
     buffer_free(&asking->event_id);
@@ -99,6 +103,7 @@ static void on_question_ended(void *context, const struct question_end *question
     struct policy_result result = judge(asking, question, &signature);
     shared_waits_wake(asking->checks->waits, buffer_slice(&asking->name), &result);
     buffer_free(&signature);
+    unlink_asking(asking);
     asking_free(asking);
 }
 
@@ -286,28 +291,30 @@ static struct slice version_without_database(const struct policy_check *check)
 
 static void locate(struct policy_check *check);
 
-static void on_room(void *context, const void *problem)
+static void on_room(void *context, const void *result)
 {
-    struct policy_check *check = context;
-    if (problem)
-        end(check, POLICY_FAILED, problem);
-    else
-        locate(check);
+    (void)result;
+    locate(context);
 }
 
 static void locate_in_database(struct policy_check *check, struct slice room_id)
 {
     struct slice name;
-    struct room_versions *rooms = check->checks->settings.rooms;
-    enum room_versions_status status = room_versions_find(rooms, room_id, &name);
-    if (status == ROOM_VERSIONS_WANTED && !check->waited_for_room) {
+    struct policy_rooms *rooms = check->checks->settings.rooms;
+    enum policy_rooms_status status = policy_rooms_find(rooms, room_id, &name);
+    if (status == POLICY_ROOMS_WANTED && !check->waited_for_room) {
         check->waited_for_room = true;
         check->waiter = (struct shared_waiter){.woken = on_room, .context = check};
-        room_versions_wait(rooms, room_id, &check->waiter);
-    } else if (status == ROOM_VERSIONS_KNOWN) {
+        policy_rooms_wait(rooms, room_id, &check->waiter);
+    } else if (status == POLICY_ROOMS_KNOWN && slice_present(check->server) &&
+               !policy_rooms_allow(rooms, room_id, check->server)) {
+        end(check, POLICY_KEPT_OUT, "the room does not let your server take part");
+    } else if (status == POLICY_ROOMS_KNOWN) {
         use_version(check, name);
-    } else if (status == ROOM_VERSIONS_UNKNOWN_ROOM) {
+    } else if (status == POLICY_ROOMS_UNKNOWN_ROOM) {
         use_version(check, slice_from_string(check->checks->settings.default_room_version));
+    } else if (status == POLICY_ROOMS_TOO_MANY) {
+        end(check, POLICY_OVERLOADED, "too many rooms are being looked up");
     } else {
         end(check, POLICY_FAILED, "the version of the room cannot be looked up now");
     }
@@ -362,10 +369,12 @@ void policy_checks_destroy(struct policy_checks *checks)
 {
     if (!checks)
         return;
-    while (checks->asked) {
-        struct asking *asking = checks->asked;
+    struct asking *asking = checks->asked;
+    while (asking) {
+        struct asking *next = asking->next;
         questions_forget(checks->settings.questions, asking->question);
         asking_free(asking);
+        asking = next;
     }
     shared_waits_destroy(checks->waits);
     answer_cache_destroy(checks->results);

@@ -11,8 +11,8 @@
 
 #include "base/string_table.h"
 #include "engine/metrics.h"
+#include "engine/policy_rooms.h"
 #include "engine/questions.h"
-#include "engine/room_versions.h"
 #include "engine/shared_wait.h"
 #include "engine/signing_key.h"
 
@@ -23,6 +23,7 @@ enum policy_ending {
     POLICY_REFUSED,      /* a module said so */
     POLICY_MALFORMED,    /* it is no event of its room's version */
     POLICY_UNKNOWN_ROOM, /* the room is not served, or its version is not known */
+    POLICY_KEPT_OUT,     /* the room's m.room.server_acl keeps out the server that asks */
     POLICY_OVERLOADED,
     POLICY_FAILED, /* a module, the database, or time */
 };
@@ -37,7 +38,7 @@ struct policy_result {
 struct policy_checks_settings {
     struct questions *questions;
     const struct signing_key *key;
-    struct room_versions *rooms;           /* NULL: there is no database */
+    struct policy_rooms *rooms;            /* NULL: there is no database */
     const char *default_room_version;      /* of rooms whose version is not known; NULL: they are not served */
     const struct string_table *only_rooms; /* room ids; NULL: all */
     size_t cache;                          /* how many events are remembered */
@@ -48,6 +49,7 @@ struct policy_checks_settings {
 struct policy_check {
     const json_t *event; /* the whole of it; must live until the end */
     struct slice asker;  /* for the bounds; likewise */
+    struct slice server; /* the server that asks; absent if it is not known; likewise */
     int64_t deadline_ms; /* by the wall clock, since 1970 */
     /* Called once, in policy_check_begin or later. `result` lives until it returns. */
     void (*ended)(void *context, const struct policy_result *result);

@@ -13,7 +13,8 @@
  */
 #define BODY_MAXIMUM ((size_t)512 << 10)
 #define MILLISECOND_NS UINT64_C(1000000)
-#define LOOK_EVERY_MS 500
+/* While there are requests. */
+static const struct timeval look_every = {.tv_usec = 500000};
 
 /* How a request ended: as the check did, or before it. */
 enum ending {
@@ -21,6 +22,7 @@ enum ending {
     ENDING_REFUSED = POLICY_REFUSED,
     ENDING_MALFORMED = POLICY_MALFORMED,
     ENDING_UNKNOWN_ROOM = POLICY_UNKNOWN_ROOM,
+    ENDING_KEPT_OUT = POLICY_KEPT_OUT,
     ENDING_OVERLOADED = POLICY_OVERLOADED,
     ENDING_FAILED = POLICY_FAILED,
     ENDING_NOT_JSON = POLICY_ENDINGS,
@@ -39,6 +41,7 @@ static const struct ending_row {
     [ENDING_REFUSED] = {"refused", 400, "M_FORBIDDEN", false},
     [ENDING_MALFORMED] = {"malformed", 400, "M_BAD_JSON", false},
     [ENDING_UNKNOWN_ROOM] = {"unknown_room", 404, "M_NOT_FOUND", false},
+    [ENDING_KEPT_OUT] = {"kept_out", 403, "M_FORBIDDEN", true},
     [ENDING_OVERLOADED] = {"overloaded", 429, "M_LIMIT_EXCEEDED", true},
     [ENDING_FAILED] = {"failed", 503, "M_UNKNOWN", true},
     [ENDING_NOT_JSON] = {"malformed", 400, "M_NOT_JSON", false},
@@ -293,6 +296,8 @@ static struct policy_request *request_create(struct policy_server *server, struc
                                        .endpoint = endpoint,
                                        .received_ns = clock_now_ns(),
                                        .place = server->last};
+    if (!server->first)
+        event_add(server->timer, &look_every);
     *server->last = request;
     server->last = &request->next;
     server->count++;
@@ -325,7 +330,7 @@ static void handle(void *context, struct http_exchange *exchange, const struct h
         return;
     }
     if (server->settings.keys) {
-        request->check.asker = request->authorization.origin;
+        request->check.asker = request->check.server = request->authorization.origin;
         authenticate(request);
     } else {
         request->check.asker = arena_copy(&request->arena, http->client);
@@ -338,12 +343,17 @@ static void on_timer(evutil_socket_t socket, short what, void *argument)
     (void)socket, (void)what;
     struct policy_server *server = argument;
     uint64_t suppressed, now = clock_now_ns(), timeout = (uint64_t)server->settings.timeout_ms * MILLISECOND_NS;
-    while (server->first && now - server->first->received_ns > timeout) {
+    struct policy_request *request = server->first;
+    while (request && now - request->received_ns > timeout) {
+        struct policy_request *next = request->next;
         if (log_gate_pass(&server->late_gate, &suppressed))
             log_warning("a request to the policy server took too long; the server that asked treats it as refused",
-                        LOG_TEXT("origin", server->first->check.asker), LOG_INTEGER("suppressed", suppressed));
-        end(server->first, ENDING_FAILED, SLICE_ABSENT, "it took too long");
+                        LOG_TEXT("origin", request->check.asker), LOG_INTEGER("suppressed", suppressed));
+        end(request, ENDING_FAILED, SLICE_ABSENT, "it took too long");
+        request = next;
     }
+    if (server->first)
+        event_add(server->timer, &look_every);
 }
 
 /* ---- life */
@@ -380,11 +390,9 @@ struct policy_server *policy_server_create(struct event_base *base, const struct
                                            struct metrics *metrics)
 {
     struct policy_server *server = memory_allocate_zeroed(1, sizeof *server);
-    struct timeval every = {.tv_usec = LOOK_EVERY_MS * 1000};
     server->settings = *settings;
     server->last = &server->first;
-    server->timer = event_new(base, -1, EV_PERSIST, on_timer, server);
-    event_add(server->timer, &every);
+    server->timer = event_new(base, -1, 0, on_timer, server);
     buffer_append_format(&server->well_known, "{\"public_keys\":{\"ed25519\":\"%s\"}}", settings->public_key);
     register_metrics(server, metrics);
     return server;

@@ -11,6 +11,7 @@
 
 #include "base/json_pool.h"
 #include "base/memory.h"
+#include "engine/clock.h"
 #include "engine/log.h"
 #include "replication/command.h"
 
@@ -49,6 +50,7 @@ struct presence_router {
     uint32_t limit;                  /* of `count`, by what the last batches became */
     uint16_t user_slots[USER_SLOTS]; /* open addressing over the user ids: place in `states` plus one; 0: free */
     struct buffer writer;
+    int64_t now_ms; /* of a recording; 0: the clock's */
     int64_t token;
     bool has_token; /* a position is to be told once the batch is routed */
 
@@ -251,7 +253,10 @@ static void adapt_limit(struct presence_router *router)
 static void ask_routers(struct presence_router *router)
 {
     struct value updates = value_container(VALUE_LIST, router->values, router->count);
-    struct callback_arguments arguments = {.values = &updates, .count = 1, .arena = &router->arena};
+    struct callback_arguments arguments = {.values = &updates,
+                                           .count = 1,
+                                           .arena = &router->arena,
+                                           .now_ms = router->now_ms ? router->now_ms : clock_wall_ms()};
     struct outcome outcome;
     chain_run(router->chain, CALLBACK_get_users_for_states, &arguments, &outcome);
     router->counts.batches++;
@@ -282,6 +287,11 @@ void presence_router_flush(struct presence_router *router)
         router->callbacks.position(router->callbacks.context, STREAM_presence, buffer_slice(&router->writer),
                                    router->token);
     }
+}
+
+void presence_router_set_time(struct presence_router *router, int64_t now_ms)
+{
+    router->now_ms = now_ms;
 }
 
 bool presence_router_wanted(const struct chain *chain)

@@ -39,6 +39,8 @@ void presence_router_destroy(struct presence_router *router);
 /* Whether any module of the chain routes presence: otherwise nobody need read the rows at all. */
 bool presence_router_wanted(const struct chain *chain);
 
+/* The time of the rows that follow, in milliseconds since 1970, for who has them from a recording; 0: the clock's. */
+void presence_router_set_time(struct presence_router *router, int64_t now_ms);
 /* Rows of one token of `presence`; without rows: the writer's position moved on. They are routed by
  * presence_router_flush, or before if the batch grows past its bound. */
 void presence_router_rows(struct presence_router *router, const struct position_rows *rows);

@@ -15,6 +15,7 @@
 #include "engine/clock.h"
 #include "engine/log.h"
 #include "engine/waiting_shares.h"
+#include "filters/subject.h"
 
 #define SPARE_MAXIMUM 16
 
@@ -26,6 +27,7 @@ struct question {
     struct chain_question read;
     struct walk walk;
     uint64_t received_ns;
+    int64_t received_ms; /* since 1970 */
     uint64_t failures; /* of the chain's modules, before it was asked */
     uint64_t asker_hash, room_hash;
     bool in_row;
@@ -185,16 +187,6 @@ static bool is_recorded(enum callback callback)
     return family == FAMILY_SPAM_CHECKER || family == FAMILY_THIRD_PARTY_RULES;
 }
 
-/* A question that is about no event has at least a room or a user, under one of these names. */
-static struct event known_of_question(const struct callback_arguments *arguments)
-{
-    static const char *const users[] = {"user_id", "inviter", "username"};
-    struct event known = {.room_id = callback_argument_text(arguments, "room_id")};
-    for (size_t index = 0; index < sizeof users / sizeof *users && !slice_present(known.sender); index++)
-        known.sender = callback_argument_text(arguments, users[index]);
-    return known;
-}
-
 static struct verdict make_verdict(const struct question *question, const struct event *event,
                                    const struct outcome *outcome)
 {
@@ -213,7 +205,7 @@ static void record(const struct questions *questions, const struct question *que
     if (!questions->settings.judged || !is_recorded(question->read.callback) ||
         (outcome->kind == OUTCOME_PASSED && !question->dry_runs.length))
         return;
-    struct event known = arguments->event ? *arguments->event : known_of_question(arguments);
+    struct event known = arguments->event ? *arguments->event : subject_as_event(arguments);
     struct verdict verdict = make_verdict(question, &known, outcome);
     verdict.dry_runs = buffer_slice(&question->dry_runs);
     questions->settings.judged(questions->settings.context, &verdict);
@@ -224,7 +216,7 @@ static void on_dry_run(void *context, const struct callback_arguments *arguments
     struct question *question = context;
     if (!is_recorded(question->read.callback))
         return;
-    struct event known = arguments->event ? *arguments->event : known_of_question(arguments);
+    struct event known = arguments->event ? *arguments->event : subject_as_event(arguments);
     struct verdict verdict = make_verdict(question, &known, outcome);
     verdict.dry_run = true;
     verdict_append_row(&verdict, &question->dry_runs);
@@ -393,6 +385,7 @@ static struct question *ask(struct questions *questions, struct question *questi
         end_malformed(questions, question, problem);
         return NULL;
     }
+    question->read.arguments.now_ms = question->received_ms;
     if (answer_from_cache(questions, question))
         return NULL;
     const char *who = too_many(questions, question);
@@ -412,6 +405,7 @@ struct question *questions_ask(struct questions *questions, const struct questio
     question->asked = *asked;
     question->read.callback = asked->callback;
     question->received_ns = clock_now_ns();
+    question->received_ms = clock_wall_ms();
     questions->counts.asked++;
     questions->callback_metrics[asked->callback]++;
     const char *problem = asked->problem ? asked->problem

@@ -148,7 +148,7 @@ static void append_cell(struct buffer *output, const char *text)
     buffer_append_char(output, ' ');
 }
 
-/* A row for each parameter; those of a list's maps behind it, as `list[].name`. */
+/* A row for each parameter; those of maps inside behind it, as `map.name` and `list[].name`. */
 static void append_markdown_parameters(struct buffer *output, const char *prefix, const struct parameter *table,
                                        size_t count)
 {
@@ -165,7 +165,7 @@ static void append_markdown_parameters(struct buffer *output, const char *prefix
         append_cell(output, parameter->fallback ? parameter->fallback : "");
         append_cell(output, parameter->text);
         buffer_append_string(output, "|\n");
-        buffer_append_string(&name, "[].");
+        buffer_append_string(&name, parameter->type == PARAMETER_FIELDS ? "." : "[].");
         append_markdown_parameters(output, buffer_string(&name), parameter->fields, parameter->field_count);
     }
     buffer_free(&name);

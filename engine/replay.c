@@ -22,6 +22,8 @@ struct replay {
     struct replay_jobs *jobs; /* NULL for one */
     struct buffer output;
     struct buffer *error;
+    bool reads_time; /* some module does */
+    int64_t now_ms;  /* the latest of the lines so far; 1: none */
     bool failed;
     bool write_failed; /* what was read before a failure is judged and written; after this one it is not */
 };
@@ -118,6 +120,16 @@ static void wait_for_services(struct replay *replay)
             observer_give_up(replay->observer, "there is no service that could answer");
 }
 
+/* Reading the numbers is left out where nobody asks for them. */
+static void set_time(struct replay *replay, const struct recording_message *message)
+{
+    int64_t now_ms = replay->reads_time ? recording_message_time_ms(message) : 0;
+    if (now_ms > replay->now_ms)
+        replay->now_ms = now_ms;
+    observer_set_time(replay->observer, now_ms);
+    presence_router_set_time(replay->presence, replay->now_ms);
+}
+
 static void take_line(struct replay *replay, struct recording_reader *recording, struct slice line, uint64_t number,
                       struct replay_summary *summary)
 {
@@ -133,6 +145,7 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
         return;
     }
     summary->messages++;
+    set_time(replay, &message);
     if (!slice_equal(message.channel, replay->server_name))
         summary->other_channels++;
     else if (message.escaped)
@@ -240,8 +253,11 @@ bool replay_run(const struct replay_settings *settings, struct replay_summary *s
     struct line_reader *lines = line_reader_open(settings->recording, error);
     if (!lines)
         return false;
-    struct replay replay = {
-        .settings = settings, .server_name = slice_from_string(settings->server_name), .error = error};
+    struct replay replay = {.settings = settings,
+                            .server_name = slice_from_string(settings->server_name),
+                            .reads_time = chain_reads_time(settings->chain),
+                            .now_ms = 1,
+                            .error = error};
     struct metrics *metrics = metrics_create();
     summary->bodies_failed = replay.failed = !open_bodies(&replay);
     open_observer(&replay, metrics);

@@ -13,6 +13,7 @@
 #include "replication/curl_loop.h"
 
 #define SECOND_NS UINT64_C(1000000000)
+#define MILLISECOND_NS UINT64_C(1000000)
 #define SERVERS_REMEMBERED 20000u
 /* Keys are asked for again after so long, also those that are good for a year. */
 #define KEYS_KEPT_NS (6 * 3600 * SECOND_NS)
@@ -24,11 +25,18 @@ struct fetch {
     struct fetch *next;
     struct server_keys *keys;
     CURL *easy;
-    bool begun; /* false: libcurl would not */
+    bool begun; /* false: libcurl would not, or it pauses */
+    struct event *pause;
+    uint64_t began_ns; /* the first attempt */
     struct buffer body;
     char error[CURL_ERROR_SIZE];
     char server_name[];
 };
+
+/* Between attempts: a key server that is being restarted is back in a while, and a server that is told no does not ask
+ * again. */
+#define PAUSE_MS 500
+static const struct timeval pause_between = {.tv_usec = PAUSE_MS * 1000};
 
 static const struct metric_definition fetches_metric = {
     "weir_server_key_fetches_total", METRIC_COUNTER,
@@ -38,12 +46,12 @@ enum fetch_end { FETCH_GOOD, FETCH_NO_KEYS, FETCH_FAILED, FETCH_ENDS };
 static const char *const fetch_results[FETCH_ENDS] = {"good", "no_keys", "failed"};
 
 struct server_keys {
+    struct event_base *base;
     struct curl_loop *loop;
     struct shared_waits *waits;
     struct answer_cache *records; /* by server name */
     struct answer_cache *lately;  /* the end of the last fetch: a byte for its kind, and what was wrong */
     struct fetch *fetches;
-    struct event *not_begun; /* ends the fetches that could not begin */
     char *notary;
     char *ca_file;
     int64_t timeout_ms;
@@ -56,6 +64,14 @@ static const char *result_label(const void *context, size_t index)
 {
     (void)context;
     return fetch_results[index];
+}
+
+static void free_fetch(struct fetch *fetch)
+{
+    curl_easy_cleanup(fetch->easy);
+    event_free(fetch->pause);
+    buffer_free(&fetch->body);
+    free(fetch);
 }
 
 /* The fetch is gone before its end is told, for whoever is woken may ask for others. */
@@ -79,9 +95,19 @@ static void end_fetch(struct fetch *fetch, enum fetch_end end, const char *probl
                     LOG_STRING("server", fetch->server_name), LOG_STRING("reason", problem),
                     LOG_STRING("key_server", keys->notary), LOG_INTEGER("suppressed", suppressed));
     shared_waits_wake(keys->waits, server_name, NULL);
-    curl_easy_cleanup(fetch->easy);
-    buffer_free(&fetch->body);
-    free(fetch);
+    free_fetch(fetch);
+}
+
+/* Tries again while there is time. */
+static void fail_fetch(struct fetch *fetch, const char *problem)
+{
+    struct server_keys *keys = fetch->keys;
+    uint64_t spent_ms = (clock_now_ns() - fetch->began_ns) / MILLISECOND_NS;
+    fetch->begun = false;
+    if (spent_ms + PAUSE_MS < (uint64_t)keys->timeout_ms)
+        event_add(fetch->pause, &pause_between);
+    else
+        end_fetch(fetch, FETCH_FAILED, problem);
 }
 
 /* What went wrong; NULL if the answer has arrived. */
@@ -109,15 +135,17 @@ static void on_done(void *context, CURL *easy, CURLcode result)
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
     const char *problem = transfer_problem(fetch, result);
     struct slice server_name = slice_from_string(fetch->server_name);
-    enum fetch_end end = problem ? FETCH_FAILED : FETCH_NO_KEYS;
-    if (!problem)
-        problem = server_key_answer_read(buffer_slice(&fetch->body), server_name, &record);
+    if (problem) {
+        fail_fetch(fetch, problem);
+        return;
+    }
+    problem = server_key_answer_read(buffer_slice(&fetch->body), server_name, &record);
     if (!problem && server_key_record_until(buffer_slice(&record)) <= clock_wall_ms())
         problem = "the keys that the key server knows of the server are good no more";
     if (!problem)
         answer_cache_store(keys->records, server_name, buffer_slice(&record), clock_now_ns());
     buffer_free(&record);
-    end_fetch(fetch, problem ? end : FETCH_GOOD, problem);
+    end_fetch(fetch, problem ? FETCH_NO_KEYS : FETCH_GOOD, problem);
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
@@ -135,6 +163,8 @@ static void set_options(struct fetch *fetch)
 {
     struct server_keys *keys = fetch->keys;
     CURL *easy = fetch->easy;
+    long left_ms = (long)keys->timeout_ms - (long)((clock_now_ns() - fetch->began_ns) / MILLISECOND_NS);
+    left_ms = left_ms < PAUSE_MS ? PAUSE_MS : left_ms;
     buffer_clear(&keys->text);
     buffer_append_format(&keys->text, "%s/_matrix/key/v2/query/%s", keys->notary, fetch->server_name);
     curl_easy_setopt(easy, CURLOPT_URL, buffer_string(&keys->text));
@@ -143,8 +173,8 @@ static void set_options(struct fetch *fetch)
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)keys->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)keys->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a name being looked up does not hold up server_keys_destroy */
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)SERVER_KEY_ANSWER_MAXIMUM);
@@ -156,44 +186,44 @@ static void set_options(struct fetch *fetch)
         curl_easy_setopt(easy, CURLOPT_CAINFO, keys->ca_file);
 }
 
+/* The first attempt, or another one. What libcurl refuses is tried again, too. */
+static void on_pause_over(evutil_socket_t socket, short what, void *argument)
+{
+    (void)socket, (void)what;
+    struct fetch *fetch = argument;
+    curl_easy_cleanup(fetch->easy);
+    buffer_clear(&fetch->body);
+    *fetch->error = '\0';
+    fetch->easy = curl_easy_init();
+    if (fetch->easy) {
+        set_options(fetch);
+        fetch->begun = curl_loop_add(fetch->keys->loop, fetch->easy);
+    }
+    if (!fetch->begun)
+        fail_fetch(fetch, "libcurl refused the request");
+}
+
 static void begin_fetch(struct server_keys *keys, struct slice server_name)
 {
     struct fetch *fetch = memory_allocate_zeroed(1, sizeof *fetch + server_name.length + 1);
     memcpy(fetch->server_name, server_name.data, server_name.length);
     fetch->keys = keys;
+    fetch->began_ns = clock_now_ns();
+    fetch->pause = event_new(keys->base, -1, 0, on_pause_over, fetch);
     fetch->next = keys->fetches;
     keys->fetches = fetch;
-    fetch->easy = curl_easy_init();
-    if (fetch->easy) {
-        set_options(fetch);
-        fetch->begun = curl_loop_add(keys->loop, fetch->easy);
-    }
-    if (!fetch->begun)
-        event_active(keys->not_begun, EV_TIMEOUT, 0);
-}
-
-static void on_not_begun(evutil_socket_t socket, short what, void *argument)
-{
-    (void)socket, (void)what;
-    struct server_keys *keys = argument;
-    struct fetch *fetch = keys->fetches;
-    while (fetch && fetch->begun)
-        fetch = fetch->next;
-    if (!fetch)
-        return;
-    event_active(keys->not_begun, EV_TIMEOUT, 0);
-    end_fetch(fetch, FETCH_FAILED, "libcurl refused the request");
+    event_active(fetch->pause, EV_TIMEOUT, 0);
 }
 
 struct server_keys *server_keys_create(struct event_base *base, const struct server_keys_settings *settings,
                                        struct metrics *metrics)
 {
     struct server_keys *keys = memory_allocate_zeroed(1, sizeof *keys);
+    keys->base = base;
     keys->loop = curl_loop_create(base, IDLE_CONNECTIONS, on_done, keys);
     keys->waits = shared_waits_create();
     keys->records = answer_cache_create(SERVERS_REMEMBERED, KEYS_KEPT_NS);
     keys->lately = answer_cache_create(SERVERS_REMEMBERED, LATELY_NS);
-    keys->not_begun = event_new(base, -1, 0, on_not_begun, keys);
     keys->notary = memory_copy_text(settings->notary, strlen(settings->notary));
     keys->ca_file = settings->ca_file ? memory_copy_text(settings->ca_file, strlen(settings->ca_file)) : NULL;
     keys->timeout_ms = settings->timeout_ms;
@@ -210,15 +240,12 @@ void server_keys_destroy(struct server_keys *keys)
         keys->fetches = fetch->next;
         if (fetch->begun)
             curl_loop_remove(keys->loop, fetch->easy);
-        curl_easy_cleanup(fetch->easy);
-        buffer_free(&fetch->body);
-        free(fetch);
+        free_fetch(fetch);
     }
     curl_loop_destroy(keys->loop);
     shared_waits_destroy(keys->waits);
     answer_cache_destroy(keys->records);
     answer_cache_destroy(keys->lately);
-    event_free(keys->not_begun);
     free(keys->notary);
     free(keys->ca_file);
     buffer_free(&keys->text);

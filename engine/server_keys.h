@@ -15,7 +15,7 @@ struct server_keys;
 struct server_keys_settings {
     const char *notary;  /* "https://matrix.example.org", without a path */
     const char *ca_file; /* who is trusted beside it; NULL: the system's authorities */
-    int64_t timeout_ms;  /* of one answer */
+    int64_t timeout_ms;  /* for the keys of a server, all attempts together */
 };
 
 enum server_keys_status {

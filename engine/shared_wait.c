@@ -23,13 +23,14 @@ struct shared_waits *shared_waits_create(void)
 
 void shared_waits_destroy(struct shared_waits *waits)
 {
-    struct shared_wait *wait, *next;
     if (!waits)
         return;
-    HASH_ITER(hh, waits->waits, wait, next)
-    {
-        HASH_DEL(waits->waits, wait);
+    struct shared_wait *wait = waits->waits;
+    HASH_CLEAR(hh, waits->waits); /* the links of the waits stay */
+    while (wait) {
+        struct shared_wait *next = wait->hh.next;
         free(wait);
+        wait = next;
     }
     free(waits);
 }

@@ -36,6 +36,12 @@ static void append_safe(struct buffer *output, const char *name)
 
 void state_file_append_path(struct buffer *path, const char *directory, const struct state_owner *owner)
 {
+    state_file_append_path_of(path, directory, owner, "positions");
+}
+
+void state_file_append_path_of(struct buffer *path, const char *directory, const struct state_owner *owner,
+                               const char *what)
+{
     buffer_append_format(path, "%s/", directory);
     size_t begins = path->length;
     append_safe(path, owner->server_name);
@@ -46,7 +52,7 @@ void state_file_append_path(struct buffer *path, const char *directory, const st
         path->length = begins + NAME_KEPT;
         buffer_append_format(path, "-%016" PRIx64, (uint64_t)hash);
     }
-    buffer_append_string(path, ".positions");
+    buffer_append_format(path, ".%s", what);
 }
 
 static void hash_text(XXH3_state_t *state, struct slice text)
@@ -151,7 +157,7 @@ bool state_file_parse(struct slice text, const struct state_owner *owner, struct
 }
 
 /* All of a regular file of a size that may be; NULL or what is wrong. */
-static const char *read_descriptor(int descriptor, struct buffer *text)
+static const char *read_descriptor(int descriptor, size_t limit, struct buffer *text)
 {
     struct stat status;
     if (fstat(descriptor, &status) != 0)
@@ -159,27 +165,34 @@ static const char *read_descriptor(int descriptor, struct buffer *text)
     if (!S_ISREG(status.st_mode))
         return "it is no regular file";
     ssize_t count = 1;
-    while (count > 0 && text->length <= STATE_FILE_MAXIMUM) {
+    while (count > 0 && text->length <= limit) {
         count = read(descriptor, buffer_reserve(text, 65536), 65536);
         text->length += count > 0 ? (size_t)count : 0;
     }
-    return count < 0 ? strerror(errno) : text->length > STATE_FILE_MAXIMUM ? "it is too large" : NULL;
+    return count < 0 ? strerror(errno) : text->length > limit ? "it is too large" : NULL;
+}
+
+enum state_file_status state_file_load(const char *path, size_t limit, struct buffer *content, const char **problem)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
+        *problem = strerror(errno);
+        return errno == ENOENT ? STATE_FILE_ABSENT : STATE_FILE_UNUSABLE;
+    }
+    *problem = read_descriptor(descriptor, limit, content);
+    close(descriptor);
+    return *problem ? STATE_FILE_UNUSABLE : STATE_FILE_READ;
 }
 
 enum state_file_status state_file_read(const char *path, const struct state_owner *owner,
                                        struct positions_copy *positions, const char **problem)
 {
     struct buffer text = {0};
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) {
-        *problem = strerror(errno);
-        return errno == ENOENT ? STATE_FILE_ABSENT : STATE_FILE_UNUSABLE;
-    }
-    *problem = read_descriptor(descriptor, &text);
-    close(descriptor);
-    bool read = !*problem && state_file_parse(buffer_slice(&text), owner, positions, problem);
+    enum state_file_status status = state_file_load(path, STATE_FILE_MAXIMUM, &text, problem);
+    if (status == STATE_FILE_READ && !state_file_parse(buffer_slice(&text), owner, positions, problem))
+        status = STATE_FILE_UNUSABLE;
     buffer_free(&text);
-    return read ? STATE_FILE_READ : STATE_FILE_UNUSABLE;
+    return status;
 }
 
 static bool write_all(int descriptor, struct slice text)

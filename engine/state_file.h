@@ -25,6 +25,9 @@ struct state_owner {
  * `_` and `.` is written as %XX, so that the path stays in the directory; names too long for a file are cut and told
  * apart by a hash. */
 void state_file_append_path(struct buffer *path, const char *directory, const struct state_owner *owner);
+/* The same for another file of that engine's, which ends in `what` instead of "positions". */
+void state_file_append_path_of(struct buffer *path, const char *directory, const struct state_owner *owner,
+                               const char *what);
 
 /* Appends the file's text. Fields that are not UTF-8, which no Synapse writes, are left out. */
 void state_file_append(struct buffer *text, const struct state_owner *owner, const struct positions_copy *positions);
@@ -37,6 +40,8 @@ enum state_file_status { STATE_FILE_READ, STATE_FILE_ABSENT, STATE_FILE_UNUSABLE
 /* Reads the file at `path`, likewise. */
 enum state_file_status state_file_read(const char *path, const struct state_owner *owner,
                                        struct positions_copy *positions, const char **problem);
+/* Reads any file of at most `limit` bytes into `content`; what was read of one that is unusable is left there. */
+enum state_file_status state_file_load(const char *path, size_t limit, struct buffer *content, const char **problem);
 /* Puts `text` in the place of the file at `path`, which is never seen half written, not even after a power failure: a
  * temporary file beside it, made durable, takes its name, and then the folder is made durable. Returns 0 or an errno
  * with what could not be done ("write the temporary file") in `*step`; the old file is then still there. Blocks. */

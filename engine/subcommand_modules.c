@@ -56,7 +56,7 @@ static size_t longest_word(const char *text)
     return longest;
 }
 
-/* The parameters as a row each; those of a list's maps behind it, as `list[].name`. */
+/* The parameters as a row each; those of maps inside behind it, as `map.name` and `list[].name`. */
 struct parameter_page {
     struct buffer *output; /* NULL: only the widths are looked for */
     size_t widths[COLUMNS];
@@ -87,7 +87,7 @@ static void take_parameters(struct parameter_page *page, const char *prefix, con
             widen(&page->widths[0], name.length);
             widen(&page->widths[2], longest_word(fallback) < DEFAULT_WIDEST ? longest_word(fallback) : DEFAULT_WIDEST);
         }
-        buffer_append_string(&name, "[].");
+        buffer_append_string(&name, parameter->type == PARAMETER_FIELDS ? "." : "[].");
         take_parameters(page, buffer_string(&name), parameter->fields, parameter->field_count);
     }
     buffer_free(&name);
@@ -128,17 +128,18 @@ static json_t *parameter_json(const struct parameter *parameter)
     parameter_describe_type(parameter, &type);
     json_t *json = json_pack("{s:s, s:s, s:s?, s:s}", "name", parameter->name, "type", buffer_string(&type), "default",
                              parameter->fallback, "text", parameter->text);
-    if (parameter->type == PARAMETER_INTEGER) {
+    if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_DURATION ||
+        parameter->type == PARAMETER_RATE || parameter->type == PARAMETER_NUMBER) {
         json_object_set_new(json, "minimum", json_integer(parameter->minimum));
         json_object_set_new(json, "maximum", json_integer(parameter->maximum));
     }
-    if (parameter->type == PARAMETER_CHOICE) {
+    if (parameter->type == PARAMETER_CHOICE || parameter->type == PARAMETER_CHOICES) {
         json_t *choices = json_array();
         for (size_t index = 0; parameter->choices[index]; index++)
             json_array_append_new(choices, json_string(parameter->choices[index]));
         json_object_set_new(json, "choices", choices);
     }
-    if (parameter->type == PARAMETER_MAP_LIST)
+    if (parameter->fields)
         json_object_set_new(json, "fields", parameters_json(parameter->fields, parameter->field_count));
     buffer_free(&type);
     return json;

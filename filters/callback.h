@@ -2,6 +2,8 @@
 #ifndef WEIR_FILTERS_CALLBACK_H
 #define WEIR_FILTERS_CALLBACK_H
 
+#include <stdint.h>
+
 #include "base/slice.h"
 #include "filters/event.h"
 #include "filters/value.h"
@@ -57,6 +59,10 @@ struct callback_arguments {
     const struct value *fallback; /* what Synapse itself says when no module does: is_user_expired's built-in table.
                                      NULL: nothing but the rule's own */
     struct arena *arena;          /* for what the answer needs; it lives until the answer has been used */
+    int64_t now_ms; /* milliseconds since 1970, always above 0: the clock when the question arrived, in a replay the
+                       time of the recording or of its events (engine/event_time.h). Modules that remember use no other
+                       time, and bear one that is older than the last */
+    bool trial;     /* somebody only wants to know the answer (`weir explain`): nothing is to be remembered of it */
 };
 
 /* One module's answer to one callback. `state` is what the module's create made. `result` comes zeroed, that is as

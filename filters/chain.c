@@ -3,6 +3,7 @@
 #include "filters/chain.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "base/memory.h"
 #include "filters/chain_conflicts.h"
@@ -55,6 +56,8 @@ void chain_destroy(struct chain *chain)
 void module_register(const struct module_setup *setup, const struct module_callback *row)
 {
     struct registrar *registrar = setup->registrar;
+    if (row->where_known && !callback_definitions[row->callback].rules[setup->semantics])
+        return;
     registrar->callbacks =
         memory_reallocate(registrar->callbacks, (registrar->callback_count + 1) * sizeof *registrar->callbacks);
     registrar->callbacks[registrar->callback_count++] = *row;
@@ -78,11 +81,21 @@ static void keep_resources(struct chain *chain, struct registrar *registrar, uin
     free(registrar->resources);
 }
 
+static uint64_t hash_of_config(const json_t *config)
+{
+    char *text = config ? json_dumps(config, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    uint64_t hash = XXH3_64bits(text ? text : "", text ? strlen(text) : 0);
+    free(text);
+    return hash;
+}
+
 bool chain_append(struct chain *chain, const struct module_definition *definition, const json_t *config,
                   const struct module_options *options, const struct module_host *host)
 {
-    struct chain_module module = {
-        .definition = definition, .needs_body = definition->needs_body, .uses_body = definition->uses_body};
+    struct chain_module module = {.definition = definition,
+                                  .needs_body = definition->needs_body,
+                                  .uses_body = definition->uses_body,
+                                  .config_hash = definition->save ? hash_of_config(config) : 0};
     if (options)
         module.options = *options;
     module.configuration = memory_allocate_zeroed(1, definition->configuration_size);
@@ -225,12 +238,21 @@ bool chain_needs_body(const struct chain *chain)
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 {
     for (uint32_t index = 0; index < chain->module_count; index++) {
-        if (chain->modules[index].definition->concurrent)
+        const struct module_definition *definition = chain->modules[index].definition;
+        if (definition->concurrent && !definition->reads_time)
             continue;
         *module_index = index;
         return false;
     }
     return true;
+}
+
+bool chain_reads_time(const struct chain *chain)
+{
+    bool reads = false;
+    for (uint32_t index = 0; index < chain->module_count; index++)
+        reads = reads || chain->modules[index].definition->reads_time;
+    return reads;
 }
 
 bool chain_uses_body(const struct chain *chain)

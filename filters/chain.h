@@ -73,6 +73,8 @@ const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);
 /* Whether any module needs it, or reads it where one can be had. */
 bool chain_uses_body(const struct chain *chain);
+/* Whether any module reads `now_ms`. */
+bool chain_reads_time(const struct chain *chain);
 /* Whether several threads may ask it at once; if not, `*module_index` says which module forbids it. */
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index);
 /* The keys of `content` that the modules read; for event_reader_create. */
@@ -135,7 +137,7 @@ struct walk {
 };
 
 /* Starts a walk. `arguments->arena` must be set unless no module registered for the callback needs it. A module that
- * needs the body is passed over when the event has none. */
+ * needs the body is passed over when the event has none. Where `arguments->now_ms` is not set, the clock's time is. */
 enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
                            const struct callback_arguments *arguments);
 /* The same for a caller that has filled in `walk->arguments`: nothing is copied. */

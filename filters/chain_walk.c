@@ -162,6 +162,15 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The time, for who asked without one: no module is to see 1970. */
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t milliseconds = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return milliseconds > 0 ? milliseconds : 1;
+}
+
 /* Whether the function is asked at all. */
 static bool is_asked(const struct walk *walk, const struct link *link)
 {
@@ -331,6 +340,8 @@ enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum ca
     walk->place = 0;
     walk->ticket = 0;
     walk->memory = NULL;
+    if (__builtin_expect(walk->arguments.now_ms <= 0, 0))
+        walk->arguments.now_ms = wall_ms();
     walk->rule = callback_definitions[callback].rules[chain->settings.semantics];
     if (__builtin_expect(!walk->rule || (callback == CALLBACK_auth_checkers && !login_type_known(walk)), 0)) {
         walk->outcome = (struct outcome){.kind = OUTCOME_FAILED, .callback = callback};

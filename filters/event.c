@@ -147,6 +147,8 @@ struct event_reader {
     struct event_shapes *shapes;
     struct buffer text;  /* the copy of the body, or its strings that had escapes */
     struct event *event; /* that is being read */
+    uint64_t others;
+    uint64_t looked_into;
     bool content_is_object;
 };
 
@@ -206,18 +208,31 @@ static inline char *read_if_string(char *at, struct slice *value)
     return json_skip_value(at);
 }
 
+/* Whether the value at `at` is an object or an array with nothing in it. */
+static inline bool is_empty(char *at)
+{
+    return (*at == '{' && *json_skip_space(at + 1) == '}') || (*at == '[' && *json_skip_space(at + 1) == ']');
+}
+
 static inline char *read_content_member(void *context, struct slice key, char *value)
 {
     struct event_reader *reader = context;
     uint32_t slot = find_field(reader->fields, key);
-    return slot < reader->fields->count ? read_if_string(value, &reader->content_strings[slot])
-                                        : json_skip_value(value);
+    if (slot >= reader->fields->count)
+        return json_skip_value(value);
+    uint64_t bit = EVENT_FIELD_BIT(EVENT_HEADER_FIELDS + slot);
+    if (*value != '"' && !is_empty(value))
+        reader->others |= bit;
+    else if (EVENT_HEADER_FIELDS + slot < 63)
+        reader->others &= ~bit;
+    return read_if_string(value, &reader->content_strings[slot]);
 }
 
 static char *read_content(struct event_reader *reader, char *value)
 {
     for (uint32_t slot = 0; slot < reader->fields->count; slot++)
         reader->content_strings[slot] = SLICE_ABSENT;
+    reader->others = 0;
     reader->content_is_object = *value == '{';
     return reader->content_is_object ? json_walk_object(value, read_content_member, reader) : json_skip_value(value);
 }
@@ -242,7 +257,8 @@ static inline char *read_event_member(void *context, struct slice key, char *val
     return json_skip_value(value);
 }
 
-#define HEADER_FIELDS (sizeof header_fields / sizeof *header_fields - 1)
+#define HEADER_FIELDS EVENT_HEADER_FIELDS
+_Static_assert(sizeof header_fields / sizeof *header_fields - 1 == EVENT_HEADER_FIELDS, "as event.h says");
 
 /* A header field is its place in the table above; a key of `content` its slot, behind them. */
 static uint32_t field_of(void *context, bool in_content, struct slice key)
@@ -251,7 +267,7 @@ static uint32_t field_of(void *context, bool in_content, struct slice key)
     if (in_content) {
         for (uint32_t slot = 0; slot < reader->fields->count; slot++)
             if (slice_equal(key, field_table_key(reader->fields, slot)))
-                return (uint32_t)HEADER_FIELDS + slot;
+                return HEADER_FIELDS + slot;
         return EVENT_FIELD_NONE;
     }
     if (slice_equal(key, SLICE("content")))
@@ -287,6 +303,7 @@ static void read_shape(struct event_reader *reader, const struct event_shape *sh
                        struct event *event)
 {
     const struct json_index *index = event_shapes_index(reader->shapes);
+    reader->others = shape->others;
     if (index->has_escapes)
         (void)buffer_reserve(&reader->text, body.length);
     for (uint32_t number = 0; number < shape->capture_count; number++) {
@@ -311,6 +328,7 @@ static enum event_read_status read_text(struct event_reader *reader, struct even
     char *at = json_skip_space(reader->text.data);
     bool is_object = *at == '{';
     reader->event = event;
+    reader->others = 0;
     reader->content_is_object = true;
     at = is_object ? json_walk_object(at, read_event_member, reader) : json_skip_value(at);
     if (!at || json_skip_space(at) != end)
@@ -367,5 +385,8 @@ enum event_read_status event_reader_read(struct event_reader *reader, struct sli
     event->has_body = true;
     event->body = body;
     event->content_strings = reader->content_strings;
+    event->content_others = reader->others;
+    reader->looked_into = 0;
+    event->looked_into = &reader->looked_into;
     return EVENT_READ_OK;
 }

@@ -39,12 +39,27 @@ struct event {
     bool has_body;
     struct slice body;                   /* its JSON text, as it was read; for modules that pass it on */
     const struct slice *content_strings; /* by slot: the string value of that key, absent if it is no string */
+    uint64_t content_others;             /* for event_content_other */
+    uint64_t *looked_into;               /* for event_content.c: which look into the body was this event's; 0: none yet.
+                                            NULL: nobody keeps it */
 };
+
+/* What a field of the event itself takes of the numbers of fields, before those of `content`. */
+#define EVENT_HEADER_FIELDS 6u
+/* The bit of a field's number; fields beyond share the last one. */
+#define EVENT_FIELD_BIT(field) (1ull << ((field) < 63 ? (field) : 63))
 
 /* The string value of a declared key of `content`; absent without a body, without the key, or if it is no string. */
 static inline struct slice event_content_string(const struct event *event, uint32_t slot)
 {
     return event->has_body ? event->content_strings[slot] : SLICE_ABSENT;
+}
+
+/* Whether a declared key of `content` may hold something that is no string: a number, true, false, null, or an object
+ * or an array with anything in it. False is certain: such a value need not be looked for. */
+static inline bool event_content_other(const struct event *event, uint32_t slot)
+{
+    return event->has_body && event->content_others & EVENT_FIELD_BIT(EVENT_HEADER_FIELDS + slot);
 }
 
 /* The part of `sender` after its first `:`; absent without a sender or a colon. */

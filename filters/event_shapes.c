@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "filters/event.h"
 
 _Static_assert(_Alignof(max_align_t) >= 16, "memory from malloc must do for the keys");
 
@@ -179,6 +180,7 @@ struct lesson {
     struct event_capture captures[EVENT_SHAPE_KEYS_MAXIMUM];
     bool of_content[EVENT_SHAPE_KEYS_MAXIMUM]; /* by capture */
     uint32_t capture_count;
+    uint64_t others;
     uint32_t content; /* token where the content begins, 0: none */
     bool in_content;
     uint32_t depth;
@@ -203,6 +205,19 @@ static void forget(struct lesson *lesson, uint32_t field)
         lesson->of_content[kept++] = lesson->of_content[number];
     }
     lesson->capture_count = kept;
+    if (field == EVENT_FIELD_CONTENT)
+        lesson->others = 0;
+    else if (lesson->in_content && field < 63)
+        lesson->others &= ~EVENT_FIELD_BIT(field);
+}
+
+/* Whether the value at `token` is an object or an array with nothing in it. */
+static bool is_empty(const struct json_index *index, uint32_t token)
+{
+    unsigned char kind = index->kinds[token];
+    unsigned char next = index->kinds[token + 1];
+    return (kind == JSON_TOKEN_OBJECT && next == JSON_TOKEN_OBJECT_END) ||
+           (kind == JSON_TOKEN_ARRAY && next == JSON_TOKEN_ARRAY_END);
 }
 
 /* A key of the event or of its content. */
@@ -223,6 +238,8 @@ static bool learn_key(struct lesson *lesson, uint32_t token)
     } else if (lesson->index->kinds[value] == JSON_TOKEN_QUOTE) {
         lesson->captures[lesson->capture_count] = (struct event_capture){(uint16_t)value, (uint16_t)field};
         lesson->of_content[lesson->capture_count++] = lesson->in_content;
+    } else if (lesson->in_content && !is_empty(lesson->index, value)) {
+        lesson->others |= EVENT_FIELD_BIT(field);
     }
     return true;
 }
@@ -338,7 +355,7 @@ static void fill(struct shape *shape, const struct lesson *lesson)
     shape->token_count = lesson->index->count;
     shape->key_count = lesson->key_count;
     shape->value_count = lesson->value_count;
-    shape->found = (struct event_shape){shape->captures, lesson->capture_count};
+    shape->found = (struct event_shape){shape->captures, lesson->capture_count, lesson->others};
 }
 
 void event_shapes_learn(struct event_shapes *shapes, struct slice body, event_field_function *field_of, void *context)
@@ -353,6 +370,7 @@ void event_shapes_learn(struct event_shapes *shapes, struct slice body, event_fi
     lesson.context = context;
     lesson.key_count = lesson.value_count = lesson.capture_count = lesson.content = lesson.depth = 0;
     lesson.in_content = false;
+    lesson.others = 0;
     if (!learn_tokens(&lesson))
         return;
     struct set *set = &shapes->sets[index->hash % SETS];

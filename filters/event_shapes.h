@@ -28,6 +28,8 @@ struct event_capture {
 struct event_shape {
     const struct event_capture *captures;
     uint32_t capture_count;
+    uint64_t
+        others; /* the bits (EVENT_FIELD_BIT) of keys of `content` that hold no string, and no empty object or array */
 };
 
 /* Which field a key is: of the event itself or, with `in_content`, of `content`. */

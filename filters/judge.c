@@ -3,6 +3,7 @@
 #include "filters/judge.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <xxhash.h>
 
 #include "base/memory.h"
@@ -28,6 +29,8 @@ struct judgement {
     bool has_rules;        /* some module registered check_event_allowed */
     struct outcome change; /* of check_event_allowed, when it replaced the event */
     bool changed;
+    int64_t now_ms;
+    bool trial;
 };
 
 struct creation {
@@ -39,6 +42,8 @@ struct judge {
     const struct chain *chain;
     struct event_shapes *shapes;
     struct judgement *current;
+    int64_t now_ms;
+    bool trial;
     struct creation creations[CREATIONS];
     uint32_t creation_next;
 };
@@ -74,6 +79,7 @@ struct judge *judge_create(const struct chain *chain)
     struct judge *judge = memory_allocate_zeroed(1, sizeof *judge);
     judge->chain = chain;
     judge->shapes = event_shapes_create();
+    judge->now_ms = (int64_t)time(NULL) * 1000;
     take_new_judgement(judge);
     return judge;
 }
@@ -90,6 +96,12 @@ void judge_destroy(struct judge *judge)
 enum event_read_status judge_read(struct judge *judge, struct slice body, struct event *event)
 {
     return event_reader_read(judge->current->reader, body, event);
+}
+
+void judge_set_time(struct judge *judge, int64_t now_ms, bool trial)
+{
+    judge->now_ms = now_ms;
+    judge->trial = trial;
 }
 
 static uint64_t hash_of(struct slice text)
@@ -178,6 +190,8 @@ static enum walk_state begin_stage(struct judgement *judgement, enum stage stage
     arguments->count = 1;
     arguments->fallback = NULL;
     arguments->arena = &judgement->arena;
+    arguments->now_ms = judgement->now_ms;
+    arguments->trial = judgement->trial;
     judgement->stage = stage;
     return walk_start(&judgement->walk, judgement->chain,
                       stage == STAGE_EVENT_ALLOWED ? CALLBACK_check_event_allowed : CALLBACK_check_event_for_spam);
@@ -224,6 +238,8 @@ const struct outcome *judge_event(struct judge *judge, const struct event *event
     judgement->asked = event;
     judgement->ask = ask;
     judgement->changed = false;
+    judgement->now_ms = judge->now_ms;
+    judgement->trial = judge->trial;
     if (!(ask & JUDGE_BOTH)) {
         struct outcome *outcome = &judgement->walk.outcome;
         *outcome = (struct outcome){.kind = OUTCOME_PASSED, .callback = CALLBACK_check_event_for_spam};

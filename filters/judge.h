@@ -29,6 +29,10 @@ unsigned judge_as_synapse(struct judge *judge, const struct event *event, const 
  */
 enum event_read_status judge_read(struct judge *judge, struct slice body, struct event *event);
 
+/* What the modules are told with the events that follow: `now_ms` and `trial` of callback_arguments. Until this was
+ * called they see the time at which the judge was made, and no trial. */
+void judge_set_time(struct judge *judge, int64_t now_ms, bool trial);
+
 /* Judges. NULL: the judgement is pending; call judge_park, then judgement_resume when the ticket is answered. The
  * outcome lies in the judge: it and the event's slices live until the next call. */
 const struct outcome *judge_event(struct judge *judge, const struct event *event, unsigned ask);

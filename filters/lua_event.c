@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <stddef.h>
 
+#include "filters/event_content.h"
 #include "filters/lua_sandbox.h"
 
 #define EVENT_METATABLE "event"
@@ -89,11 +90,12 @@ static yyjson_val *parsed_root(lua_State *L, struct lua_events *events)
     if (!event->has_body)
         return NULL;
     lua_sandbox_charge(L, event->body.length / LUA_SANDBOX_BYTES_PER_INSTRUCTION);
-    yyjson_doc *document = json_pool_read(&events->pool, event->body, YYJSON_READ_NOFLAG);
-    if (!document)
+    events->root = event->body.length > EVENT_CONTENT_MAXIMUM
+                       ? yyjson_doc_get_root(json_pool_read(&events->pool, event->body, YYJSON_READ_NOFLAG))
+                       : event_json(event);
+    if (!events->root)
         luaL_error(L, "the event's body is not valid JSON");
     events->parsed = true;
-    events->root = yyjson_doc_get_root(document);
     return events->root;
 }
 

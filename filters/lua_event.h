@@ -1,9 +1,9 @@
 /* The event as a script sees it: a proxy that reads what it is asked for, and nothing else.
  *
  * Fields of the row (`event.sender`) are read from struct event. The body is parsed at most once for each question,
- * when a script first looks at something that only the body has; objects and arrays in it are proxies again. Keys of
- * `content` that were declared (lua_events_declare) are taken from the event's reader, without any parsing, where they
- * hold a string.
+ * when a script or a module first looks at something that only the body has (event_content.h); objects and arrays in it
+ * are proxies again. Keys of `content` that were declared (lua_events_declare) are taken from the event's reader,
+ * without any parsing, where they hold a string.
  *
  * A proxy is good until lua_events_end; used later it raises an error. JSON's null reads as nil. Of a key that is there
  * twice the last value counts, except in a loop over `pairs`, which shows both. */
@@ -21,8 +21,8 @@ struct lua_events {
     uint64_t generation;       /* of the proxies that are good */
     const struct event *event; /* being asked about, or NULL */
     bool parsed;
-    yyjson_val *root; /* of the parsed body */
-    struct json_pool pool;
+    yyjson_val *root;      /* of the parsed body */
+    struct json_pool pool; /* for bodies that event_content.h does not look into */
 };
 
 /* Makes the metatables; to be called protected. */

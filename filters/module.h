@@ -20,6 +20,7 @@ struct module_callback {
     uint8_t parameter_count; /* how many arguments it takes; 0: as many as there are */
     bool synchronous;        /* a plain function where Synapse wants an async one */
     bool legacy;             /* registered by one of Synapse's old sections: its old answers are converted */
+    bool where_known;        /* left out where the semantics have no such callback, instead of refused */
     bool check_password;     /* auth_checkers, legacy: the old method `check_password`, which says yes or no */
     const char *login_type;  /* auth_checkers only: the login type and its fields (NULL-terminated) */
     const char *const *login_fields;
@@ -76,6 +77,7 @@ struct module_definition {
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent; /* its callbacks change nothing that they share, and no answer depends on those before it: several
                         threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
+    bool reads_time; /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -86,6 +88,11 @@ struct module_definition {
      * question), but not when no answer arrived: that fails the module. */
     void (*answer)(void *state, const struct callback_arguments *arguments, const struct service_answer *answer,
                    struct result *result);
+    /* Modules that remember, optional: what they know is appended to `output`, and given to a module of the same
+     * configuration in `saved`, which lies at any address; whole, as the caller's checksum has found. `restore` is
+     * called on a state that was never asked; false, and the state is as `create` made it, for what it cannot read. */
+    void (*save)(const void *state, struct buffer *output);
+    bool (*restore)(void *state, struct slice saved);
 };
 
 /* All modules, in the order of modules.def; NULL-terminated. */

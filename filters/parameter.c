@@ -2,14 +2,13 @@
  * ranges are refused in the same words everywhere. */
 #include "filters/parameter.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/utf8.h"
+#include "filters/parameter_decoding.h"
 #include "filters/value.h"
 
 void module_host_report(const struct module_host *host, const char *path, const char *format, ...)
@@ -52,62 +51,6 @@ void text_list_free(struct text_list *list)
     *list = (struct text_list){0};
 }
 
-struct decoding {
-    const struct parameter *parameter;
-    void *target;
-    const struct module_host *host;
-};
-
-static bool add_line(const struct decoding *decoding, struct text_list *list, struct slice text, uint32_t line,
-                     size_t *capacity)
-{
-    if (memchr(text.data, '\0', text.length) || !utf8_valid(text)) {
-        module_host_report(decoding->host, decoding->parameter->name, "%s, line %" PRIu32 ": not valid UTF-8 text",
-                           list->path, line);
-        return false;
-    }
-    if (list->count == *capacity) {
-        *capacity = *capacity ? *capacity * 2 : 64;
-        list->items = memory_reallocate(list->items, *capacity * sizeof *list->items);
-        list->lines = memory_reallocate(list->lines, *capacity * sizeof *list->lines);
-    }
-    list->lines[list->count] = line;
-    list->items[list->count++] = (char *)(uintptr_t)text.data;
-    return true;
-}
-
-/* Splits a file, whose content the list takes over, into its lines without white space at their ends, blank lines and
- * `#` comments. The items lie in the content, since there may be a million. */
-static bool read_lines(const struct decoding *decoding, const char *name, struct buffer *content)
-{
-    struct text_list *list = decoding->target;
-    size_t capacity = 0;
-    uint32_t line_number = 0;
-    bool good = true;
-    char *line = (char *)(uintptr_t)buffer_string(content);
-    char *end = line + content->length;
-    list->path = memory_copy_text(name, strlen(name));
-    list->block = line;
-    *content = (struct buffer){0};
-    while (line < end && good) {
-        char *stop = memchr(line, '\n', (size_t)(end - line));
-        char *next = stop ? stop + 1 : end;
-        if (!stop)
-            stop = end;
-        line_number++;
-        while (line < stop && isspace((unsigned char)*line))
-            line++;
-        while (stop > line && isspace((unsigned char)stop[-1]))
-            stop--;
-        if (line < stop && *line != '#') {
-            good = add_line(decoding, list, slice_of(line, (size_t)(stop - line)), line_number, &capacity);
-            *stop = '\0';
-        }
-        line = next;
-    }
-    return good;
-}
-
 static bool decode_boolean(const struct decoding *decoding, const json_t *value)
 {
     if (!json_is_boolean(value)) {
@@ -128,6 +71,42 @@ static bool decode_integer(const struct decoding *decoding, const json_t *value)
         return false;
     }
     *(int64_t *)decoding->target = json_integer_value(value);
+    return true;
+}
+
+/* "must be a duration (…) from 1s to 24h" */
+static void report_type(const struct decoding *decoding)
+{
+    struct buffer wanted = {0};
+    parameter_describe_type(decoding->parameter, &wanted);
+    module_host_report(decoding->host, decoding->parameter->name, "must be a %s", buffer_string(&wanted));
+    buffer_free(&wanted);
+}
+
+static bool decode_duration(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    int64_t milliseconds = json_integer_value(value);
+    bool read =
+        json_is_integer(value) || (json_is_string(value) && duration_read(json_string_value(value), &milliseconds));
+    if (!read || milliseconds < parameter->minimum || milliseconds > parameter->maximum) {
+        report_type(decoding);
+        return false;
+    }
+    *(int64_t *)decoding->target = milliseconds;
+    return true;
+}
+
+static bool decode_rate(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    struct rate rate;
+    if (!json_is_string(value) || !rate_read(json_string_value(value), &rate) || rate.count < parameter->minimum ||
+        rate.count > parameter->maximum || rate.period_ms > PARAMETER_PERIOD_MAXIMUM_MS) {
+        report_type(decoding);
+        return false;
+    }
+    *(struct rate *)decoding->target = rate;
     return true;
 }
 
@@ -159,6 +138,57 @@ static bool decode_choice(const struct decoding *decoding, const json_t *value)
     return false;
 }
 
+static bool decode_number(const struct decoding *decoding, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= (double)parameter->minimum && number <= (double)parameter->maximum)) {
+        module_host_report(decoding->host, parameter->name, "must be a number from %" PRId64 " to %" PRId64,
+                           parameter->minimum, parameter->maximum);
+        return false;
+    }
+    *(double *)decoding->target = number;
+    return true;
+}
+
+/* One text of a set. */
+static bool decode_member(const struct decoding *decoding, const char *path, const json_t *value)
+{
+    const struct parameter *parameter = decoding->parameter;
+    const char *text = json_string_value(value);
+    for (unsigned index = 0; text && parameter->choices[index]; index++) {
+        if (strcmp(text, parameter->choices[index]) == 0) {
+            *(unsigned *)decoding->target |= 1u << index;
+            return true;
+        }
+    }
+    struct buffer wanted = {0};
+    const char *nearest = text ? nearest_word(text, parameter->choices) : NULL;
+    for (int index = 0; parameter->choices[index]; index++)
+        buffer_append_format(&wanted, "%s%s", index ? ", " : "", parameter->choices[index]);
+    if (nearest)
+        buffer_append_format(&wanted, "; did you mean `%s`?", nearest);
+    module_host_report(decoding->host, path, "must be one of %s", buffer_string(&wanted));
+    buffer_free(&wanted);
+    return false;
+}
+
+static bool decode_choices(const struct decoding *decoding, const json_t *value)
+{
+    *(unsigned *)decoding->target = 0;
+    if (json_is_null(value))
+        return true;
+    if (!json_is_array(value))
+        return decode_member(decoding, decoding->parameter->name, value);
+    bool good = true;
+    for (size_t index = 0; index < json_array_size(value); index++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s[%zu]", decoding->parameter->name, index);
+        good = decode_member(decoding, path, json_array_get(value, index)) && good;
+    }
+    return good;
+}
+
 static bool decode_code(const struct decoding *decoding, const json_t *value)
 {
     if (!decode_text(decoding, value))
@@ -171,7 +201,7 @@ static bool decode_code(const struct decoding *decoding, const json_t *value)
     return true;
 }
 
-static bool decode_text_list(const struct decoding *decoding, const json_t *value)
+bool decode_text_list(const struct decoding *decoding, const json_t *value)
 {
     struct text_list *list = decoding->target;
     text_list_free(list);
@@ -197,27 +227,6 @@ static bool decode_text_list(const struct decoding *decoding, const json_t *valu
         module_host_report(decoding->host, path, "must be a text (in quotes, if YAML reads it as something else)");
         good = false;
     }
-    return good;
-}
-
-static bool decode_lines_file(const struct decoding *decoding, const json_t *value)
-{
-    struct text_list *list = decoding->target;
-    text_list_free(list);
-    const char *name = json_string_value(value);
-    if (!name || !*name) {
-        module_host_report(decoding->host, decoding->parameter->name, "must be the path of a file");
-        return false;
-    }
-    struct buffer content = {0};
-    struct buffer error = {0};
-    bool good = decoding->host->read_file(decoding->host->context, name, &content, &error);
-    if (good)
-        good = read_lines(decoding, name, &content);
-    else
-        module_host_report(decoding->host, decoding->parameter->name, "%s", buffer_string(&error));
-    buffer_free(&content);
-    buffer_free(&error);
     return good;
 }
 
@@ -262,48 +271,6 @@ static bool decode_text_map(const struct decoding *decoding, const json_t *value
     return good;
 }
 
-/* A map of a list is decoded as a module's whole configuration is; only what is reported needs a longer path. */
-struct map_place {
-    const struct module_host *host;
-    const char *name;
-    size_t index;
-};
-
-static void report_in_map(void *context, const char *path, const char *message)
-{
-    const struct map_place *place = context;
-    char whole[256];
-    snprintf(whole, sizeof whole, "%s[%zu]%s%s", place->name, place->index, *path ? "." : "", path);
-    place->host->report(place->host->context, whole, message);
-}
-
-static bool decode_map_list(const struct decoding *decoding, const json_t *value)
-{
-    const struct parameter *parameter = decoding->parameter;
-    struct map_list *list = decoding->target;
-    if (!json_is_array(value) && !json_is_null(value)) {
-        module_host_report(decoding->host, parameter->name, "must be a list of maps");
-        return false;
-    }
-    bool good = true;
-    struct map_place place = {.host = decoding->host, .name = parameter->name};
-    struct module_host host = {.context = &place, .report = report_in_map};
-    list->count = json_array_size(value);
-    list->items = memory_allocate_zeroed(list->count, parameter->map_size);
-    for (; place.index < list->count; place.index++) {
-        const json_t *map = json_array_get(value, place.index);
-        void *item = (char *)list->items + place.index * parameter->map_size;
-        if (!json_is_object(map)) {
-            report_in_map(&place, "", "must be a map");
-            good = false;
-            continue;
-        }
-        good = parameters_check_names(parameter->fields, parameter->field_count, map, &host) && good;
-        good = parameters_decode(parameter->fields, parameter->field_count, map, item, &host) && good;
-    }
-    return good;
-}
-
 static void free_text(const struct parameter *parameter, void *target)
 {
     (void)parameter;
@@ -330,15 +297,6 @@ static void free_text_map(const struct parameter *parameter, void *target)
     *map = (struct text_map){0};
 }
 
-static void free_map_list(const struct parameter *parameter, void *target)
-{
-    struct map_list *list = target;
-    for (size_t index = 0; index < list->count; index++)
-        parameters_free(parameter->fields, parameter->field_count, (char *)list->items + index * parameter->map_size);
-    free(list->items);
-    *list = (struct map_list){0};
-}
-
 static void free_map(const struct parameter *parameter, void *target)
 {
     (void)parameter;
@@ -354,6 +312,11 @@ static json_t *boolean_fallback(const char *text)
 static json_t *integer_fallback(const char *text)
 {
     return json_integer(strtoll(text, NULL, 10));
+}
+
+static json_t *number_fallback(const char *text)
+{
+    return json_real(strtod(text, NULL));
 }
 
 static json_t *words_fallback(const char *text)
@@ -391,14 +354,21 @@ static const struct parameter_kind {
 } kinds[] = {
     [PARAMETER_BOOLEAN] = {"true or false", decode_boolean, NULL, boolean_fallback},
     [PARAMETER_INTEGER] = {"whole number", decode_integer, NULL, integer_fallback},
+    [PARAMETER_DURATION] = {"duration (such as \"10m\")", decode_duration, NULL, json_string},
+    [PARAMETER_RATE] = {"rate (such as \"10/m\")", decode_rate, NULL, json_string},
     [PARAMETER_TEXT] = {"text", decode_text, free_text, json_string},
     [PARAMETER_CHOICE] = {"one of", decode_choice, NULL, json_string},
     [PARAMETER_CODE] = {"Matrix error code", decode_code, free_text, json_string},
     [PARAMETER_TEXT_LIST] = {"list of texts", decode_text_list, free_text_list, words_fallback},
     [PARAMETER_LINES_FILE] = {"path of a file, one entry a line", decode_lines_file, free_text_list, json_string},
+    [PARAMETER_LINES_FILES] = {"paths of files, one entry a line", decode_lines_files, release_lines_files,
+                               words_fallback},
     [PARAMETER_TEXT_MAP] = {"map of texts", decode_text_map, free_text_map, pairs_fallback},
     [PARAMETER_MAP] = {"map", decode_map, free_map, pairs_fallback},
-    [PARAMETER_MAP_LIST] = {"list of maps", decode_map_list, free_map_list, words_fallback},
+    [PARAMETER_MAP_LIST] = {"list of maps", decode_map_list, release_map_list, words_fallback},
+    [PARAMETER_FIELDS] = {"map", decode_fields, release_fields, words_fallback},
+    [PARAMETER_NUMBER] = {"number", decode_number, NULL, number_fallback},
+    [PARAMETER_CHOICES] = {"list of any of", decode_choices, NULL, words_fallback},
 };
 
 static bool decode_one(const struct parameter *parameter, const json_t *value, void *configuration,
@@ -474,9 +444,18 @@ void parameters_free(const struct parameter *table, size_t count, void *configur
 void parameter_describe_type(const struct parameter *parameter, struct buffer *output)
 {
     buffer_append_string(output, kinds[parameter->type].description);
-    if (parameter->type == PARAMETER_INTEGER)
+    bool has_choices = parameter->type == PARAMETER_CHOICE || parameter->type == PARAMETER_CHOICES;
+    if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_NUMBER)
         buffer_append_format(output, " from %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
-    for (int index = 0; parameter->type == PARAMETER_CHOICE && parameter->choices[index]; index++)
+    if (parameter->type == PARAMETER_RATE)
+        buffer_append_format(output, " of %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);
+    if (parameter->type == PARAMETER_DURATION) {
+        buffer_append_string(output, " from ");
+        duration_append(output, parameter->minimum);
+        buffer_append_string(output, " to ");
+        duration_append(output, parameter->maximum);
+    }
+    for (int index = 0; has_choices && parameter->choices[index]; index++)
         buffer_append_format(output, "%s %s", index ? "," : "", parameter->choices[index]);
     for (size_t index = 0; index < parameter->field_count; index++)
         buffer_append_format(output, "%s %s", index ? "," : " with", parameter->fields[index].name);

@@ -8,18 +8,29 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
+#include "filters/duration.h"
 
 enum parameter_type {
-    PARAMETER_BOOLEAN,    /* bool */
-    PARAMETER_INTEGER,    /* int64_t, in [minimum, maximum] */
-    PARAMETER_TEXT,       /* char * or NULL */
-    PARAMETER_CHOICE,     /* int: the index in `choices` */
-    PARAMETER_CODE,       /* char *: one of Synapse's error codes */
-    PARAMETER_TEXT_LIST,  /* struct text_list; a single text is taken as a list of one, null as an empty one */
-    PARAMETER_LINES_FILE, /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
-    PARAMETER_TEXT_MAP,   /* struct text_map; null is taken as an empty one */
-    PARAMETER_MAP,        /* json_t * or NULL: a map of anything, which the module reads itself */
-    PARAMETER_MAP_LIST,   /* struct map_list: each map decoded by a table of its own; null is taken as an empty list */
+    PARAMETER_BOOLEAN,   /* bool */
+    PARAMETER_INTEGER,   /* int64_t, in [minimum, maximum] */
+    PARAMETER_DURATION,  /* int64_t: milliseconds, in [minimum, maximum]; a text such as "10m", or a whole number of
+                            milliseconds */
+    PARAMETER_RATE,      /* struct rate, zeroed where none was given: `count` in [minimum, maximum], a period of at most
+                            a week; a text such as "10/m" */
+    PARAMETER_TEXT,      /* char * or NULL */
+    PARAMETER_CHOICE,    /* int: the index in `choices` */
+    PARAMETER_CODE,      /* char *: one of Synapse's error codes */
+    PARAMETER_TEXT_LIST, /* struct text_list; a single text is taken as a list of one, null as an empty one */
+    PARAMETER_LINES_FILE,  /* struct text_list: the lines of the file named; `#` comments and blank lines left out */
+    PARAMETER_LINES_FILES, /* struct text_files: the lines of each; a single text is taken as a list of one */
+    PARAMETER_TEXT_MAP,    /* struct text_map; null is taken as an empty one */
+    PARAMETER_MAP,         /* json_t * or NULL: a map of anything, which the module reads itself */
+    PARAMETER_MAP_LIST,    /* struct map_list: each map decoded by a table of its own; null is taken as an empty list */
+    PARAMETER_FIELDS,  /* the struct at `offset`, filled by a table of its own; a text or a list is taken as its first
+                          key, which must take such. Its fallback is "[]" */
+    PARAMETER_NUMBER,  /* double, in [minimum, maximum] */
+    PARAMETER_CHOICES, /* unsigned: a list of texts, bit i for `choices[i]`, of at most 32; a single text is taken as a
+                          list of one, null as an empty one */
 };
 
 /* Texts with where they come from, so that an error in the 700th line of a file can say so. */
@@ -29,6 +40,12 @@ struct text_list {
     size_t count;
     char *path;  /* as written in the configuration; NULL for a list in the configuration itself */
     char *block; /* of a file: its content, which holds the items; NULL if each is allocated by itself */
+};
+
+/* One list for each file. */
+struct text_files {
+    struct text_list *lists;
+    size_t count;
 };
 
 /* Texts by name, in the order of the configuration. */
@@ -46,6 +63,7 @@ struct map_list {
 
 /* Frees the items and leaves an empty list: for a module that has copied what it needs of a long one. */
 void text_list_free(struct text_list *list);
+void text_files_free(struct text_files *files);
 
 struct parameter {
     const char *name;
@@ -53,12 +71,12 @@ struct parameter {
     size_t offset;        /* of the member in the configuration struct */
     const char *fallback; /* the default as people write it: "false", "M_FORBIDDEN", "[]", "body formatted_body",
                              "name=text other=text"; NULL = none (texts: NULL, lists: empty) */
-    int64_t minimum;      /* PARAMETER_INTEGER */
+    int64_t minimum;      /* PARAMETER_INTEGER, PARAMETER_DURATION, PARAMETER_RATE */
     int64_t maximum;
-    const char *const *choices;     /* PARAMETER_CHOICE, NULL-terminated */
-    const struct parameter *fields; /* PARAMETER_MAP_LIST: the keys of each map, none of them of a file's type */
+    const char *const *choices;     /* PARAMETER_CHOICE, PARAMETER_CHOICES, NULL-terminated */
+    const struct parameter *fields; /* PARAMETER_MAP_LIST: the keys of each map; PARAMETER_FIELDS: of the map */
     size_t field_count;
-    size_t map_size;  /* of the struct that `fields` fills */
+    size_t map_size;  /* PARAMETER_MAP_LIST: of the struct that `fields` fills */
     const char *text; /* one sentence for people */
 };
 
@@ -101,6 +119,9 @@ bool parameters_check_names(const struct parameter *table, size_t count, const j
 bool parameters_decode(const struct parameter *table, size_t count, const json_t *values, void *configuration,
                        const struct module_host *host);
 void parameters_free(const struct parameter *table, size_t count, void *configuration);
+
+/* The longest period of a PARAMETER_RATE. */
+#define PARAMETER_PERIOD_MAXIMUM_MS ((int64_t)7 * 86400 * 1000)
 
 /* Type and default in words, for `weir modules`: "list of texts", "one of literal, glob, regex". */
 void parameter_describe_type(const struct parameter *parameter, struct buffer *output);

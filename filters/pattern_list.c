@@ -80,6 +80,24 @@ bool pattern_list_compile(struct pattern_list *patterns, const struct module_hos
     return patterns->set != NULL;
 }
 
+void pattern_list_own_texts(struct pattern_list *patterns)
+{
+    size_t length = 0;
+    for (uint32_t index = 0; index < patterns->count; index++)
+        length += patterns->patterns[index].text.length;
+    patterns->texts = memory_allocate(length + 1);
+    char *copy = patterns->texts;
+    for (uint32_t index = 0; index < patterns->count; index++) {
+        struct slice *text = &patterns->patterns[index].text;
+        memcpy(copy, text->data, text->length);
+        text->data = copy;
+        copy += text->length;
+    }
+    /* They point into the lists. */
+    free(patterns->origins);
+    patterns->origins = NULL;
+}
+
 struct slice pattern_list_match(const struct pattern_list *patterns, struct slice text)
 {
     if (patterns->count == 0)
@@ -93,5 +111,6 @@ void pattern_list_free(struct pattern_list *patterns)
     pattern_set_destroy(patterns->set);
     free(patterns->patterns);
     free(patterns->origins);
+    free(patterns->texts);
     *patterns = (struct pattern_list){0};
 }

@@ -6,13 +6,15 @@
 #include "filters/parameter.h"
 #include "filters/pattern_set.h"
 
-/* A zeroed struct is an empty list. The texts belong to the module's configuration, which must outlive the list. */
+/* A zeroed struct is an empty list. The texts belong to the module's configuration, which must outlive the list unless
+ * pattern_list_own_texts was called. */
 struct pattern_list {
     struct pattern *patterns; /* by index in the set; `text` as written */
     struct pattern_origin *origins;
     uint32_t count;
     uint32_t capacity;
     struct pattern_set *set; /* NULL until it is compiled */
+    char *texts;             /* copies of the texts, once it owns them */
 };
 
 /* Reports a fault of item `item` of `list`, the value of the parameter called `parameter`. */
@@ -29,6 +31,9 @@ bool pattern_list_add_all(struct pattern_list *patterns, const struct module_hos
 
 /* Ends the gathering. False if any pattern is bad; each has been reported. */
 bool pattern_list_compile(struct pattern_list *patterns, const struct module_host *host);
+
+/* Of a compiled list: copies the texts, so that what they were read from can be freed. Afterwards it takes no more. */
+void pattern_list_own_texts(struct pattern_list *patterns);
 
 /* The pattern with the lowest index that matches `text`, as written; absent if none does. */
 struct slice pattern_list_match(const struct pattern_list *patterns, struct slice text);

@@ -90,9 +90,9 @@ json_t *redaction_of(const json_t *event, const struct room_version *version)
         keep(content, type, version->redaction, kept_content);
         if (version->redaction >= 11 && strcmp(type, "m.room.member") == 0)
             keep_third_party_invite(content, kept_content);
-        if (version->room_id_is_hash && strcmp(type, "m.room.create") == 0)
-            json_object_del(kept, "room_id");
     }
+    if (type && version->room_id_is_hash && strcmp(type, "m.room.create") == 0)
+        json_object_del(kept, "room_id");
     json_object_set_new(kept, "content", kept_content);
     return kept;
 }

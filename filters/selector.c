@@ -1,13 +1,12 @@
-/* A selector is eight sets of globs, each of which may be empty. What a question has for a set is a small table: from
- * the event where there is one, else from the arguments that are named so. */
+/* A selector is eight sets of globs, each of which may be empty. What a question has for a set, subject.h knows. */
 #include "filters/selector.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "filters/pattern_list.h"
+#include "filters/subject.h"
 
 enum field { FIELD_ROOMS, FIELD_SENDERS, FIELD_SERVERS, FIELD_TYPES, FIELD_COUNT };
 
@@ -33,17 +32,6 @@ static const struct parameter fields[FIELD_COUNT] = {
     FIELD_ROW("senders", FIELD_SENDERS, "Globs over the id of whoever acts."),
     FIELD_ROW("servers", FIELD_SERVERS, "Globs over the server of whoever acts (case-insensitive)."),
     FIELD_ROW("types", FIELD_TYPES, "Globs over the event type."),
-};
-
-/* The arguments that stand for a field where there is no event; the first that is there counts. A `username` may be a
- * localpart, which has no server. */
-static const struct {
-    enum field field;
-    const char *argument;
-} argument_fields[] = {
-    {FIELD_ROOMS, "room_id"},     {FIELD_SENDERS, "user_id"},         {FIELD_SENDERS, "inviter"},
-    {FIELD_SENDERS, "requester"}, {FIELD_SENDERS, "requester_id"},    {FIELD_SENDERS, "username"},
-    {FIELD_TYPES, "event_type"},  {FIELD_TYPES, "account_data_type"},
 };
 
 /* Reports with the name of the side before the path: "only.rooms[1]". */
@@ -107,64 +95,11 @@ void selector_destroy(struct selector *selector)
     free(selector);
 }
 
-static struct slice server_of(struct slice user)
-{
-    const char *colon = user.data ? memchr(user.data, ':', user.length) : NULL;
-    return colon ? slice_of(colon + 1, user.length - (size_t)(colon + 1 - user.data)) : SLICE_ABSENT;
-}
-
-/* A JSON text, or the member `user_id` of an object: a requester is told in both ways. */
-static struct slice json_user(const json_t *json)
-{
-    const json_t *user = json_is_object(json) ? json_object_get(json, "user_id") : json;
-    return json_is_string(user) ? slice_of(json_string_value(user), json_string_length(user)) : SLICE_ABSENT;
-}
-
-/* The argument called `name`, if the callback has it and it is a text or tells of a user. */
-static struct slice named_argument(const struct callback_arguments *arguments, const char *name)
-{
-    const struct callback_definition *definition = &callback_definitions[arguments->callback];
-    for (uint32_t index = 0; arguments->values && index < definition->argument_count; index++) {
-        const struct value *value = &arguments->values[index];
-        if (strcmp(definition->arguments[index].name, name) != 0)
-            continue;
-        if (value->kind == VALUE_DICT)
-            value = value_dict_find(value, SLICE("user_id"));
-        if (value && value->kind == VALUE_TEXT)
-            return value->text;
-        return value && value->kind == VALUE_JSON ? json_user(value->object) : SLICE_ABSENT;
-    }
-    return SLICE_ABSENT;
-}
-
-static struct slice argument_of(const struct callback_arguments *arguments, enum field field)
-{
-    for (size_t index = 0; index < sizeof argument_fields / sizeof *argument_fields; index++) {
-        if (argument_fields[index].field != field)
-            continue;
-        struct slice text = named_argument(arguments, argument_fields[index].argument);
-        if (slice_present(text))
-            return text;
-    }
-    return SLICE_ABSENT;
-}
-
 static struct slice value_of(const struct callback_arguments *arguments, enum field field)
 {
-    const struct event *event = arguments->event;
-    switch (field) {
-    case FIELD_ROOMS:
-        return event ? event->room_id : argument_of(arguments, field);
-    case FIELD_TYPES:
-        return event ? event->type : argument_of(arguments, field);
-    case FIELD_SENDERS:
-        return event ? event->sender : argument_of(arguments, field);
-    case FIELD_SERVERS:
-        return server_of(value_of(arguments, FIELD_SENDERS));
-    case FIELD_COUNT:
-        break;
-    }
-    return SLICE_ABSENT;
+    static const enum subject_part parts[] = {
+        [FIELD_ROOMS] = SUBJECT_ROOM, [FIELD_SENDERS] = SUBJECT_USER, [FIELD_TYPES] = SUBJECT_TYPE};
+    return field == FIELD_SERVERS ? subject_server(arguments) : subject_text(arguments, parts[field]);
 }
 
 bool selector_selects(const struct selector *selector, const struct callback_arguments *arguments)

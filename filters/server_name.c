@@ -48,3 +48,12 @@ bool server_name_valid(struct slice text)
     size_t digits = text.data[at] == ':' ? run_length(text, at + 1, is_digit) : 0;
     return digits >= 1 && digits <= 5 && at + 1 + digits == text.length;
 }
+
+struct slice server_name_host(struct slice name)
+{
+    if (!name.data)
+        return name;
+    bool bracket = name.length && name.data[0] == '[';
+    const char *end = memchr(name.data, bracket ? ']' : ':', name.length);
+    return end ? slice_of(name.data, (size_t)(end - name.data) + bracket) : name;
+}

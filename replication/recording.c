@@ -124,6 +124,27 @@ double recording_message_time(const struct recording_message *message)
     return strtod(text, NULL);
 }
 
+/* The number is digits with at most one point, as take_time has found it. */
+int64_t recording_message_time_ms(const struct recording_message *message)
+{
+    static const int64_t maximum = 253402300800000;
+    int64_t milliseconds = 0;
+    int decimals = -1;
+    for (size_t index = 0; index < message->time.length && decimals < 3; index++) {
+        if (message->time.data[index] == '.') {
+            decimals = 0;
+            continue;
+        }
+        milliseconds = milliseconds * 10 + (message->time.data[index] - '0');
+        decimals += decimals >= 0;
+        if (milliseconds > maximum)
+            return 0;
+    }
+    for (decimals = decimals < 0 ? 0 : decimals; decimals < 3; decimals++)
+        milliseconds *= 10;
+    return milliseconds > maximum ? 0 : milliseconds;
+}
+
 static const char *expect(const char *cursor, const char *end, const char *text, size_t length)
 {
     cursor = skip_space(cursor, end);

@@ -44,6 +44,8 @@ struct recording_message {
 
 /* The message's time in seconds since 1970; 0 if it has none. */
 double recording_message_time(const struct recording_message *message);
+/* The same in whole milliseconds, cut off; 0 also for what is beyond the year 9999. */
+int64_t recording_message_time_ms(const struct recording_message *message);
 
 /* Reads the messages of a recording; slices of a message live until the next is read. No allocation in the steady
  * state. */

@@ -23,6 +23,7 @@ import hashlib
 import inspect
 import json
 import logging
+import os
 import random
 import re
 import socket
@@ -964,25 +965,31 @@ def fetch(redis, key, seconds=START_SECONDS):
     return replies[-1]
 
 
-def tls_options(redis):
-    from twisted.internet.interfaces import IOpenSSLTrustRoot
-    from twisted.internet.ssl import CertificateOptions, PrivateCertificate, optionsForClientTLS, platformTrust
-    from zope.interface import implementer
+def read_authorities(redis):
+    """The certificates of `ca_file`, or of all files in `ca_path`, each as PEM."""
+    names = [redis.ca_file] if redis.ca_file else [os.path.join(redis.ca_path, name) for name in os.listdir(redis.ca_path)]
+    found = []
+    for name in names:
+        with open(name, "rb") as file:
+            found += re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", file.read(), re.DOTALL)
+    return found
 
-    @implementer(IOpenSSLTrustRoot)
-    class Authorities:
-        def _addCACertsToContext(self, context):
-            context.load_verify_locations(redis.ca_file, redis.ca_path)
+
+def tls_options(redis):
+    from twisted.internet import ssl as tls
 
     certificate = None
     if redis.certificate_file:
-        with open(redis.certificate_file, "rb") as public, open(redis.private_key_file or redis.certificate_file,
-                                                                 "rb") as private:
-            certificate = PrivateCertificate.loadPEM(public.read() + b"\n" + private.read())
+        with open(redis.certificate_file, "rb") as public:
+            text = public.read()
+        with open(redis.private_key_file or redis.certificate_file, "rb") as private:
+            certificate = tls.PrivateCertificate.loadPEM(text + b"\n" + private.read())
     if not redis.verify:
-        return certificate.options() if certificate else CertificateOptions(verify=False)
-    trust = Authorities() if redis.ca_file or redis.ca_path else platformTrust()
-    return optionsForClientTLS(redis.host, trustRoot=trust, clientCertificate=certificate)
+        return certificate.options() if certificate else tls.CertificateOptions()
+    trust = tls.platformTrust()
+    if redis.ca_file or redis.ca_path:
+        trust = tls.trustRootFromCertificates([tls.Certificate.loadPEM(text) for text in read_authorities(redis)])
+    return tls.optionsForClientTLS(redis.host, trustRoot=trust, clientCertificate=certificate)
 
 
 class RedisProtocol(Protocol):
@@ -1022,13 +1029,13 @@ class Connection:
     """A connection to Redis that comes back by itself.
 
     `opening` is sent at its begin, behind AUTH and SELECT; `reply` gets all replies but those to AUTH and SELECT, `down`
-    is told that it was lost."""
+    is told that it was lost. `ping` sends the PING in its place among the commands."""
 
-    def __init__(self, reactor, redis, opening, up, reply, down):
+    def __init__(self, reactor, redis, opening, up, reply, down, ping):
         self.reactor = reactor
         self.redis = redis
         self.opening = opening
-        self.on_up, self.on_reply, self.on_down = up, reply, down
+        self.on_up, self.on_reply, self.on_down, self.send_ping = up, reply, down, ping
         self.protocol = None
         self.greetings = 0  # replies to come that are AUTH's and SELECT's
         self.retry_seconds = RETRY_SECONDS
@@ -1056,7 +1063,7 @@ class Connection:
             protocol.transport.loseConnection()
             return
         self.protocol = protocol
-        if hasattr(protocol.transport, "setTcpNoDelay"):
+        if not self.redis.path:  # transports of unix sockets have the method as well, but cannot
             protocol.transport.setTcpNoDelay(True)
         commands = greeting(self.redis)
         self.greetings = len(commands)
@@ -1073,7 +1080,7 @@ class Connection:
             return
         self.heard = False
         self.ping = self.reactor.callLater(PING_SECONDS, self.check)
-        self.write(resp_command("PING"))
+        self.send_ping()
 
     def write(self, data):
         self.protocol.transport.write(data)
@@ -1104,7 +1111,7 @@ class Connection:
             self.ping = None
         if self.stopped:
             return
-        self.on_down(reason)
+        self.on_down(reason.rstrip("."))
         self.reactor.callLater(self.retry_seconds * random.uniform(0.5, 1.0), self.connect)
         self.retry_seconds = min(self.retry_seconds * 2, RETRY_SECONDS_MOST)
 
@@ -1124,6 +1131,14 @@ class Question:
     def replied(self, asker, reply):
         if isinstance(reply, RedisError):
             asker.refused(self, reply)
+
+
+class Pong:
+    """What the reply to PING is for: that something came is all that counts."""
+
+    @staticmethod
+    def replied(asker, reply):
+        pass
 
 
 class Lane:
@@ -1215,10 +1230,11 @@ class Asker:
         self.ready = False
         self.was_ready = False
         self.told_lost = False
+        ping = resp_command("PING")
         self.commands = Connection(reactor, redis, resp_command("GET", self.key), self.commands_up, self.command_reply,
-                                   self.lost)
+                                   self.lost, lambda: self.send(ping, Pong))
         self.replies = Connection(reactor, redis, resp_command("SUBSCRIBE", self.notices, self.channel), lambda: None,
-                                  self.heard, self.lost)
+                                  self.heard, self.lost, lambda: self.replies.write(ping))
 
     def start(self):
         self.commands.connect()
@@ -1372,8 +1388,6 @@ class Asker:
             self.take_notice(reply)
 
     def command_reply(self, reply):
-        if reply == b"PONG":
-            return
         if not self.expected:
             self.commands.drop("a reply that nothing was sent for")
             return

@@ -1,12 +1,10 @@
-/* Spam by who sent it: ids, globs over ids, globs over the server. Ids may be a million, so they go into a hash table
- * and only what has a wildcard is compiled as a pattern. */
+/* Spam by who sent it: ids, globs over ids, globs over the server. `user_list` and `server_list` do more, for more
+ * callbacks; this one stays for the configurations that have it. */
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/string_table.h"
-#include "filters/glob.h"
 #include "filters/module.h"
-#include "filters/pattern_list.h"
+#include "filters/name_list.h"
 
 struct configuration {
     struct text_list users;
@@ -17,8 +15,7 @@ struct configuration {
 
 struct state {
     struct slice code;
-    struct string_table *ids; /* the verdicts' rules are its own copies */
-    struct pattern_list user_globs;
+    struct name_list users;
     struct pattern_list server_globs;
 };
 
@@ -47,29 +44,9 @@ static const struct parameter parameters[] = {
 static void destroy(void *pointer)
 {
     struct state *state = pointer;
-    string_table_destroy(state->ids);
-    pattern_list_free(&state->user_globs);
+    name_list_free(&state->users);
     pattern_list_free(&state->server_globs);
     free(state);
-}
-
-/* Ids into the table, globs into the list. */
-static bool add_users(struct state *state, const struct module_host *host, const char *parameter,
-                      const struct text_list *list)
-{
-    bool good = true;
-    for (size_t item = 0; item < list->count; item++) {
-        struct slice text = slice_from_string(list->items[item]);
-        if (text.length == 0) {
-            text_list_report(host, parameter, list, item, "an empty entry matches no sender");
-            good = false;
-        } else if (glob_has_wildcard(text)) {
-            good &= pattern_list_add(&state->user_globs, host, parameter, list, item, PATTERN_GLOB, true);
-        } else {
-            string_table_add(state->ids, text, 0);
-        }
-    }
-    return good;
 }
 
 static void *create(const struct module_setup *setup)
@@ -77,20 +54,18 @@ static void *create(const struct module_setup *setup)
     struct configuration *configuration = setup->configuration;
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->code = slice_from_string(configuration->code);
-    state->ids = string_table_create();
-    bool good = add_users(state, setup->host, "users", &configuration->users);
-    good &= add_users(state, setup->host, "users_file", &configuration->users_file);
+    name_list_open(&state->users, (struct name_list_options){0});
+    bool good = name_list_add(&state->users, setup->host, "users", &configuration->users);
+    good &= name_list_add(&state->users, setup->host, "users_file", &configuration->users_file);
     good &= pattern_list_add_all(&state->server_globs, setup->host, "servers", &configuration->servers, PATTERN_GLOB,
                                  false);
-    good &= pattern_list_compile(&state->user_globs, setup->host);
+    good &= name_list_compile(&state->users, setup->host);
     good &= pattern_list_compile(&state->server_globs, setup->host);
     if (!good) {
         destroy(state);
         return NULL;
     }
-    string_table_trim(state->ids);
-    if (state->user_globs.count == 0)
-        text_list_free(&configuration->users_file); /* a million ids need not be held twice */
+    text_list_free(&configuration->users_file); /* a million ids need not be held twice */
     return state;
 }
 
@@ -101,11 +76,10 @@ static void check_event_for_spam(void *pointer, const struct callback_arguments 
     result->value.kind = VALUE_PASS;
     if (!sender.data)
         return;
-    if (slice_present(result->rule = string_table_stored(state->ids, sender))) {
-        result->reason = SLICE("the sender is on the list");
-        result->evidence = sender;
-    } else if (slice_present(result->rule = pattern_list_match(&state->user_globs, sender))) {
-        result->reason = SLICE("the sender matches a pattern on the list");
+    bool is_glob;
+    if (slice_present(result->rule = name_list_match(&state->users, sender, &is_glob))) {
+        result->reason =
+            is_glob ? SLICE("the sender matches a pattern on the list") : SLICE("the sender is on the list");
         result->evidence = sender;
     } else if (state->server_globs.count &&
                slice_present(result->rule =

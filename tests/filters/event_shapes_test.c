@@ -50,6 +50,8 @@ static const char *const bodies[] = {
     "\"sender\":\"@a:x\"}",
     "{\"sender\":\"@a:x\",\"content\":{\"body\":\"1\"},\"content\":{\"body\":\"2\",\"formatted_body\":\"f\",\"body\":3}"
     ",\"sender\":\"@b:x\"}",
+    "{\"content\":{\"body\":{\"a\":1},\"formatted_body\":[],\"body\":[ ]}}",
+    "{\"content\":{\"body\":\"x\",\"formatted_body\":{ }},\"content\":{\"body\":7,\"formatted_body\":null}}",
     " { \"type\" : \"t\" ,\n\"content\" : { } , \"origin_server_ts\" : 0 }\t",
     "{\"type\":\"\",\"event_id\":\"$e\"}",
 };
@@ -75,6 +77,7 @@ static bool expect_same(const char *body, size_t length)
                 same(left.redacts, right.redacts) && same(left.sender, right.sender);
     for (uint32_t slot = 0; slot < field_table_count(fields); slot++)
         good &= same(event_content_string(&left, slot), event_content_string(&right, slot));
+    good &= left.content_others == right.content_others;
     cr_assert(good, "`%.*s`", (int)length, body);
     free(copy);
     return status == EVENT_READ_OK;

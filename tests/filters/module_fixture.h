@@ -13,6 +13,7 @@ struct module_fixture {
     struct outcome outcome;
     enum semantics semantics; /* of the chain; set before fixture_open */
     struct arena arena;       /* of the last fixture_ask */
+    int64_t now_ms;           /* of the questions; 0: the clock's. For events see judge_set_time */
     char reports[1024];       /* "path: message" a line; before a warning, "warning: " */
     const char *file_content; /* what every file of the configuration holds; NULL: none can be read */
 };
@@ -94,6 +95,7 @@ static inline const char *fixture_ask(struct module_fixture *fixture, enum callb
     json_t *object = json_loads(arguments, 0, NULL);
     cr_assert(callback_read_arguments(callback, object, &fixture->arena, &question, &problem), "%s: %s", arguments,
               problem);
+    question.now_ms = fixture->now_ms;
     chain_run(fixture->chain, callback, &question, &fixture->outcome);
     buffer_clear(&answer);
     value_append_json(&fixture->outcome.result.value, &answer);

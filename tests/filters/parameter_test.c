@@ -18,6 +18,15 @@ struct sample {
     struct text_list none;
     struct text_map map;
     struct map_list maps;
+    int64_t pause;
+    struct rate rate;
+    struct rate no_rate;
+    struct text_files files;
+    struct fielded {
+        struct text_list deny;
+        struct text_files deny_files;
+        bool strict;
+    } fields;
 };
 
 struct inner {
@@ -29,6 +38,11 @@ static const char *const choices[] = {"one", "two", NULL};
 static const struct parameter inner_table[] = {
     {.name = "name", .type = PARAMETER_TEXT, .offset = offsetof(struct inner, name)},
     {.name = "list", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct inner, list), .fallback = "x"},
+};
+static const struct parameter fields_table[] = {
+    {.name = "deny", .type = PARAMETER_TEXT_LIST, .offset = offsetof(struct fielded, deny), .fallback = "d e"},
+    {.name = "deny_files", .type = PARAMETER_LINES_FILES, .offset = offsetof(struct fielded, deny_files)},
+    {.name = "strict", .type = PARAMETER_BOOLEAN, .offset = offsetof(struct fielded, strict), .fallback = "true"},
 };
 static const struct parameter table[] = {
     {.name = "flag", .type = PARAMETER_BOOLEAN, .offset = offsetof(struct sample, flag), .fallback = "true"},
@@ -55,6 +69,30 @@ static const struct parameter table[] = {
      .fields = inner_table,
      .field_count = 2,
      .map_size = sizeof(struct inner)},
+    {.name = "pause",
+     .type = PARAMETER_DURATION,
+     .offset = offsetof(struct sample, pause),
+     .fallback = "90m",
+     .minimum = 1000,
+     .maximum = 172800000},
+    {.name = "rate",
+     .type = PARAMETER_RATE,
+     .offset = offsetof(struct sample, rate),
+     .fallback = "10/m",
+     .minimum = 2,
+     .maximum = 4000000},
+    {.name = "no_rate",
+     .type = PARAMETER_RATE,
+     .offset = offsetof(struct sample, no_rate),
+     .minimum = 1,
+     .maximum = 4000000},
+    {.name = "files", .type = PARAMETER_LINES_FILES, .offset = offsetof(struct sample, files), .fallback = "[]"},
+    {.name = "fields",
+     .type = PARAMETER_FIELDS,
+     .offset = offsetof(struct sample, fields),
+     .fallback = "[]",
+     .fields = fields_table,
+     .field_count = 3},
 };
 #define COUNT (sizeof table / sizeof *table)
 
@@ -117,6 +155,11 @@ Test(parameter, defaults)
     cr_expect_str_eq(sample.map.names[1], "d");
     cr_expect_str_eq(sample.map.values[1], "");
     cr_expect_eq(sample.maps.count, 0u);
+    cr_expect_eq(sample.pause, 5400000);
+    cr_expect_eq(sample.rate.count, 10);
+    cr_expect_eq(sample.rate.period_ms, 60000);
+    cr_expect_eq(sample.no_rate.count, 0);
+    cr_expect_eq(sample.no_rate.period_ms, 0);
     release(&sample);
 }
 
@@ -224,6 +267,63 @@ Test(parameter, what_is_no_map_and_files_that_are_no_text)
     release(&sample);
 }
 
+Test(parameter, several_files)
+{
+    struct sample sample;
+    file_content = "first\nlast\n";
+    file_length = strlen(file_content);
+    cr_assert(decode("{\"files\":[\"there.txt\",\"there.txt\"],\"fields\":{\"deny_files\":\"there.txt\"}}", &sample));
+    cr_assert_eq(sample.files.count, 2u);
+    cr_expect_eq(sample.files.lists[1].count, 2u);
+    cr_expect_str_eq(sample.files.lists[1].items[1], "last");
+    cr_expect_str_eq(sample.files.lists[1].path, "there.txt");
+    cr_assert_eq(sample.fields.deny_files.count, 1u);
+    cr_expect_str_eq(sample.fields.deny_files.lists[0].items[0], "first");
+    release(&sample);
+    cr_expect_not(
+        decode("{\"files\":[\"there.txt\",\"absent.txt\",7],\"fields\":{\"deny_files\":[\"no.txt\"]}}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "files: absent.txt: no such file\n"
+                                              "files: must be the path of a file\n"
+                                              "fields.deny_files: no.txt: no such file\n");
+    release(&sample);
+    cr_expect_not(decode("{\"files\":{}}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "files: must be a list of paths of files\n");
+    release(&sample);
+    cr_expect(decode("{\"files\":null}", &sample));
+    release(&sample);
+}
+
+Test(parameter, a_map_of_its_own_table)
+{
+    struct sample sample;
+    cr_assert(decode(NULL, &sample));
+    cr_expect_eq(sample.fields.deny.count, 0u);
+    cr_expect(sample.fields.strict);
+    release(&sample);
+    cr_assert(decode("{\"fields\":{\"strict\":false}}", &sample));
+    cr_assert_eq(sample.fields.deny.count, 2u);
+    cr_expect_not(sample.fields.strict);
+    release(&sample);
+    static const char *const shorthands[] = {"{\"fields\":\"x\"}", "{\"fields\":[\"x\"]}",
+                                             "{\"fields\":{\"deny\":[\"x\"]}}"};
+    for (size_t index = 0; index < 3; index++) {
+        cr_assert(decode(shorthands[index], &sample), "%s", shorthands[index]);
+        cr_assert_eq(sample.fields.deny.count, 1u);
+        cr_expect_str_eq(sample.fields.deny.items[0], "x");
+        cr_expect(sample.fields.strict);
+        release(&sample);
+    }
+    cr_expect_not(decode("{\"fields\":{\"deny\":[1],\"alow\":[],\"strict\":0}}", &sample));
+    cr_expect_str_eq(buffer_string(&reports),
+                     "fields.alow: unknown parameter\n"
+                     "fields.deny[0]: must be a text (in quotes, if YAML reads it as something else)\n"
+                     "fields.strict: must be true or false\n");
+    release(&sample);
+    cr_expect_not(decode("{\"fields\":7}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "fields: must be a map or a list of texts\n");
+    release(&sample);
+}
+
 Test(parameter, nearest_word)
 {
     const char *const words[] = {"patterns", "patterns_file", "syntax", "fields", NULL};
@@ -233,4 +333,97 @@ Test(parameter, nearest_word)
     cr_expect_str_eq(nearest_word("field", words), "fields");
     cr_expect_null(nearest_word("colour", words));
     cr_expect_null(nearest_word("x", words));
+}
+
+Test(parameter, durations)
+{
+    struct sample sample;
+    static const struct {
+        const char *text;
+        int64_t milliseconds;
+    } good[] = {{"\"1s\"", 1000},      {"\"1000ms\"", 1000},  {"1000", 1000},           {"\"10m\"", 600000},
+                {"\"24h\"", 86400000}, {"\"2d\"", 172800000}, {"172800000", 172800000}, {"\"0001s\"", 1000}};
+    static const char *const bad[] = {"\"999ms\"",
+                                      "\"3d\"",
+                                      "\"1w\"",
+                                      "999",
+                                      "172800001",
+                                      "\"\"",
+                                      "\"s\"",
+                                      "\"-1s\"",
+                                      "\"1.5h\"",
+                                      "\"1 h\"",
+                                      "\"1H\"",
+                                      "1.5",
+                                      "true",
+                                      "null",
+                                      "[\"1h\"]",
+                                      "\"99999999999999999999s\"",
+                                      "\"999999999999999w\"",
+                                      "\"1sx\"",
+                                      "\"10\""};
+    for (size_t index = 0; index < sizeof good / sizeof *good; index++) {
+        char json[64];
+        snprintf(json, sizeof json, "{\"pause\": %s}", good[index].text);
+        cr_expect(decode(json, &sample), "%s", json);
+        cr_expect_eq(sample.pause, good[index].milliseconds, "%s", json);
+        release(&sample);
+    }
+    for (size_t index = 0; index < sizeof bad / sizeof *bad; index++) {
+        char json[64];
+        snprintf(json, sizeof json, "{\"pause\": %s}", bad[index]);
+        cr_expect_not(decode(json, &sample), "%s", json);
+        cr_expect_str_eq(buffer_string(&reports), "pause: must be a duration (such as \"10m\") from 1s to 2d\n", "%s",
+                         json);
+        release(&sample);
+    }
+}
+
+Test(parameter, rates)
+{
+    struct sample sample;
+    static const struct {
+        const char *text;
+        struct rate rate;
+    } good[] = {{"2/s", {2, 1000}},
+                {"50/h", {50, 3600000}},
+                {"5/10s", {5, 10000}},
+                {"100/500ms", {100, 500}},
+                {"4000000/w", {4000000, 604800000}},
+                {"7/7d", {7, 604800000}}};
+    static const char *const bad[] = {"1/s",   "4000001/s", "10",    "10/",   "/m",    "10/0s", "10/y",
+                                      "10 /m", "-5/m",      "1.5/m", "10/m ", "10/8d", "10/2w", "10/9999999999999999s",
+                                      ""};
+    for (size_t index = 0; index < sizeof good / sizeof *good; index++) {
+        char json[64];
+        snprintf(json, sizeof json, "{\"rate\": \"%s\"}", good[index].text);
+        cr_expect(decode(json, &sample), "%s", json);
+        cr_expect_eq(sample.rate.count, good[index].rate.count, "%s", json);
+        cr_expect_eq(sample.rate.period_ms, good[index].rate.period_ms, "%s", json);
+        release(&sample);
+    }
+    for (size_t index = 0; index < sizeof bad / sizeof *bad; index++) {
+        char json[64];
+        snprintf(json, sizeof json, "{\"rate\": \"%s\"}", bad[index]);
+        cr_expect_not(decode(json, &sample), "%s", json);
+        cr_expect_str_eq(buffer_string(&reports), "rate: must be a rate (such as \"10/m\") of 2 to 4000000\n", "%s",
+                         json);
+        release(&sample);
+    }
+    cr_expect_not(decode("{\"rate\": 10}", &sample));
+    release(&sample);
+}
+
+Test(parameter, durations_are_written_in_the_largest_unit)
+{
+    static const struct {
+        int64_t milliseconds;
+        const char *text;
+    } rows[] = {{0, "0ms"}, {1, "1ms"}, {1500, "1500ms"}, {5400000, "90m"}, {86400000, "1d"}, {1209600000, "2w"}};
+    for (size_t index = 0; index < sizeof rows / sizeof *rows; index++) {
+        struct buffer text = {0};
+        duration_append(&text, rows[index].milliseconds);
+        cr_expect_str_eq(buffer_string(&text), rows[index].text);
+        buffer_free(&text);
+    }
 }

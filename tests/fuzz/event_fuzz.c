@@ -32,6 +32,15 @@ static void require(struct slice got, yyjson_val *wanted)
         abort();
 }
 
+/* A value that is no string may be one that is announced; one that is announced must be none or such a value. */
+static void require_other(const struct event *event, uint32_t slot, yyjson_val *value)
+{
+    bool empty =
+        (yyjson_is_obj(value) && yyjson_obj_size(value) == 0) || (yyjson_is_arr(value) && yyjson_arr_size(value) == 0);
+    if (event_content_other(event, slot) != (value && !yyjson_is_str(value) && !empty))
+        abort();
+}
+
 static void read_body(struct event_reader *reader, const uint32_t slots[2], const char *data, size_t size)
 {
     /* A copy of its own size, so that a look behind its end is seen. */
@@ -53,6 +62,8 @@ static void read_body(struct event_reader *reader, const uint32_t slots[2], cons
         require(event.room_id, last_of(root, "room_id"));
         require(event_content_string(&event, slots[0]), last_of(content, "body"));
         require(event_content_string(&event, slots[1]), last_of(content, "a.key.of.more.than.sixteen.bytes"));
+        require_other(&event, slots[0], last_of(content, "body"));
+        require_other(&event, slots[1], last_of(content, "a.key.of.more.than.sixteen.bytes"));
     }
     yyjson_doc_free(document);
     free(copy);

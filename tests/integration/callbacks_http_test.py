@@ -9,7 +9,7 @@ import unittest
 
 import service_test
 from antispam_test import BODIES
-from harness import ROOT, run_weir, wait_until
+from harness import ROOT, SERVER_NAME, run_weir, wait_until
 from openapi_check import Document
 from service_test import QUICK, SLOW
 
@@ -179,6 +179,25 @@ class Callbacks(HttpApi):
         self.assertEqual(self.ask(engine, "check_event_for_spam", args, connection=connection)[1]["code"], "M_FORBIDDEN")
         answer = self.request(engine, "POST", "/v1/explain", args, connection)[1]
         self.assertEqual(answer["outcome"]["kind"], "denied")
+
+
+class WithoutRedis(HttpApi):
+    def test_answers_go_on_and_memory_has_an_end(self):
+        engine = self.begin()
+        connection = self.connect(engine)
+        self.redis_process.kill()
+        self.redis_process.wait()
+        large = event("@evil:lab.test", event_id="$" + "x" * 900000)
+        for _ in range(90):
+            status, answer = self.ask(engine, "check_event_for_spam", {"event": large}, connection=connection)
+            self.assertEqual((status, answer), (200, {"code": "M_FORBIDDEN", "fields": {}}))
+        unrecorded = self.metric(engine, "weir_requests_unrecorded_total")
+        self.assertGreater(unrecorded, 0)
+        self.assertLess(unrecorded, 60)
+        self.assertTrue(self.logged(engine, "requests are refused without a row among the verdicts: Redis has not answered "
+                                            "for too long"))
+        self.start_redis()
+        wait_until(lambda: self.redis.xlen(f"{SERVER_NAME}/weir/verdicts") == 90 - unrecorded, 60, "the rows")
 
 
 class Waiting(HttpApi):

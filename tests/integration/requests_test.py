@@ -31,6 +31,7 @@ def invite(invitee="@b:lab.test"):
 
 
 FLOOD = 100000
+ELEMENTS_MAXIMUM = 1 << 20
 
 
 def send_flood(path, fields, count):
@@ -267,6 +268,17 @@ class Requests(harness.Server):
         self.assertEqual(set(asker.answers.values()), {PASSED})
         self.expect_nothing_left()
         self.assertEqual([fields[b"id"] for _, fields in self.redis.xrange(POISONED)], [b"fatal"])
+
+    def test_a_request_that_no_connection_takes_is_set_aside(self):
+        asker = self.asker()
+        # More elements than an answer of Redis's may have: it ends each connection that it comes by.
+        asker.redis.execute_command("XADD", STREAM, "*", *(ELEMENTS_MAXIMUM * ["x"]))
+        asker.ask(*(asker.fields(f"q{number}") for number in range(100)))
+        engine = self.engine(requests="tries: 2, claim_after: 10s")
+        self.assertEqual(set(asker.hear_all(100).values()), {PASSED})
+        self.expect_nothing_left()
+        self.assertEqual(self.metric(engine, "weir_requests_poisoned_total"), 1)
+        self.assertEqual(len(self.redis.xrange(POISONED)), 1)
 
     def ask_of_two(self, end):
         """10,000 requests of two engines, one of which ends in the middle."""

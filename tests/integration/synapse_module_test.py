@@ -3,6 +3,7 @@ worker; and nothing waits longer than its deadline once Weir is gone. synapse_se
 
 import hashlib
 import json
+import signal
 import time
 import unittest
 import urllib.error
@@ -113,7 +114,11 @@ class SynapseModule(synapse_server.SynapseServer):
 
     def synapse_configuration(self):
         return ("user_directory: {enabled: true, search_all_users: true}\nmodules:\n"
-                f"  - module: weir_module.WeirModule\n    config: {{{self.module_configuration}}}\n")
+                f"  - module: weir_module.WeirModule\n    config: {{{self.module_configuration}, redis: {{{self.redis_keys()}}}}}\n")
+
+    def redis_keys(self):
+        """Keys over Synapse's own settings."""
+        return ""
 
     def start_weir(self):
         self.write("rules.lua", SCRIPT)
@@ -172,7 +177,7 @@ class Rules(SynapseModule):
     module_configuration = "callbacks: all, timeout: 20s, hash_media: true, auth_checkers: {org.example.secret: [secret]}"
 
     def test_what_a_rule_refuses_is_refused_to_a_client(self):
-        self.start_weir()
+        engine = self.start_weir()
         self.start_synapse()
         self.make_users("alice", "bob", "hidden", "noinvite", "noroom", "nojoin", "nopublish", "expired")
         room = self.make_room(topic="About fish")
@@ -190,7 +195,22 @@ class Rules(SynapseModule):
         self.assertEqual(metrics['weir_module_raised_total{callback="on_create_room"}'], 1)
         self.assertEqual(metrics["weir_module_connected"], 1)
         self.assertFalse([name for name in metrics if name.startswith("weir_module_unanswered_total{")])
+        self.check_reload(engine, room)
         self.assert_clean_logs()
+
+    def check_reload(self, engine, room):
+        """Rules that come and go with a reload of Weir, callbacks that had none among them, need no restart of Synapse."""
+        self.write("rules.lua", SCRIPT.replace("user_may_join_room = ", "local nobody = ") + """
+function check_can_deactivate_user(user_id, by_admin) return refuse() end
+""")
+        engine.send_signal(signal.SIGHUP)
+        user = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "bob"}, "password": "password"}
+        wait_until(lambda: [line for line in self.module_log() if "check_can_deactivate_user, " in line.partition("asked about")[2]],
+                   20, "the new rules being told")
+        self.assertEqual(self.refused("POST", "/account/deactivate", {"auth": user}, "bob")[0], 403)
+        asked = self.metrics()['weir_module_asked_total{callback="user_may_join_room"}']
+        self.call("POST", f"/rooms/{room}/join", {}, "nojoin")
+        self.assertEqual(self.metrics()['weir_module_asked_total{callback="user_may_join_room"}'], asked)
 
     def check_messages(self, room):
         for worker in ("client", "generic1"):
@@ -251,6 +271,9 @@ class Rules(SynapseModule):
 class WeirIsGone(SynapseModule):
     module_configuration = ("callbacks: all, timeout: 2s, timeouts: {user_may_invite: 700ms}, breaker: {timeouts: 4, pause: 2s}, "
                             "on_timeout: {default: pass, user_may_invite: deny, user_may_create_room: deny}")
+
+    def redis_keys(self):
+        return f"path: {self.socket}"
 
     def timed(self, ask, *arguments, **options):
         started = time.monotonic()

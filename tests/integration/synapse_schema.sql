@@ -1,6 +1,13 @@
 -- The tables of Synapse's database that Weir reads, with every column, key and index that they have in schema version 72
 -- (Synapse 1.67), for the tests and benches. Later versions add columns that Weir does not name.
 
+CREATE TABLE current_state_events (
+    event_id text NOT NULL,
+    room_id text NOT NULL,
+    type text NOT NULL,
+    state_key text NOT NULL,
+    membership text
+);
 CREATE TABLE event_json (
     event_id text NOT NULL,
     room_id text NOT NULL,
@@ -80,6 +87,8 @@ CREATE TABLE stream_positions (
     stream_id bigint NOT NULL
 );
 
+ALTER TABLE current_state_events ADD CONSTRAINT current_state_events_event_id_key UNIQUE (event_id);
+ALTER TABLE current_state_events ADD CONSTRAINT current_state_events_room_id_type_state_key_key UNIQUE (room_id, type, state_key);
 ALTER TABLE event_json ADD CONSTRAINT event_json_event_id_key UNIQUE (event_id);
 ALTER TABLE events ADD CONSTRAINT events_event_id_key UNIQUE (event_id);
 ALTER TABLE ex_outlier_stream ADD CONSTRAINT ex_outlier_stream_pkey PRIMARY KEY (event_stream_ordering);
@@ -90,6 +99,7 @@ ALTER TABLE rooms ADD CONSTRAINT rooms_pkey PRIMARY KEY (room_id);
 ALTER TABLE state_events ADD CONSTRAINT state_events_event_id_key UNIQUE (event_id);
 
 CREATE INDEX event_contains_url_index ON events (room_id, topological_ordering, stream_ordering) WHERE ((contains_url = true) AND (outlier = false));
+CREATE INDEX current_state_events_member_index ON current_state_events (state_key) WHERE (type = 'm.room.member'::text);
 CREATE UNIQUE INDEX event_relations_id ON event_relations (event_id);
 CREATE INDEX event_relations_relates ON event_relations (relates_to_id, relation_type, aggregation_key);
 CREATE INDEX events_order_room ON events (room_id, topological_ordering, stream_ordering);

@@ -1,0 +1,151 @@
+/* Who may have an account: by name, e-mail address, and where the registration comes from. Synapse asks for every
+ * registration: a client's, one by single sign-on, an application service's, an administrator's. */
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "filters/module.h"
+#include "filters/origin_rules.h"
+#include "filters/subject.h"
+
+enum action { ACTION_DENY, ACTION_SHADOW_BAN };
+
+struct email_configuration {
+    struct access_configuration domains;
+    struct text_list required;
+};
+
+struct configuration {
+    struct pattern_access_configuration usernames;
+    struct email_configuration emails;
+    struct origin_configuration origin;
+    int action;
+};
+
+struct state {
+    struct pattern_access usernames;
+    struct access_list domains;
+    struct name_list required;
+    struct origin_rules origin;
+    enum action action;
+};
+
+static const char *const actions[] = {[ACTION_DENY] = "deny", [ACTION_SHADOW_BAN] = "shadow_ban", NULL};
+
+#define EMAIL_FIELDS (sizeof email_fields / sizeof *email_fields)
+static const struct parameter email_fields[] = {
+    ACCESS_PARAMETERS(struct email_configuration, domains,
+                      "Domains of e-mail addresses that are denied, or globs over the whole domain"),
+    {.name = "required",
+     .type = PARAMETER_TEXT_LIST,
+     .offset = offsetof(struct email_configuration, required),
+     .fallback = "[]",
+     .text = "Domains, or globs, of which an e-mail address must be given, `*` for any; single sign-on needs none."},
+};
+
+static const struct parameter parameters[] = {
+    FIELDS_ROW(struct configuration, usernames, "usernames", regex_access_fields, PATTERN_ACCESS_FIELDS,
+               "The user name, without `@` and server; a list alone is one of those denied."),
+    FIELDS_ROW(struct configuration, emails, "email_domains", email_fields, EMAIL_FIELDS,
+               "What stands behind the `@` of the e-mail address, where one was given; a list alone is one of those "
+               "denied."),
+    ORIGIN_PARAMETERS(struct configuration, origin),
+    {.name = "action",
+     .type = PARAMETER_CHOICE,
+     .offset = offsetof(struct configuration, action),
+     .fallback = "deny",
+     .choices = actions,
+     .text = "What happens: the registration is refused, or the account is made and nobody but itself sees what it "
+             "sends."},
+};
+
+static const struct access_reasons domain_reasons = {
+    .listed = {"the e-mail address' domain is on the list", 41},
+    .pattern = {"the e-mail address' domain matches a pattern on the list", 56}};
+
+static void destroy(void *pointer)
+{
+    struct state *state = pointer;
+    pattern_access_free(&state->usernames);
+    access_list_free(&state->domains);
+    name_list_free(&state->required);
+    origin_rules_free(&state->origin);
+    free(state);
+}
+
+static void *create(const struct module_setup *setup)
+{
+    struct configuration *configuration = setup->configuration;
+    const struct module_host *host = setup->host;
+    struct state *state = memory_allocate_zeroed(1, sizeof *state);
+    struct name_list_options options = {.ignore_case = true};
+    state->action = (enum action)configuration->action;
+    name_list_open(&state->required, options);
+    bool good = pattern_access_open(&state->usernames, host, "usernames", &configuration->usernames, PATTERN_REGEX);
+    good &= access_list_open(&state->domains, host, "email_domains.", &configuration->emails.domains, options,
+                             ACCESS_DENY, &domain_reasons);
+    good &= name_list_add(&state->required, host, "email_domains.required", &configuration->emails.required);
+    good &= name_list_compile(&state->required, host);
+    good &= origin_rules_open(&state->origin, host, &configuration->origin);
+    if (good)
+        return state;
+    destroy(state);
+    return NULL;
+}
+
+/* What stands behind the last `@`, since what stands before it may be quoted. */
+static struct slice domain_of(const struct callback_arguments *arguments)
+{
+    struct slice address = subject_text(arguments, SUBJECT_ADDRESS);
+    if (!address.data || !slice_equal(subject_text(arguments, SUBJECT_MEDIUM), SLICE("email")))
+        return SLICE_ABSENT;
+    const char *at = memrchr(address.data, '@', address.length);
+    return at ? slice_of(at + 1, address.length - (size_t)(at + 1 - address.data)) : SLICE_ABSENT;
+}
+
+static bool lacks_email(const struct state *state, const struct callback_arguments *arguments, struct slice domain,
+                        struct result *result)
+{
+    bool is_glob;
+    if (!name_list_count(&state->required) || slice_present(subject_text(arguments, SUBJECT_PROVIDER)) ||
+        slice_present(name_list_match(&state->required, domain, &is_glob)))
+        return false;
+    result->rule = SLICE("required");
+    result->reason = slice_present(domain) ? SLICE("the e-mail address' domain is none of those required")
+                                           : SLICE("no e-mail address was given");
+    result->evidence = slice_present(domain) ? domain : SLICE("");
+    return true;
+}
+
+static void check_registration_for_spam(void *pointer, const struct callback_arguments *arguments,
+                                        struct result *result)
+{
+    const struct state *state = pointer;
+    struct slice domain = domain_of(arguments);
+    result->value.kind = VALUE_PASS;
+    if (!pattern_access_refuses(&state->usernames, subject_text(arguments, SUBJECT_USER),
+                                SLICE("the user name matches a pattern"), result) &&
+        !access_list_refuses(&state->domains, domain, result) && !lacks_email(state, arguments, domain, result) &&
+        !origin_rules_refuse(&state->origin, arguments, result))
+        return;
+    result->value = state->action == ACTION_DENY ? value_refuse(SLICE_ABSENT)
+                                                 : (struct value){.kind = VALUE_BEHAVIOUR, .text = SLICE("SHADOW_BAN")};
+}
+
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_check_registration_for_spam, .function = check_registration_for_spam}};
+
+extern const struct module_definition module_registration;
+const struct module_definition module_registration = {
+    .name = "registration",
+    .summary =
+        "Denies registrations, or shadow-bans the account, by user name, e-mail domain, the client's address and "
+        "user agent, and the identity provider.",
+    .parameters = parameters,
+    .parameter_count = sizeof parameters / sizeof *parameters,
+    .configuration_size = sizeof(struct configuration),
+    .concurrent = true,
+    .callbacks = callbacks,
+    .callback_count = sizeof callbacks / sizeof *callbacks,
+    .create = create,
+    .destroy = destroy,
+};
