@@ -28,7 +28,7 @@ struct question {
     struct walk walk;
     uint64_t received_ns;
     int64_t received_ms; /* since 1970 */
-    uint64_t failures; /* of the chain's modules, before it was asked */
+    uint64_t failures;   /* of the chain's modules, before it was asked */
     uint64_t asker_hash, room_hash;
     bool in_row;
     UT_hash_handle hh; /* by walk.ticket */
