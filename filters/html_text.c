@@ -153,7 +153,8 @@ static bool is_block(const struct html_tag *tag)
 
 size_t html_text(struct slice html, bool without_code, char *output)
 {
-    struct writing writing = {.begin = output, .at = output};
+    struct writing writing = {0};
+    writing.begin = writing.at = output;
     size_t position = 0;
     unsigned preformatted = 0;
     unsigned code = 0;
