@@ -16,8 +16,9 @@
 #define REFUSED_SECONDS 1
 /* The same refusal is told again after so long. */
 #define TOLD_AGAIN_NS (UINT64_C(60) * 1000000000)
-/* A read waits at most so long for the next request: a stop waits for it. */
-#define BLOCK_MS_MAXIMUM 500
+/* A read waits at most so long for the next request: a stop, and whoever takes the job over, wait for its end. Redis
+ * looks ten times a second for waits that are over, so that less would not be shorter. */
+#define BLOCK_MS_MAXIMUM 100
 /* When nothing is due, it is looked again after so long: while the owner has stopped the reading, and while it waits
  * for the outbox. */
 #define LOOK_AGAIN_MS 20

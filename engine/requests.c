@@ -17,14 +17,8 @@
 #define QUEUE_BYTES_LEAST ((size_t)64 << 20)
 
 /* One row for each of struct request_counts. */
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[REQUEST_COUNT_METRICS] = {
-#define COUNT(member, name, kind, help)                                                                                \
-    {                                                                                                                  \
-        {name, kind, help, NULL}, offsetof(struct request_counts, member)                                              \
-    }
+static const struct metric_member members[] = {
+#define COUNT(member, name, kind, help) METRIC_MEMBER(struct request_counts, member, name, kind, help)
     COUNT(claimed, "weir_requests_claimed_total", METRIC_COUNTER,
           "Requests taken over from engines that did not answer them."),
     COUNT(poisoned, "weir_requests_poisoned_total", METRIC_COUNTER,
@@ -162,8 +156,6 @@ static void collect(void *context)
     struct requests *requests = context;
     requests->counts.queued = request_queue_count(requests->queue);
     requests->counts.queued_bytes = request_queue_bytes(requests->queue);
-    for (size_t index = 0; index < REQUEST_COUNT_METRICS; index++)
-        *requests->metrics[index] = *(uint64_t *)((char *)&requests->counts + count_metrics[index].offset);
 }
 
 struct requests *requests_create(struct event_base *base, const struct requests_settings *settings,
@@ -183,8 +175,7 @@ struct requests *requests_create(struct event_base *base, const struct requests_
     buffer_append_format(&requests->poisoned_key, "%s/weir/requests/poisoned", settings->server_name);
     buffer_append_format(&requests->callbacks_key, "%s/weir/callbacks", settings->server_name);
     buffer_append_format(&requests->callbacks_channel, "%s/weir/replies", settings->server_name);
-    for (size_t index = 0; index < REQUEST_COUNT_METRICS; index++)
-        requests->metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
+    metrics_register_members(metrics, members, sizeof members / sizeof *members, &requests->counts);
     metrics_on_collect(metrics, collect, requests);
     requests->queue_latency = metrics_register_latency(
         metrics, "weir_request_queue_seconds", "How long requests waited to be asked, from when they were read.");

@@ -44,7 +44,6 @@ struct request_counts {
     uint64_t queued; /* now */
     uint64_t queued_bytes;
 };
-#define REQUEST_COUNT_METRICS 6
 
 struct requests {
     struct event_base *base;
@@ -55,7 +54,6 @@ struct requests {
     struct request_queue *queue;
     struct event *serve; /* the queue is served on in the next turn of the loop */
     struct request_counts counts;
-    uint64_t *metrics[REQUEST_COUNT_METRICS];
     struct latency *queue_latency;
     uint64_t taken_bytes; /* of arguments, so far */
     struct buffer key, poisoned_key, callbacks_key, callbacks_channel;

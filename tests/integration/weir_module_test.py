@@ -653,9 +653,9 @@ class AtTheStart(harness.Server):
         self.redis.execute_command("AUTH", "sesame")
         self.redis.execute_command("SET", f"{SERVER_NAME}/weir/callbacks",
                                    '{"version":1,"callbacks":{"check_event_allowed":{"state":true},"x":5}}')
-        text = weir_module.fetch(self.settings(password="sesame"), f"{SERVER_NAME}/weir/callbacks")
+        text = weir_module.fetch(self.settings(password="sesame"), f"{SERVER_NAME}/weir/callbacks", 20)
         self.assertEqual(weir_module.read_notice(text), {"check_event_allowed": {"state": True}, "x": {}})
-        self.assertIsNone(weir_module.fetch(self.settings(password="sesame", dbid=2), f"{SERVER_NAME}/weir/callbacks"))
+        self.assertIsNone(weir_module.fetch(self.settings(password="sesame", dbid=2), f"{SERVER_NAME}/weir/callbacks", 20))
         self.assertRaises(OSError, weir_module.fetch, self.settings(), "key")
         self.assertRaises(OSError, weir_module.fetch, self.settings(path=str(self.folder / "nobody.sock")), "key")
         for text in (b"", b"[]", b'{"callbacks":[]}', b"{"):
