@@ -38,6 +38,20 @@ uint32_t utf8_decode(const unsigned char **cursor, const unsigned char *end)
     return point;
 }
 
+size_t utf8_encode(uint32_t point, char *output)
+{
+    if (point < 0x80) {
+        output[0] = (char)point;
+        return 1;
+    }
+    size_t length = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+    for (size_t index = length; index > 1; index--, point >>= 6)
+        output[index - 1] = (char)(0x80 | (point & 0x3f));
+    static const unsigned char first[5] = {0, 0, 0xc0, 0xe0, 0xf0};
+    output[0] = (char)(first[length] | point);
+    return length;
+}
+
 bool utf8_valid(struct slice text)
 {
     const unsigned char *bytes = (const unsigned char *)text.data;

@@ -12,6 +12,9 @@
  * bytes are not UTF-8. */
 uint32_t utf8_decode(const unsigned char **cursor, const unsigned char *end);
 
+/* Writes `point` (a code point, no surrogate) to `output`, four bytes at most; returns how many. */
+size_t utf8_encode(uint32_t point, char *output);
+
 /* Whether all of `text` is UTF-8. ASCII costs a comparison for eight bytes. */
 bool utf8_valid(struct slice text);
 

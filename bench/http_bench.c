@@ -20,8 +20,10 @@
 
 #define CONNECTIONS 64
 #define RUNS 9
-#define REQUESTS 40000
-#define QUICK_REQUESTS 10000
+#define REQUESTS_A_RUN 20000
+#define QUICK_REQUESTS_A_RUN 5000
+/* The sides take turns so often that they share whatever else the machine does. */
+#define REQUESTS_A_TURN 500
 #define SECRET "bench-0123456789abcdef"
 #define PATH "/v1/callbacks/check_event_for_spam"
 #define CONSTANT "{\"value\":\"NOT_SPAM\"}"
@@ -62,11 +64,19 @@ static void write_configuration(struct http_bench *bench)
     fclose(file);
 }
 
-static double busy_seconds(pid_t process, struct http_load *load, size_t requests, double *wall)
+/* What one side took in a run, in seconds. */
+struct side {
+    pid_t process;
+    struct http_load *load;
+    double wall;
+    double busy; /* processor time */
+};
+
+static void take_turn(struct side *side)
 {
-    double before = bench_processor_seconds(process);
-    *wall = http_load_run(load, requests);
-    return bench_processor_seconds(process) - before;
+    double before = bench_processor_seconds(side->process);
+    side->wall += http_load_run(side->load, REQUESTS_A_TURN);
+    side->busy += bench_processor_seconds(side->process) - before;
 }
 
 static void measure(struct http_bench *bench)
@@ -78,25 +88,23 @@ static void measure(struct http_bench *bench)
                           .limit = 0.8};
     struct figure busy = {
         .name = "http_processor_vs_evhttp", .reference = "processor time of a request in evhttp alone", .unit = "us"};
-    size_t requests = bench_is_quick() ? QUICK_REQUESTS : REQUESTS;
-    double ours_sum = 0, theirs_sum = 0;
+    const double requests = bench_is_quick() ? QUICK_REQUESTS_A_RUN : REQUESTS_A_RUN;
+    double shares[2] = {0, 0};
     for (unsigned number = 0; number <= bench_runs(RUNS); number++) {
-        double ours_wall = 0, theirs_wall = 0, ours = 0;
-        if (number % 2)
-            ours = busy_seconds(bench->engine, bench->ours, requests, &ours_wall);
-        double theirs = busy_seconds(bench->bare, bench->theirs, requests, &theirs_wall);
-        if (number % 2 == 0)
-            ours = busy_seconds(bench->engine, bench->ours, requests, &ours_wall);
+        struct side sides[] = {{.process = bench->engine, .load = bench->ours},
+                               {.process = bench->bare, .load = bench->theirs}};
+        for (unsigned turn = 0; turn < 2 * requests / REQUESTS_A_TURN; turn++)
+            take_turn(&sides[(turn + number) % 2]);
         if (number == 0)
             continue;
-        figure_add(&rate, theirs_wall / ours_wall, (double)requests / ours_wall);
-        figure_add(&busy, ours / theirs, ours / (double)requests * 1e6);
-        ours_sum += ours / ours_wall;
-        theirs_sum += theirs / theirs_wall;
+        figure_add(&rate, sides[1].wall / sides[0].wall, requests / sides[0].wall);
+        figure_add(&busy, sides[0].busy / sides[1].busy, sides[0].busy / requests * 1e6);
+        for (size_t side = 0; side < 2; side++)
+            shares[side] += sides[side].busy / sides[side].wall;
     }
     fprintf(stderr, "bench: busy while it answered: the engine %.0f %% of a core, evhttp alone %.0f %%\n",
-            100 * ours_sum / (double)rate.runs, 100 * theirs_sum / (double)rate.runs);
-    fprintf(stderr, "bench: on a core of its own, by its processor time: %.0f requests/s, evhttp alone %.0f\n",
+            100 * shares[0] / (double)rate.runs, 100 * shares[1] / (double)rate.runs);
+    fprintf(stderr, "bench: with a core of its own, by its processor time: %.0f requests/s, evhttp alone %.0f\n",
             1e6 / figure_value(&busy), 1e6 * figure_ratio(&busy) / figure_value(&busy));
     figure_report(&rate, bench->json_path);
     figure_report(&busy, bench->json_path);

@@ -3,12 +3,13 @@
 
 SYNAPSE is a checkout of Synapse 1.67; BODIES and RULES are as synapse_reference.py has them. Answers "ready" and what was
 used, or "missing" and why Synapse cannot be loaded; then a pass over all events for each line on standard input, which says
-who judges: `weir` (deploy/synapse/weir_module.py, and an engine that is there) or `python` (the modules of
-synapse_reference.py in this process). A pass is answered with seconds of this process's processor, seconds, and how many
-events were denied.
+who judges: `weir` (deploy/synapse/weir_module.py, and an engine that is there), `python` (the modules of
+synapse_reference.py in this process), or `nobody`. A pass is answered with seconds of this process's processor, seconds, and
+how many events were denied.
 
-Synapse's own code is real: the event objects, SpamChecker with its metrics and logging contexts, and the reactor. Both
-sides are driven alike, so many events in flight as a busy worker has. The events are made before: they cost both the same.
+Synapse's own code is real: the event objects, SpamChecker with its metrics and logging contexts, and the reactor. All are
+driven alike, so many events in flight as a busy worker has. Each event is made just before it is asked about, as in a
+worker, whose caches hold it then; what that costs is what `nobody` costs.
 """
 
 import json
@@ -32,6 +33,7 @@ class Worker:
         from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
         from synapse.events import make_event_from_dict
         from synapse.events.spamcheck import SpamChecker
+        from synapse.metrics import install_gc_manager
         from synapse.util import Clock, json_decoder
         from twisted.internet import reactor
 
@@ -63,6 +65,7 @@ class Worker:
 
         import weir_module
 
+        install_gc_manager()  # a process of Synapse collects garbage by its own clock
         self.reactor = reactor
         hs = HomeServer()
         self.checkers = {"python": SpamChecker(hs), "weir": SpamChecker(hs)}
@@ -72,23 +75,24 @@ class Worker:
         settings = weir_module.WeirModule.parse_config({"callbacks": ["check_event_for_spam"], "redis": {"path": socket},
                                                         "timeout": "60s"})
         self.module = weir_module.WeirModule(settings, ModuleApi(hs, self.checkers["weir"]))
-        version = KNOWN_ROOM_VERSIONS[ROOM_VERSION]
-        self.events = [make_event_from_dict(json_decoder.decode(body), version) for body in bodies]
-        for event in self.events:
-            event.event_id  # a hash, which the worker has taken before
+        self.version = KNOWN_ROOM_VERSIONS[ROOM_VERSION]
+        self.make_event, self.decode = make_event_from_dict, json_decoder.decode
+        self.bodies = bodies
 
     def run(self, who, done):
         """One pass; `done` gets seconds of the processor, seconds, and the number of denied events."""
         from synapse.logging.context import LoggingContext, run_in_background
         from twisted.internet.defer import gatherResults
 
-        checker, events, denied = self.checkers[who], iter(self.events), 0
+        checker, bodies, denied = self.checkers.get(who), iter(self.bodies), 0
 
         async def ask():
             nonlocal denied
-            for event in events:
+            for body in bodies:
+                event = self.make_event(self.decode(body), self.version)
+                event.event_id  # a hash, which is taken when it is first asked for
                 with LoggingContext("bench"):
-                    if await checker.check_event_for_spam(event) != checker.NOT_SPAM:
+                    if checker and await checker.check_event_for_spam(event) != checker.NOT_SPAM:
                         denied += 1
 
         processor, started = time.process_time(), time.perf_counter()

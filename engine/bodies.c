@@ -10,10 +10,7 @@
 #include "replication/body_file.h"
 #include "replication/body_postgres.h"
 
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[] = {
+static const struct metric_member members[] = {
     {{"weir_bodies_queries_total", METRIC_COUNTER, "Queries for event bodies sent to the database.", NULL},
      offsetof(struct body_postgres_counters, queries)},
     {{"weir_bodies_found_total", METRIC_COUNTER, "Event bodies that the database had.", NULL},
@@ -24,14 +21,13 @@ static const struct count_metric {
     {{"weir_bodies_reconnects_total", METRIC_COUNTER, "Connections made to the database of event bodies.", NULL},
      offsetof(struct body_postgres_counters, reconnects)},
 };
-#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
 
 struct bodies {
     struct body_file *file;
     struct body_postgres *postgres;
     body_arrived_function *arrived;
     void *arrived_context;
-    uint64_t *count_metrics[COUNT_METRICS];
+    struct body_postgres_counters counters; /* as they were rendered last */
 };
 
 static struct slice find_in_file(void *context, struct slice event_id)
@@ -72,9 +68,7 @@ static void on_state(void *context, const char *reason)
 static void collect(void *context)
 {
     struct bodies *bodies = context;
-    struct body_postgres_counters counters = body_postgres_counters(bodies->postgres);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        *bodies->count_metrics[index] = *(uint64_t *)((char *)&counters + count_metrics[index].offset);
+    bodies->counters = body_postgres_counters(bodies->postgres);
 }
 
 static void open_postgres(struct bodies *bodies, struct event_base *base, const struct configuration *configuration,
@@ -85,8 +79,7 @@ static void open_postgres(struct bodies *bodies, struct event_base *base, const 
         .keywords = parameters.keywords, .values = parameters.values, .retry_for_ms = configuration->bodies_retry_ms};
     struct body_postgres_callbacks callbacks = {.context = bodies, .arrived = on_arrived, .state = on_state};
     bodies->postgres = body_postgres_create(base, &settings, &callbacks);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        bodies->count_metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
+    metrics_register_members(metrics, members, sizeof members / sizeof *members, &bodies->counters);
     metrics_on_collect(metrics, collect, bodies);
 }
 

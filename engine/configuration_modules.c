@@ -121,7 +121,7 @@ static const struct module_definition *find_module(struct module_reading *readin
 
 static void check_item_keys(struct module_reading *reading)
 {
-    static const char *const names[] = {"module", "config", "dry_run", "only", "except", NULL};
+    static const char *const names[] = {"module", "config", "dry_run", "only", "except", "error", "reason", NULL};
     struct buffer key = {0};
     for (size_t index = 0; index < reading->item->count; index++) {
         const struct yaml_pair *pair = &reading->item->pairs[index];
@@ -144,7 +144,20 @@ static json_t *option_json(const struct module_reading *reading, const char *key
     return pair && pair->value->kind != YAML_KIND_NULL ? yaml_node_to_json(pair->value) : NULL;
 }
 
-/* `dry_run`, `only` and `except`; false, reported, if one of them is wrong. */
+/* A text into `*text`, which stays NULL without one; false, reported, if it is none. */
+static bool take_text(struct module_reading *reading, const char *key, char **text)
+{
+    json_t *json = option_json(reading, key);
+    bool good = !json || (json_string_length(json) && strlen(json_string_value(json)) == json_string_length(json));
+    if (!good)
+        report_option(reading, key, "must be a text that is not empty");
+    else if (json)
+        *text = memory_copy_text(json_string_value(json), json_string_length(json));
+    json_decref(json);
+    return good;
+}
+
+/* `dry_run`, `only`, `except`, `error` and `reason`; false, reported, if one of them is wrong. */
 static bool take_options(struct module_reading *reading, struct module_options *options)
 {
     const struct module_host host = {.context = reading, .report = report_option};
@@ -158,6 +171,12 @@ static bool take_options(struct module_reading *reading, struct module_options *
         options->selector = selector_create(only, except, &host);
         good = good && options->selector;
     }
+    char *error = NULL;
+    good = take_text(reading, "reason", &options->reason) && good;
+    good = take_text(reading, "error", &error) && good;
+    if (error)
+        options->error_fields = json_pack("{s:s}", "error", error);
+    free(error);
     json_decref(only);
     json_decref(except);
     json_decref(dry_run);
@@ -231,7 +250,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
     if (!take_options(reading, &options)) {
-        selector_destroy(options.selector);
+        module_options_free(&options);
         return;
     }
     struct module_host host = {.context = reading,

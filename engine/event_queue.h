@@ -27,7 +27,7 @@ struct event_origin {
     struct writer_progress *writer;
     int64_t token;
     uint64_t received_ns;
-    int64_t now_ms; /* milliseconds since 1970 when it arrived; 0: nobody knows, its body may tell */
+    int64_t now_ms; /* milliseconds since 1970 when it arrived; 0: some time ago, its body may tell */
 };
 
 struct queued_event {

@@ -25,8 +25,7 @@
 #include "engine/http_server_parts.h"
 
 #define FULL_LOG_SECONDS 60
-/* evhttp takes a body out of the stream when all of it is there. */
-#define INPUT_MAXIMUM (HTTP_BODY_MAXIMUM + HTTP_HEADERS_MAXIMUM)
+/* What is kept of further requests while one waits for its answer. While it reads, evhttp bounds the input itself. */
 #define PARKED_INPUT_MAXIMUM (16u << 10)
 
 static const int64_t phase_seconds[HTTP_PHASES] = {[HTTP_READING] = 10,
@@ -140,6 +139,14 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     connection->begun = connection->phase == HTTP_READING;
 }
 
+/* Answers of ours come in other phases. */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *context)
+{
+    struct http_connection *connection = context;
+    if (info->n_added && connection->phase == HTTP_READING)
+        http_complaint_replace(connection, output);
+}
+
 static void remember_socket(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
@@ -192,8 +199,8 @@ static void adopt(struct http_connection *connection)
     connection->since_s = server->now_s;
     TAILQ_INSERT_TAIL(&server->phases[HTTP_READING], connection, of_phase);
     remember_socket(connection);
-    bufferevent_setwatermark(connection->stream, EV_READ, 0, INPUT_MAXIMUM);
     evbuffer_add_cb(bufferevent_get_input(connection->stream), on_input, connection);
+    evbuffer_add_cb(bufferevent_get_output(connection->stream), on_output, connection);
     setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
@@ -305,7 +312,7 @@ void http_connection_park(struct http_connection *connection)
 void http_connection_unpark(struct http_connection *connection)
 {
     if (connection->parked)
-        bufferevent_setwatermark(connection->stream, EV_READ, 0, INPUT_MAXIMUM);
+        bufferevent_setwatermark(connection->stream, EV_READ, 0, 0);
     connection->parked = false;
 }
 

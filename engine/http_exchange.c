@@ -44,6 +44,7 @@ static const char *reason_of(int status)
         {411, "Length Required"},
         {413, "Content Too Large"},
         {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
         {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
@@ -175,11 +176,9 @@ static void append_header(struct buffer *answer, const char *name, const char *v
     buffer_append(answer, "\r\n", 2);
 }
 
-static void write_answer(const struct http_exchange *exchange, int status, const char *content_type, struct slice body)
+void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type,
+                       size_t length)
 {
-    struct http_server *server = exchange->server;
-    struct buffer *answer = &exchange->connection->answer;
-    buffer_clear(answer);
     buffer_append_string(answer, "HTTP/1.1 ");
     buffer_append_integer(answer, status);
     buffer_append_char(answer, ' ');
@@ -188,8 +187,15 @@ static void write_answer(const struct http_exchange *exchange, int status, const
     append_header(answer, "Content-Type", content_type ? content_type : "application/json");
     buffer_append_slice(answer, http_connections_date(server));
     buffer_append_string(answer, "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: ");
-    buffer_append_integer(answer, (int64_t)body.length);
+    buffer_append_integer(answer, (int64_t)length);
     buffer_append_string(answer, "\r\n");
+}
+
+static void write_answer(const struct http_exchange *exchange, int status, const char *content_type, struct slice body)
+{
+    struct buffer *answer = &exchange->connection->answer;
+    buffer_clear(answer);
+    http_answer_begin(exchange->server, answer, status, content_type, body.length);
     const struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->request);
     for (const struct evkeyval *header = TAILQ_FIRST(headers); header; header = TAILQ_NEXT(header, next))
         append_header(answer, header->key, header->value);
@@ -224,13 +230,14 @@ static void write_out(struct http_connection *connection)
 {
     struct slice answer = buffer_slice(&connection->answer);
     struct evhttp_request *request = connection->answered;
-    if (!connection->server->tls) {
+    struct evbuffer *output = bufferevent_get_output(connection->stream);
+    if (!connection->server->tls && evbuffer_get_length(output) == 0) { /* "100 Continue" may still be there */
         ssize_t count = send(connection->socket, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (count > 0)
             answer = slice_of(answer.data + count, answer.length - (size_t)count);
     }
     if (answer.length) {
-        evbuffer_add(bufferevent_get_output(connection->stream), answer.data, answer.length);
+        evbuffer_add(output, answer.data, answer.length);
         http_connection_park(connection);
         bufferevent_enable(connection->stream, EV_WRITE);
     }

@@ -5,12 +5,15 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/memory.h"
 #include "engine/http_server_parts.h"
 #include "engine/tls_server.h"
 
 #define HOST_SIZE 256
+/* Redis, databases, services, files. */
+#define DESCRIPTORS_OF_OTHERS 256u
 #define CONNECTIONS_DEFAULT 1000u
 /* Beyond a Synapse with as many workers as there are; but one client shall not have all connections waiting. */
 #define OPEN_PER_CLIENT_DEFAULT 500u
@@ -83,6 +86,20 @@ static void configure(struct http_server *server)
     evhttp_set_gencb(server->http, http_dispatch, server);
 }
 
+/* Each connection takes a descriptor, and a process is seldom given more than 1024 unless it asks. */
+static void allow_descriptors(size_t connections)
+{
+    struct rlimit limit;
+    rlim_t wanted = connections + DESCRIPTORS_OF_OTHERS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_warning("fewer files may be open than http.connections would need: raise LimitNOFILE= of the unit (or "
+                    "`ulimit -Hn`), or lower http.connections",
+                    LOG_INTEGER("open_files", limit.rlim_cur), LOG_INTEGER("needed", wanted));
+}
+
 struct http_server *http_server_create(struct event_base *base, const struct http_server_settings *settings,
                                        struct buffer *error)
 {
@@ -115,6 +132,7 @@ struct http_server *http_server_create(struct event_base *base, const struct htt
     http_server_use_secret(server, settings->secret);
     configure(server);
     describe(server, evhttp_bound_socket_get_fd(bound));
+    allow_descriptors(server->connections_maximum);
     http_connections_start(server);
     return server;
 }

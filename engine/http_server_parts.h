@@ -1,5 +1,6 @@
 /* The HTTP server, for the files that make it up: http_server.c (its life), http_connections.c (who is connected, and
- * for how long), http_exchange.c (answers), http_dispatch.c (who answers what). Nobody else includes this. */
+ * for how long), http_exchange.c (answers), http_complaint.c (answers of evhttp), http_dispatch.c (who
+ * answers what). Nobody else includes this. */
 #ifndef WEIR_ENGINE_HTTP_SERVER_PARTS_H
 #define WEIR_ENGINE_HTTP_SERVER_PARTS_H
 
@@ -135,10 +136,16 @@ struct http_exchange *http_exchange_begin(struct http_connection *connection, st
                                           const char *wish);
 /* The connection of the exchange is being freed. */
 void http_exchange_lose(struct http_exchange *exchange);
+/* Appends the head of an answer but for the empty line at its end. `content_type` NULL: JSON. */
+void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type,
+                       size_t length);
 /* Writes the answers of this turn. */
 void http_exchanges_flush(struct http_server *server);
 /* Answers what is open with 503, while evhttp is there; and lets go of the orphans. */
 void http_exchanges_stop(struct http_server *server);
+
+/* http_complaint.c: something was added to the output of a connection that reads a request. */
+void http_complaint_replace(struct http_connection *connection, struct evbuffer *output);
 
 /* http_dispatch.c: evhttp's callback, with the server as context. */
 void http_dispatch(struct evhttp_request *request, void *context);

@@ -39,6 +39,7 @@ struct judging {
     struct event event;                       /* the one that the judge was given; it may be parked after the walk */
     const struct event_origin *judged_origin; /* of the event that a walk is asked about now; NULL between walks */
     struct event_time time;
+    int64_t latest_ms;      /* that modules were told, live */
     struct buffer dry_runs; /* its rows of modules in dry_run, a line each */
 
     struct log_gate body_gate, missing_gate;
@@ -151,14 +152,25 @@ static void report_missing_body(struct judging *judging, const struct event_row 
                     LOG_INTEGER("suppressed", suppressed));
 }
 
+/* What is caught up on counts as of when it was sent, as far as that lies between the events judged before it and the
+ * clock: else all that happened in an hour would be a flood. */
+static int64_t time_caught_up(struct judging *judging, struct slice body)
+{
+    int64_t clock = clock_wall_ms();
+    int64_t claimed = event_time_of_body(&judging->time, body);
+    int64_t now_ms = claimed > judging->latest_ms ? claimed : judging->latest_ms;
+    return now_ms <= 1 || now_ms > clock ? clock : now_ms;
+}
+
 /* What the modules take for the time at which the event arrived. */
 static int64_t time_of(struct judging *judging, struct slice body, const struct event_origin *origin)
 {
-    if (origin->received_ns && origin->now_ms > 0)
-        return origin->now_ms; /* the clock's, which may be set back */
-    if (origin->now_ms <= 0 && chain_reads_time(judging->uses->chain))
-        return event_time_of_body(&judging->time, body);
-    return event_time_recorded(&judging->time, origin->now_ms);
+    bool known = origin->now_ms > 0, wanted = chain_reads_time(judging->uses->chain);
+    if (!origin->received_ns) /* a replay */
+        return known || !wanted ? event_time_recorded(&judging->time, origin->now_ms)
+                                : event_time_of_body(&judging->time, body);
+    judging->latest_ms = known ? origin->now_ms : wanted ? time_caught_up(judging, body) : clock_wall_ms();
+    return judging->latest_ms;
 }
 
 /* Judges one event by the newest chain; `body` may be absent. WALK_ENDED: the verdict was published. */

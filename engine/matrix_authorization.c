@@ -110,6 +110,20 @@ static bool take_parameters(struct slice text, struct arena *arena, struct matri
     }
 }
 
+/* Less strict than the specification, which has letters, digits and `_` behind the colon. */
+static bool key_id_valid(struct slice key_id)
+{
+    const struct slice algorithm = SLICE("ed25519:");
+    if (!slice_present(key_id) || key_id.length > KEY_ID_MAXIMUM || !slice_starts_with(key_id, algorithm))
+        return false;
+    for (size_t index = 0; index < key_id.length; index++) {
+        char byte = key_id.data[index];
+        if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '\\')
+            return false;
+    }
+    return true;
+}
+
 const char *matrix_authorization_read(struct slice header, struct arena *arena,
                                       struct matrix_authorization *authorization)
 {
@@ -128,8 +142,7 @@ const char *matrix_authorization_read(struct slice header, struct arena *arena,
     while (parameters.length && is_space(parameters.data[parameters.length - 1]))
         parameters.length--;
     if (!take_parameters(parameters, arena, authorization) || !server_name_valid(authorization->origin) ||
-        !slice_present(authorization->key) || authorization->key.length > KEY_ID_MAXIMUM ||
-        !slice_present(authorization->signature))
+        !key_id_valid(authorization->key) || !slice_present(authorization->signature))
         return malformed;
     return NULL;
 }

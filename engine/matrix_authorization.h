@@ -13,7 +13,7 @@
 struct matrix_authorization {
     struct slice origin;      /* a server name */
     struct slice destination; /* absent if it was left out, as old servers do */
-    struct slice key;         /* "ed25519:a_AbCd" */
+    struct slice key;         /* "ed25519:a_AbCd", without spaces, quotes and backslashes */
     struct slice signature;   /* Base64 */
 };
 

@@ -9,7 +9,8 @@
 struct family {
     struct family *next;
     struct metric_definition definition;
-    uint64_t *values;
+    uint64_t *values; /* NULL of a member */
+    const uint64_t *member;
     size_t count;
     metric_label_function *label_text;
     const void *context;
@@ -74,6 +75,17 @@ uint64_t *metrics_register(struct metrics *metrics, const struct metric_definiti
     return family->values;
 }
 
+void metrics_register_members(struct metrics *metrics, const struct metric_member *members, size_t count,
+                              const void *counts)
+{
+    for (size_t index = 0; index < count; index++) {
+        struct family *family = add_family(metrics);
+        family->definition = members[index].definition;
+        family->count = 1;
+        family->member = (const uint64_t *)((const char *)counts + members[index].offset);
+    }
+}
+
 struct latency *metrics_register_latency(struct metrics *metrics, const char *name, const char *help)
 {
     struct family *family = add_family(metrics);
@@ -125,7 +137,8 @@ static void render_values(const struct family *family, struct buffer *output)
             append_escaped(output, label, true);
             buffer_append_string(output, "\"}");
         }
-        buffer_append_format(output, " %llu\n", (unsigned long long)family->values[index]);
+        buffer_append_format(output, " %llu\n",
+                             (unsigned long long)(family->member ? *family->member : family->values[index]));
     }
 }
 

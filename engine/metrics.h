@@ -5,6 +5,7 @@
 #ifndef WEIR_ENGINE_METRICS_H
 #define WEIR_ENGINE_METRICS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
@@ -33,6 +34,19 @@ uint64_t *metrics_register(struct metrics *metrics, const struct metric_definiti
                            metric_label_function *label_text, const void *context);
 /* A histogram in seconds; owned by the metrics. */
 struct latency *metrics_register_latency(struct metrics *metrics, const char *name, const char *help);
+/* A member (uint64_t) of a struct of counts that is a family of one value: a row of a table, by METRIC_MEMBER. */
+struct metric_member {
+    struct metric_definition definition;
+    size_t offset;
+};
+#define METRIC_MEMBER(type, member, name, kind, help)                                                                  \
+    {                                                                                                                  \
+        {name, kind, help, NULL}, offsetof(type, member)                                                               \
+    }
+/* Registers them all. They are read from `counts` when they are rendered, so it must not move, and be there as long as
+ * anything is rendered. */
+void metrics_register_members(struct metrics *metrics, const struct metric_member *members, size_t count,
+                              const void *counts);
 /* Called before each rendering, to refresh gauges. */
 void metrics_on_collect(struct metrics *metrics, void (*collect)(void *context), void *context);
 

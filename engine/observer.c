@@ -287,6 +287,7 @@ void observer_escaped_line(struct observer *observer, struct slice line)
 void observer_fetched(struct observer *observer, const struct position_rows *rows)
 {
     set_received(observer, clock_now_ns());
+    observer->now_ms = 0; /* they arrived some time ago */
     if (rows->stream == STREAM_events)
         observer->counts.fetched += rows->count;
     position_fetched(observer->tracker, rows);

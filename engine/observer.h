@@ -85,8 +85,8 @@ void observer_destroy(struct observer *observer);
 void observer_keep(struct observer *observer, enum stream stream, bool keep);
 /* One message of the main channel. */
 void observer_line(struct observer *observer, struct slice line, uint64_t received_ns);
-/* The time of the lines that follow, in milliseconds since 1970, for who has them from a recording; 0: not known. A live
- * observer takes the clock's. */
+/* The time of the lines that follow, in milliseconds since 1970, for who has them from a recording; 0: not known. A
+ * live observer takes the clock's. */
 void observer_set_time(struct observer *observer, int64_t now_ms);
 /* The same, as a recording has it: each quote in `line` has a backslash before it, and there are no other backslashes.
  * What nobody reads is not unescaped. */

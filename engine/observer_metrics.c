@@ -7,14 +7,8 @@
 #include "replication/command.h"
 
 /* The counts that are metrics as well: one row each. */
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[] = {
-#define COUNT(member, name, kind, help)                                                                                \
-    {                                                                                                                  \
-        {name, kind, help, NULL}, offsetof(struct observer_counts, member)                                             \
-    }
+static const struct metric_member members[] = {
+#define COUNT(member, name, kind, help) METRIC_MEMBER(struct observer_counts, member, name, kind, help)
     COUNT(lines, "weir_replication_lines_total", METRIC_COUNTER, "Messages of the replication channel."),
     COUNT(judged, "weir_events_judged_total", METRIC_COUNTER, "Events that the chain was asked about."),
     COUNT(denied, "weir_events_denied_total", METRIC_COUNTER, "Events that the chain refused."),
@@ -47,8 +41,6 @@ static const struct count_metric {
     COUNT(parked, "weir_events_parked", METRIC_GAUGE, "Events that wait for a service's answer now."),
 #undef COUNT
 };
-#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
-_Static_assert(COUNT_METRICS <= OBSERVER_COUNT_METRICS, "raise OBSERVER_COUNT_METRICS");
 
 /* What the chain counts for each module. */
 static const struct module_metric {
@@ -117,9 +109,7 @@ static void collect(void *context)
 {
     struct observer_metrics *metrics = context;
     collect_module_counts(metrics);
-    struct observer_counts counts = observer_counts(metrics->observer);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        *metrics->counts[index] = *(uint64_t *)((char *)&counts + count_metrics[index].offset);
+    metrics->counts = observer_counts(metrics->observer);
 }
 
 void observer_metrics_register(struct observer_metrics *metrics, struct metrics *registry,
@@ -138,8 +128,7 @@ void observer_metrics_register(struct observer_metrics *metrics, struct metrics 
     for (size_t number = 0; number < OBSERVER_MODULE_COUNTS; number++)
         metrics->module_counts[number] = metrics_register(registry, &module_metrics[number].definition,
                                                           OBSERVER_MODULE_LABELS, module_label, metrics);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        metrics->counts[index] = metrics_register(registry, &count_metrics[index].definition, 1, NULL, NULL);
+    metrics_register_members(registry, members, sizeof members / sizeof *members, &metrics->counts);
     metrics_on_collect(registry, collect, metrics);
 }
 

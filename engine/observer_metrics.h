@@ -7,7 +7,6 @@
 
 /* Modules that have a label of their own; those behind share the last one. */
 #define OBSERVER_MODULE_LABELS 256
-#define OBSERVER_COUNT_METRICS 24
 #define OBSERVER_MODULE_COUNTS 3
 
 struct observer_metrics {
@@ -17,7 +16,7 @@ struct observer_metrics {
     uint64_t *module_denials;
     const struct chain *chain;                       /* whose modules the labels name */
     uint64_t *module_counts[OBSERVER_MODULE_COUNTS]; /* of struct module_counts, by module */
-    uint64_t *counts[OBSERVER_COUNT_METRICS];
+    struct observer_counts counts;                   /* as they were rendered last */
     char module_labels[OBSERVER_MODULE_LABELS][64];
 };
 

@@ -3,10 +3,7 @@
 
 #include <stddef.h>
 
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[] = {
+static const struct metric_member members[] = {
     {{"weir_verdicts_token", METRIC_GAUGE, "Last token given out on the stream of verdicts.", NULL},
      offsetof(struct outbox_counts, token)},
     {{"weir_presence_routes_token", METRIC_GAUGE, "Last token given out on the stream of presence routes.", NULL},
@@ -24,14 +21,11 @@ static const struct count_metric {
     {{"weir_redis_losses_total", METRIC_COUNTER, "Times Redis was found to have lost what it had acknowledged.", NULL},
      offsetof(struct outbox_counts, losses)},
 };
-_Static_assert(sizeof count_metrics / sizeof *count_metrics == OUTBOX_COUNT_METRICS, "a row for each");
 
 static void collect(void *context)
 {
     struct outbox_metrics *metrics = context;
-    struct outbox_counts counts = outbox_counts(metrics->outbox);
-    for (size_t index = 0; index < OUTBOX_COUNT_METRICS; index++)
-        *metrics->counts[index] = *(uint64_t *)((char *)&counts + count_metrics[index].offset);
+    metrics->counts = outbox_counts(metrics->outbox);
 }
 
 void outbox_metrics_register(struct outbox_metrics *metrics, struct metrics *registry, const struct outbox *outbox)
@@ -41,7 +35,6 @@ void outbox_metrics_register(struct outbox_metrics *metrics, struct metrics *reg
         registry, "weir_line_to_verdict_seconds",
         "From a line of the replication channel to Redis's answer for the verdict or, of an event that passed, for the "
         "position.");
-    for (size_t index = 0; index < OUTBOX_COUNT_METRICS; index++)
-        metrics->counts[index] = metrics_register(registry, &count_metrics[index].definition, 1, NULL, NULL);
+    metrics_register_members(registry, members, sizeof members / sizeof *members, &metrics->counts);
     metrics_on_collect(registry, collect, metrics);
 }

@@ -5,12 +5,10 @@
 #include "engine/metrics.h"
 #include "engine/outbox.h"
 
-#define OUTBOX_COUNT_METRICS 8
-
 struct outbox_metrics {
     const struct outbox *outbox;
     struct latency *latency;
-    uint64_t *counts[OUTBOX_COUNT_METRICS];
+    struct outbox_counts counts; /* as they were rendered last */
 };
 
 /* `metrics` must not move afterwards: the registry keeps it. */

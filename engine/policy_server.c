@@ -204,7 +204,8 @@ static void wait_for_keys(struct policy_request *request)
     }
     request->waited_for_keys = true;
     request->keys = (struct shared_waiter){.woken = on_keys, .context = request};
-    server_keys_wait(request->server->settings.keys, request->authorization.origin, &request->keys);
+    server_keys_wait(request->server->settings.keys, request->authorization.origin, request->authorization.key,
+                     &request->keys);
 }
 
 static void authenticate(struct policy_request *request)
@@ -222,9 +223,6 @@ static void authenticate(struct policy_request *request)
         break;
     case SERVER_KEYS_NONE:
         refuse_caller(request, problem);
-        break;
-    case SERVER_KEYS_FAILED:
-        end(request, ENDING_FAILED, SLICE_ABSENT, problem);
         break;
     case SERVER_KEYS_TOO_MANY:
         end(request, ENDING_OVERLOADED, SLICE_ABSENT, problem);

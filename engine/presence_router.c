@@ -21,14 +21,8 @@
  * became more than this is followed by smaller ones. */
 #define ROUTED_BYTES ((size_t)1 << 20)
 
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[] = {
-#define COUNT(member, name, help)                                                                                      \
-    {                                                                                                                  \
-        {name, METRIC_COUNTER, help, NULL}, offsetof(struct presence_router_counts, member)                            \
-    }
+static const struct metric_member metric_members[] = {
+#define COUNT(member, name, help) METRIC_MEMBER(struct presence_router_counts, member, name, METRIC_COUNTER, help)
     COUNT(updates, "weir_presence_updates_total", "Rows of the presence stream that the routers were asked about."),
     COUNT(bad_rows, "weir_presence_bad_rows_total", "Rows of the presence stream that could not be read."),
     COUNT(batches, "weir_presence_route_batches_total", "Batches of presence that the routers were asked about."),
@@ -37,7 +31,6 @@ static const struct count_metric {
     COUNT(failures, "weir_presence_failed_batches_total", "Batches of presence that were lost to a failure."),
 #undef COUNT
 };
-#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
 
 struct presence_router {
     const struct chain *chain;
@@ -66,7 +59,6 @@ struct presence_router {
     size_t routed_bytes; /* of the batch's rows */
 
     struct presence_router_counts counts;
-    uint64_t *metrics[COUNT_METRICS];
     struct log_gate row_gate, failure_gate;
 };
 
@@ -310,13 +302,6 @@ struct presence_router_counts presence_router_counts(const struct presence_route
     return router->counts;
 }
 
-static void collect(void *context)
-{
-    struct presence_router *router = context;
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        *router->metrics[index] = *(uint64_t *)((char *)&router->counts + count_metrics[index].offset);
-}
-
 struct presence_router *presence_router_create(const struct chain *chain,
                                                const struct presence_router_callbacks *callbacks,
                                                struct metrics *metrics)
@@ -325,9 +310,7 @@ struct presence_router *presence_router_create(const struct chain *chain,
     router->chain = chain;
     router->callbacks = *callbacks;
     router->limit = BATCH_LEAST;
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        router->metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
-    metrics_on_collect(metrics, collect, router);
+    metrics_register_members(metrics, metric_members, sizeof metric_members / sizeof *metric_members, &router->counts);
     return router;
 }
 

@@ -14,6 +14,7 @@
 #include "engine/chain_question.h"
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/question_metrics.h"
 #include "engine/waiting_shares.h"
 #include "filters/subject.h"
 
@@ -28,7 +29,7 @@ struct question {
     struct walk walk;
     uint64_t received_ns;
     int64_t received_ms; /* since 1970 */
-    uint64_t failures; /* of the chain's modules, before it was asked */
+    uint64_t failures;   /* of the chain's modules, before it was asked */
     uint64_t asker_hash, room_hash;
     bool in_row;
     UT_hash_handle hh; /* by walk.ticket */
@@ -47,38 +48,9 @@ struct questions {
     bool may_wait[CALLBACK_COUNT];
     struct buffer json;
     struct questions_counts counts;
-    uint64_t **metrics;
-    uint64_t *callback_metrics;
-    struct latency *latency;
+    struct question_metrics metrics;
     struct log_gate malformed_gate, expired_gate, overloaded_gate;
 };
-
-/* The counts that are metrics as well: one row each. */
-static const struct count_metric {
-    struct metric_definition definition;
-    size_t offset;
-} count_metrics[] = {
-#define COUNT(member, name, kind, help)                                                                                \
-    {                                                                                                                  \
-        {name, kind, help, NULL}, offsetof(struct questions_counts, member)                                            \
-    }
-    COUNT(answered, "weir_requests_answered_total", METRIC_COUNTER, "Requests answered with the chain's value."),
-    COUNT(raised, "weir_requests_raised_total", METRIC_COUNTER, "Requests answered with a module's failure."),
-    COUNT(malformed, "weir_requests_malformed_total", METRIC_COUNTER,
-          "Requests answered with a failure because they could not be read."),
-    COUNT(overloaded, "weir_requests_overloaded_total", METRIC_COUNTER,
-          "Requests turned away because too many of their room, their asker or altogether waited."),
-    COUNT(expired, "weir_requests_expired_total", METRIC_COUNTER, "Requests dropped past their deadline."),
-    COUNT(forgotten, "weir_requests_forgotten_total", METRIC_COUNTER,
-          "Requests whose asker hung up before the answer was there."),
-    COUNT(cache_hits, "weir_request_cache_hits_total", METRIC_COUNTER,
-          "Requests of get_interested_users answered from the cache."),
-    COUNT(cache_misses, "weir_request_cache_misses_total", METRIC_COUNTER,
-          "Requests of get_interested_users that the chain was asked about."),
-    COUNT(waiting, "weir_requests_waiting", METRIC_GAUGE, "Requests that wait for somebody whom a module has asked."),
-#undef COUNT
-};
-#define COUNT_METRICS (sizeof count_metrics / sizeof *count_metrics)
 
 static struct question *new_question(struct questions *questions)
 {
@@ -120,7 +92,7 @@ static void end(struct questions *questions, struct question *question, struct q
     ending->callback = question->read.callback;
     if (question->asked.ended)
         question->asked.ended(question->asked.context, ending);
-    latency_record(questions->latency, clock_now_ns() - question->received_ns);
+    latency_record(questions->metrics.latency, clock_now_ns() - question->received_ns);
     release(questions, question);
 }
 
@@ -407,7 +379,7 @@ struct question *questions_ask(struct questions *questions, const struct questio
     question->received_ns = clock_now_ns();
     question->received_ms = clock_wall_ms();
     questions->counts.asked++;
-    questions->callback_metrics[asked->callback]++;
+    questions->metrics.callbacks[asked->callback]++;
     const char *problem = asked->problem ? asked->problem
                           : asked->callback == CALLBACK_UNKNOWN
                               ? "the field `callback` is missing or names no callback of Synapse's module API"
@@ -523,33 +495,6 @@ struct questions_counts questions_counts(const struct questions *questions)
 
 /* ---- life */
 
-static const char *callback_label(const void *context, size_t index)
-{
-    (void)context;
-    return index < CALLBACK_COUNT ? callback_definitions[index].name : "unknown";
-}
-
-static void collect(void *context)
-{
-    struct questions *questions = context;
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        *questions->metrics[index] = *(uint64_t *)((char *)&questions->counts + count_metrics[index].offset);
-}
-
-static void register_metrics(struct questions *questions, struct metrics *metrics)
-{
-    static const struct metric_definition requests = {"weir_requests_total", METRIC_COUNTER,
-                                                      "Requests over Redis and HTTP by the callback that they ask.",
-                                                      "callback"};
-    questions->callback_metrics = metrics_register(metrics, &requests, CALLBACK_COUNT + 1, callback_label, NULL);
-    questions->latency = metrics_register_latency(
-        metrics, "weir_request_seconds", "From a request to its answer, without the way that both take over the net.");
-    questions->metrics = memory_allocate(COUNT_METRICS * sizeof *questions->metrics);
-    for (size_t index = 0; index < COUNT_METRICS; index++)
-        questions->metrics[index] = metrics_register(metrics, &count_metrics[index].definition, 1, NULL, NULL);
-    metrics_on_collect(metrics, collect, questions);
-}
-
 struct questions *questions_create(struct event_base *base, struct chain *chain,
                                    const struct questions_settings *settings, struct metrics *metrics)
 {
@@ -561,7 +506,7 @@ struct questions *questions_create(struct event_base *base, struct chain *chain,
     questions->cache = answer_cache_create(settings->cache, (uint64_t)settings->cache_for_ms * 1000000u);
     questions->deadline = evtimer_new(base, on_deadline, questions);
     look_who_waits(questions);
-    register_metrics(questions, metrics);
+    questions->metrics = question_metrics_register(metrics, &questions->counts);
     return questions;
 }
 
@@ -576,6 +521,5 @@ void questions_destroy(struct questions *questions)
     waiting_shares_destroy(questions->rooms);
     answer_cache_destroy(questions->cache);
     buffer_free(&questions->json);
-    free(questions->metrics);
     free(questions);
 }

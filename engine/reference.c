@@ -196,8 +196,11 @@ void reference_append_modules(struct buffer *output)
     buffer_append_string(output,
                          "# Modules\n\nThe built-in modules, as `module:` names them, with the parameters of "
                          "their `config`. Beside `config`, every module may have `dry_run: true` (asked and "
-                         "recorded, but the chain goes on as if it had passed), and `only` and `except` with lists "
-                         "of globs under `rooms`, `senders`, `servers` and `types`.\n\n"
+                         "recorded, but the chain goes on as if it had passed), `only` and `except` with lists "
+                         "of globs under `rooms`, `senders`, `servers` and `types`, `error: TEXT` (what clients show "
+                         "of its refusals, where the callback lets a module tell it: not with check_event_allowed, "
+                         "user_may_send_state_event, check_registration_for_spam, nor, with `semantics: 1.47`, with "
+                         "user_may_...), and `reason: TEXT` (stands in the verdicts' rows in place of its own).\n\n"
                          "This page is printed by `weir modules --markdown`.\n");
     for (size_t index = 0; module_registry[index]; index++)
         append_markdown_module(output, module_registry[index]);

@@ -12,7 +12,7 @@
 /* Keys of one server beyond this are passed over; most have one. */
 #define SERVER_KEY_COUNT_MAXIMUM 32u
 
-/* Reads an answer to /_matrix/key/v2/query/<server_name> and appends the record of the server's ed25519 keys with their
+/* Reads an answer to /_matrix/key/v2/query and appends the record of the server's ed25519 keys with their
  * end to `record`. Only keys whose holder has signed the answer count. Of several answers about the server the one that
  * holds longest is taken. NULL, or what is wrong, a sentence. */
 const char *server_key_answer_read(struct slice body, struct slice server_name, struct buffer *record);

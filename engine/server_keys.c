@@ -1,6 +1,10 @@
-/* Two memories: of the keys themselves, which are good until the server says, and of answers that came lately, so that
- * neither a server whose keys cannot be had nor an unknown key id makes us ask again for each request. Keys that nobody
- * could fetch anew are not used past their end: a server that lost its key says so by that. */
+/* A key is asked for by its id: a notary that is asked about a server as a whole tells what it happens to have, old or
+ * not, and fetches nothing (Synapse's rest/key/v2/remote_key_resource.py); asked for a key that must still be good now,
+ * it does.
+ *
+ * Two memories, by server and key id: of the keys, which are good until their server says, and for a while of those
+ * that nobody knows, so that a stranger does not make us ask for each of its requests. A notary that cannot be asked is
+ * not remembered. Keys are not used past their end: a server that lost its key says so by that. */
 #include "engine/server_keys.h"
 
 #include <stdlib.h>
@@ -10,14 +14,15 @@
 #include "engine/clock.h"
 #include "engine/log.h"
 #include "engine/server_key_answer.h"
+#include "filters/server_name.h"
 #include "replication/curl_loop.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define MILLISECOND_NS UINT64_C(1000000)
-#define SERVERS_REMEMBERED 20000u
+#define KEYS_REMEMBERED 20000u
 /* Keys are asked for again after so long, also those that are good for a year. */
 #define KEYS_KEPT_NS (6 * 3600 * SECOND_NS)
-#define LATELY_NS (15 * SECOND_NS)
+#define UNKNOWN_NS (15 * SECOND_NS)
 #define FETCHES_MAXIMUM 64u
 #define IDLE_CONNECTIONS 4
 
@@ -29,8 +34,10 @@ struct fetch {
     struct event *pause;
     uint64_t began_ns; /* the first attempt */
     struct buffer body;
+    struct buffer name; /* server and key id, with a space between them: what is waited for and remembered by */
+    struct buffer question;
     char error[CURL_ERROR_SIZE];
-    char server_name[];
+    char server_name[SERVER_NAME_MAXIMUM + 1];
 };
 
 /* Between attempts: a key server that is being restarted is back in a while, and a server that is told no does not ask
@@ -41,7 +48,7 @@ static const struct timeval pause_between = {.tv_usec = PAUSE_MS * 1000};
 static const struct metric_definition fetches_metric = {
     "weir_server_key_fetches_total", METRIC_COUNTER,
     "Questions to the key server about the keys of a server, by how they ended.", "result"};
-/* How a fetch ended; also the first byte of what is kept of late. */
+/* How a fetch ended. */
 enum fetch_end { FETCH_GOOD, FETCH_NO_KEYS, FETCH_FAILED, FETCH_ENDS };
 static const char *const fetch_results[FETCH_ENDS] = {"good", "no_keys", "failed"};
 
@@ -49,14 +56,16 @@ struct server_keys {
     struct event_base *base;
     struct curl_loop *loop;
     struct shared_waits *waits;
-    struct answer_cache *records; /* by server name */
-    struct answer_cache *lately;  /* the end of the last fetch: a byte for its kind, and what was wrong */
+    struct answer_cache *records;
+    struct answer_cache *unknown; /* why */
     struct fetch *fetches;
     char *notary;
     char *ca_file;
     int64_t timeout_ms;
     uint64_t *counts;
     struct log_gate gate;
+    struct curl_slist *headers;
+    struct buffer name;
     struct buffer text;
 };
 
@@ -71,6 +80,8 @@ static void free_fetch(struct fetch *fetch)
     curl_easy_cleanup(fetch->easy);
     event_free(fetch->pause);
     buffer_free(&fetch->body);
+    buffer_free(&fetch->name);
+    buffer_free(&fetch->question);
     free(fetch);
 }
 
@@ -79,22 +90,18 @@ static void end_fetch(struct fetch *fetch, enum fetch_end end, const char *probl
 {
     struct server_keys *keys = fetch->keys;
     uint64_t suppressed;
-    struct slice server_name = slice_from_string(fetch->server_name);
     struct fetch **place = &keys->fetches;
     while (*place != fetch)
         place = &(*place)->next;
     *place = fetch->next;
-    struct buffer kept = {0};
     keys->counts[end]++;
-    buffer_append_char(&kept, (char)end);
-    buffer_append_string(&kept, problem ? problem : "the server has no such key");
-    answer_cache_store(keys->lately, server_name, buffer_slice(&kept), clock_now_ns());
-    buffer_free(&kept);
+    if (end == FETCH_NO_KEYS)
+        answer_cache_store(keys->unknown, buffer_slice(&fetch->name), slice_from_string(problem), clock_now_ns());
     if (problem && log_gate_pass(&keys->gate, &suppressed))
-        log_warning("the keys of a server cannot be had; its requests are refused",
-                    LOG_STRING("server", fetch->server_name), LOG_STRING("reason", problem),
+        log_warning("the key of a server cannot be had; its requests are refused",
+                    LOG_TEXT("key", buffer_slice(&fetch->name)), LOG_STRING("reason", problem),
                     LOG_STRING("key_server", keys->notary), LOG_INTEGER("suppressed", suppressed));
-    shared_waits_wake(keys->waits, server_name, NULL);
+    shared_waits_wake(keys->waits, buffer_slice(&fetch->name), NULL);
     free_fetch(fetch);
 }
 
@@ -127,24 +134,36 @@ static const char *transfer_problem(struct fetch *fetch, CURLcode result)
     return buffer_string(text);
 }
 
+/* What the answer lacks; NULL if the key is in it, and remembered now. */
+static const char *read_answer(struct fetch *fetch)
+{
+    struct server_keys *keys = fetch->keys;
+    struct slice server_name = slice_from_string(fetch->server_name), name = buffer_slice(&fetch->name);
+    struct slice key_id = slice_of(name.data + server_name.length + 1, name.length - server_name.length - 1);
+    unsigned char key[SIGNING_KEY_PUBLIC_SIZE];
+    struct buffer record = {0};
+    const char *problem = server_key_answer_read(buffer_slice(&fetch->body), server_name, &record);
+    if (!problem && server_key_record_until(buffer_slice(&record)) <= clock_wall_ms())
+        problem = "the keys that the key server knows of the server are good no more";
+    if (!problem && !server_key_record_find(buffer_slice(&record), key_id, key))
+        problem = "the server has no such key";
+    if (!problem)
+        answer_cache_store(keys->records, name, buffer_slice(&record), clock_now_ns());
+    buffer_free(&record);
+    return problem;
+}
+
 static void on_done(void *context, CURL *easy, CURLcode result)
 {
-    struct server_keys *keys = context;
+    (void)context;
     struct fetch *fetch = NULL;
-    struct buffer record = {0};
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
     const char *problem = transfer_problem(fetch, result);
-    struct slice server_name = slice_from_string(fetch->server_name);
     if (problem) {
         fail_fetch(fetch, problem);
         return;
     }
-    problem = server_key_answer_read(buffer_slice(&fetch->body), server_name, &record);
-    if (!problem && server_key_record_until(buffer_slice(&record)) <= clock_wall_ms())
-        problem = "the keys that the key server knows of the server are good no more";
-    if (!problem)
-        answer_cache_store(keys->records, server_name, buffer_slice(&record), clock_now_ns());
-    buffer_free(&record);
+    problem = read_answer(fetch);
     end_fetch(fetch, problem ? FETCH_NO_KEYS : FETCH_GOOD, problem);
 }
 
@@ -158,7 +177,6 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     return length;
 }
 
-/* A server name has no characters but those of hosts, brackets and colons, which may stand in a path. */
 static void set_options(struct fetch *fetch)
 {
     struct server_keys *keys = fetch->keys;
@@ -166,8 +184,10 @@ static void set_options(struct fetch *fetch)
     long left_ms = (long)keys->timeout_ms - (long)((clock_now_ns() - fetch->began_ns) / MILLISECOND_NS);
     left_ms = left_ms < PAUSE_MS ? PAUSE_MS : left_ms;
     buffer_clear(&keys->text);
-    buffer_append_format(&keys->text, "%s/_matrix/key/v2/query/%s", keys->notary, fetch->server_name);
+    buffer_append_format(&keys->text, "%s/_matrix/key/v2/query", keys->notary);
     curl_easy_setopt(easy, CURLOPT_URL, buffer_string(&keys->text));
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, keys->headers);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, buffer_string(&fetch->question)); /* not copied */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -203,10 +223,13 @@ static void on_pause_over(evutil_socket_t socket, short what, void *argument)
         fail_fetch(fetch, "libcurl refused the request");
 }
 
-static void begin_fetch(struct server_keys *keys, struct slice server_name)
+static void begin_fetch(struct server_keys *keys, struct slice server_name, struct slice key_id, struct slice name)
 {
-    struct fetch *fetch = memory_allocate_zeroed(1, sizeof *fetch + server_name.length + 1);
+    struct fetch *fetch = memory_allocate_zeroed(1, sizeof *fetch);
     memcpy(fetch->server_name, server_name.data, server_name.length);
+    buffer_append_slice(&fetch->name, name);
+    buffer_append_format(&fetch->question, "{\"server_keys\":{\"%s\":{\"%.*s\":{\"minimum_valid_until_ts\":%lld}}}}",
+                         fetch->server_name, (int)key_id.length, key_id.data, (long long)clock_wall_ms());
     fetch->keys = keys;
     fetch->began_ns = clock_now_ns();
     fetch->pause = event_new(keys->base, -1, 0, on_pause_over, fetch);
@@ -222,11 +245,12 @@ struct server_keys *server_keys_create(struct event_base *base, const struct ser
     keys->base = base;
     keys->loop = curl_loop_create(base, IDLE_CONNECTIONS, on_done, keys);
     keys->waits = shared_waits_create();
-    keys->records = answer_cache_create(SERVERS_REMEMBERED, KEYS_KEPT_NS);
-    keys->lately = answer_cache_create(SERVERS_REMEMBERED, LATELY_NS);
+    keys->records = answer_cache_create(KEYS_REMEMBERED, KEYS_KEPT_NS);
+    keys->unknown = answer_cache_create(KEYS_REMEMBERED, UNKNOWN_NS);
     keys->notary = memory_copy_text(settings->notary, strlen(settings->notary));
     keys->ca_file = settings->ca_file ? memory_copy_text(settings->ca_file, strlen(settings->ca_file)) : NULL;
     keys->timeout_ms = settings->timeout_ms;
+    keys->headers = curl_slist_append(NULL, "Content-Type: application/json");
     keys->counts = metrics_register(metrics, &fetches_metric, FETCH_ENDS, result_label, NULL);
     return keys;
 }
@@ -245,37 +269,51 @@ void server_keys_destroy(struct server_keys *keys)
     curl_loop_destroy(keys->loop);
     shared_waits_destroy(keys->waits);
     answer_cache_destroy(keys->records);
-    answer_cache_destroy(keys->lately);
+    answer_cache_destroy(keys->unknown);
     free(keys->notary);
     free(keys->ca_file);
+    curl_slist_free_all(keys->headers);
+    buffer_free(&keys->name);
     buffer_free(&keys->text);
     free(keys);
+}
+
+static struct slice make_name(struct server_keys *keys, struct slice server_name, struct slice key_id)
+{
+    buffer_clear(&keys->name);
+    buffer_append_slice(&keys->name, server_name);
+    buffer_append_char(&keys->name, ' ');
+    buffer_append_slice(&keys->name, key_id);
+    return buffer_slice(&keys->name);
 }
 
 enum server_keys_status server_keys_find(struct server_keys *keys, struct slice server_name, struct slice key_id,
                                          unsigned char public[static SIGNING_KEY_PUBLIC_SIZE], const char **problem)
 {
     uint64_t now = clock_now_ns();
-    struct slice record = answer_cache_find(keys->records, server_name, now);
-    bool good = slice_present(record) && server_key_record_until(record) > clock_wall_ms();
-    if (good && server_key_record_find(record, key_id, public))
+    struct slice name = make_name(keys, server_name, key_id);
+    struct slice record = answer_cache_find(keys->records, name, now);
+    if (slice_present(record) && server_key_record_until(record) > clock_wall_ms() &&
+        server_key_record_find(record, key_id, public))
         return SERVER_KEYS_FOUND;
-    struct slice lately = answer_cache_find(keys->lately, server_name, now);
-    if (slice_present(lately)) {
+    struct slice unknown = answer_cache_find(keys->unknown, name, now);
+    if (slice_present(unknown)) {
         buffer_clear(&keys->text);
-        buffer_append(&keys->text, lately.data + 1, lately.length - 1);
+        buffer_append_slice(&keys->text, unknown);
         *problem = buffer_string(&keys->text);
-        return lately.data[0] == FETCH_FAILED ? SERVER_KEYS_FAILED : SERVER_KEYS_NONE;
+        return SERVER_KEYS_NONE;
     }
-    if (!shared_waits_has(keys->waits, server_name) && shared_waits_count(keys->waits) >= FETCHES_MAXIMUM) {
+    if (!shared_waits_has(keys->waits, name) && shared_waits_count(keys->waits) >= FETCHES_MAXIMUM) {
         *problem = "the keys of too many servers are being asked for";
         return SERVER_KEYS_TOO_MANY;
     }
     return SERVER_KEYS_WANTED;
 }
 
-void server_keys_wait(struct server_keys *keys, struct slice server_name, struct shared_waiter *waiter)
+void server_keys_wait(struct server_keys *keys, struct slice server_name, struct slice key_id,
+                      struct shared_waiter *waiter)
 {
-    if (shared_waits_join(keys->waits, server_name, waiter))
-        begin_fetch(keys, server_name);
+    struct slice name = make_name(keys, server_name, key_id);
+    if (shared_waits_join(keys->waits, name, waiter))
+        begin_fetch(keys, server_name, key_id, name);
 }

@@ -1,6 +1,6 @@
 /* The keys of other servers, as a notary gives them: asked for once, remembered, and shared by all who wait for them.
- * The notary is a homeserver, most naturally the administrator's own, which finds and checks the keys itself (GET
- * /_matrix/key/v2/query/<server>). Weir does not look for servers by itself. */
+ * The notary is a homeserver, most naturally the administrator's own, which finds and checks the keys itself (POST
+ * /_matrix/key/v2/query). Weir does not look for servers by itself. */
 #ifndef WEIR_ENGINE_SERVER_KEYS_H
 #define WEIR_ENGINE_SERVER_KEYS_H
 
@@ -21,8 +21,7 @@ struct server_keys_settings {
 enum server_keys_status {
     SERVER_KEYS_FOUND,
     SERVER_KEYS_NONE,    /* the server has no such key, or none that anybody knows: `problem` says why */
-    SERVER_KEYS_FAILED,  /* the notary cannot be asked now: likewise */
-    SERVER_KEYS_WANTED,  /* they have to be asked for: server_keys_wait */
+    SERVER_KEYS_WANTED,  /* it has to be asked for: server_keys_wait */
     SERVER_KEYS_TOO_MANY /* likewise, but too many are being asked for already */
 };
 
@@ -32,12 +31,15 @@ struct server_keys *server_keys_create(struct event_base *base, const struct ser
 /* Nobody may wait any more. */
 void server_keys_destroy(struct server_keys *keys);
 
-/* Looks for the key `key_id` ("ed25519:a_AbCd") of `server_name`, which is a valid one. `problem` is a sentence that
+/* Looks for the key `key_id` ("ed25519:a_AbCd") of `server_name`; both as matrix_authorization_read lets them pass:
+ * without spaces, quotes and backslashes. `problem` is a sentence that
  * lives until the next call. */
 enum server_keys_status server_keys_find(struct server_keys *keys, struct slice server_name, struct slice key_id,
                                          unsigned char public[static SIGNING_KEY_PUBLIC_SIZE], const char **problem);
-/* Asks for them, unless that is under way: after SERVER_KEYS_WANTED alone. `waiter` is woken, never from within this
- * call, when it is worth to look again; the result is NULL. */
-void server_keys_wait(struct server_keys *keys, struct slice server_name, struct shared_waiter *waiter);
+/* Asks for it, unless that is under way: after SERVER_KEYS_WANTED alone. `waiter` is woken, never from within this
+ * call, when it is worth to look again; that the key is still wanted then means that the notary could not be asked. The
+ * result is NULL. */
+void server_keys_wait(struct server_keys *keys, struct slice server_name, struct slice key_id,
+                      struct shared_waiter *waiter);
 
 #endif

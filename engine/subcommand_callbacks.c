@@ -67,7 +67,8 @@ const struct subcommand subcommand_callbacks = {
         "of v1.47 (`semantics` in the configuration), and what a module's failure means. With NAME, that "
         "callback alone.",
     .exit_status = "1 is also the answer to an unknown NAME.",
-    .examples = " weir callbacks user_may_invite\n weir callbacks --markdown\n weir callbacks --openapi >weir-openapi.json",
+    .examples =
+        " weir callbacks user_may_invite\n weir callbacks --markdown\n weir callbacks --openapi >weir-openapi.json",
     .options = callbacks_options,
     .options_size = sizeof(struct callbacks_options),
     .maximum_operands = 1,

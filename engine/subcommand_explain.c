@@ -170,7 +170,8 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_explain = {
     .name = "explain",
     .summary = "tell what each module says of one event, why, and how fast",
-    .synopsis = "weir explain -c FILE EVENT.json|-|--event-id ID [--callback NAME] [--args JSON] [--repeat COUNT] [--json]",
+    .synopsis =
+        "weir explain -c FILE EVENT.json|-|--event-id ID [--callback NAME] [--args JSON] [--repeat COUNT] [--json]",
     .description =
         "Asks the configured modules about one event, and prints for each callback which modules were asked and which "
         "were not, and why; what each said, by which rule, for which reason, on which bytes of the event; and how many "

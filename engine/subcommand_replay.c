@@ -37,7 +37,8 @@ static const struct option_definition options[] = {
     {"jobs", 'j', OPTION_TEXT, offsetof(struct replay_options, jobs), "N", false,
      "threads that judge, 1 to 64; default: the processors that this process may use. The rows are the same, in the "
      "same "
-     "order. Chains with modules that remember (lua, plugin, services, presence) or with `observe.ask: as_synapse` are "
+     "order. Chains with modules that remember (lua, plugin, rate, services, presence) or with `observe.ask: "
+     "as_synapse` are "
      "judged by one"},
     {"routes", 'r', OPTION_FLAG, offsetof(struct replay_options, routes), NULL, false,
      "rows of presence routes, too: arrays of who gets it and the states"},

@@ -28,12 +28,20 @@ struct chain *chain_create(const struct chain_settings *settings)
     return chain;
 }
 
+void module_options_free(struct module_options *options)
+{
+    selector_destroy(options->selector);
+    json_decref(options->error_fields);
+    free(options->reason);
+    *options = (struct module_options){0};
+}
+
 static void free_module(struct chain_module *module)
 {
     if (module->state)
         module->definition->destroy(module->state);
     parameters_free(module->definition->parameters, module->definition->parameter_count, module->configuration);
-    selector_destroy(module->options.selector);
+    module_options_free(&module->options);
     free(module->configuration);
     free(module->callbacks);
 }
@@ -126,6 +134,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
+    chain->reads_time = chain->reads_time || definition->reads_time;
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
@@ -249,10 +258,7 @@ bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 
 bool chain_reads_time(const struct chain *chain)
 {
-    bool reads = false;
-    for (uint32_t index = 0; index < chain->module_count; index++)
-        reads = reads || chain->modules[index].definition->reads_time;
-    return reads;
+    return chain->reads_time;
 }
 
 bool chain_uses_body(const struct chain *chain)

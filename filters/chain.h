@@ -32,7 +32,13 @@ struct module_options {
     bool dry_run;              /* asked and recorded, but the chain goes on as if it had passed */
     struct selector *selector; /* NULL: asked about everything. The chain takes it over */
     bool legacy;               /* from one of Synapse's old sections */
+    /* What its refusals say, instead of its own words; NULL: those stand. The chain takes both over. */
+    char *reason;         /* in the verdict's row */
+    json_t *error_fields; /* {"error": TEXT}, for the client; where the callback lets a module tell it */
 };
+
+/* Frees what options own that no chain took over. */
+void module_options_free(struct module_options *options);
 
 struct chain_settings {
     enum semantics semantics;

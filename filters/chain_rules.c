@@ -264,7 +264,7 @@ const struct chain_rule chain_rule_state_event = {
             "too) is M_FORBIDDEN",
     .take = take_state_event,
     .initial = {.kind = VALUE_NOT_SPAM},
-    .refusal = REFUSAL_CODE,
+    .refusal = REFUSAL_PLAIN,
     .stop_means = OUTCOME_DENIED};
 const struct chain_rule chain_rule_first_truthy = {.text = "the first truthy answer ends the walk and stands",
                                                    .take = take_first_truthy,

@@ -15,6 +15,7 @@ enum step {
 enum refusal {
     REFUSAL_NOTHING, /* the callback cannot refuse: None */
     REFUSAL_CODE,    /* the code, with its fields */
+    REFUSAL_PLAIN,   /* the code alone: with fields it would be lost */
     REFUSAL_TRUE,
     REFUSAL_FALSE,
     REFUSAL_PAIR,  /* (False, None) */

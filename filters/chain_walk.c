@@ -14,13 +14,25 @@ static struct slice refusal_code(const struct value *value)
     return slice_present(value->text) ? value->text : SLICE("M_FORBIDDEN");
 }
 
+/* What the client is to be told, if the refusal says so. */
+static struct slice refusal_error(const struct value *value)
+{
+    return slice_from_string(json_string_value(json_object_get(value->object, "error")));
+}
+
 /* What a built-in module's refusal stands for under this rule. */
 static struct value translate_refusal(const struct walk *walk, const struct value *value)
 {
+    struct slice error = refusal_error(value);
     switch (walk->rule->refusal) {
     case REFUSAL_CODE:
         return (struct value){.kind = VALUE_CODE, .text = refusal_code(value), .object = value->object};
+    case REFUSAL_PLAIN:
+        return value_code(refusal_code(value));
     case REFUSAL_TRUE:
+        /* In v1.47 a text is what the client is told. */
+        if (walk->arguments.callback == CALLBACK_check_event_for_spam && error.length)
+            return value_text(error);
         return value_boolean(true);
     case REFUSAL_FALSE:
         return value_boolean(false);
@@ -29,7 +41,8 @@ static struct value translate_refusal(const struct walk *walk, const struct valu
     case REFUSAL_DENY:
         return (struct value){.kind = VALUE_BEHAVIOUR, .text = SLICE("DENY")};
     case REFUSAL_ERROR:
-        return value_raise_error(walk->arguments.arena, 403, refusal_code(value), SLICE("refused by a module"));
+        return value_raise_error(walk->arguments.arena, 403, refusal_code(value),
+                                 slice_present(error) ? error : SLICE("refused by a module"));
     case REFUSAL_NOTHING:
         break;
     }
@@ -103,10 +116,14 @@ static enum step take_failure(struct walk *walk, struct result *result)
 #define COUNT_ONE(count) __atomic_fetch_add(&(count), 1, __ATOMIC_RELAXED)
 
 /* What one answer does to the walk. */
-static enum step take_answer(struct walk *walk, struct result *result, struct module_counts *counts)
+static enum step take_answer(struct walk *walk, struct result *result, struct chain_module *module)
 {
-    if (result->value.kind == VALUE_REFUSE)
+    struct module_counts *counts = &module->counts;
+    if (result->value.kind == VALUE_REFUSE) {
+        if (!result->value.object)
+            result->value.object = module->options.error_fields;
         result->value = translate_refusal(walk, &result->value);
+    }
     if (result->value.kind == VALUE_RAISED) {
         (void)COUNT_ONE(counts->raised);
         return take_failure(walk, result);
@@ -133,9 +150,12 @@ static enum outcome_kind outcome_of(const struct walk *walk, const struct value 
 static void set_outcome(const struct walk *walk, const struct link *link, struct outcome *outcome)
 {
     outcome->kind = outcome_of(walk, &outcome->result.value);
+    const struct chain_module *module = &walk->chain->modules[link->module_index];
     outcome->callback = walk->arguments.callback;
-    outcome->module = walk->chain->modules[link->module_index].definition->name;
+    outcome->module = module->definition->name;
     outcome->module_index = link->module_index;
+    if (module->options.reason)
+        outcome->result.reason = slice_from_string(module->options.reason);
 }
 
 /* Copies of the objects that each module gets for itself. */
@@ -188,14 +208,14 @@ static bool is_asked(const struct walk *walk, const struct link *link)
 static void try_answer(struct walk *walk, const struct link *link, struct result *result)
 {
     struct chain *chain = (struct chain *)(uintptr_t)walk->chain;
-    struct module_counts *counts = &chain->modules[link->module_index].counts;
+    struct chain_module *module = &chain->modules[link->module_index];
     if (result->value.kind == VALUE_PASS || walk->rule->gathers)
         return;
     struct walk trial = *walk;
     struct outcome outcome = {.result = *result};
-    if (take_answer(&trial, &outcome.result, counts) != STEP_STOP)
+    if (take_answer(&trial, &outcome.result, module) != STEP_STOP)
         return;
-    (void)COUNT_ONE(counts->dry_runs);
+    (void)COUNT_ONE(module->counts.dry_runs);
     set_outcome(walk, link, &outcome);
     const struct chain_dry_run *dry_run = &chain->dry_runs[lane_number];
     if (dry_run->report)
@@ -284,7 +304,7 @@ static bool settle(struct walk *walk, const struct link *link)
         try_answer(walk, link, result);
         return false;
     }
-    if (take_answer(walk, result, &module->counts) != STEP_STOP)
+    if (take_answer(walk, result, module) != STEP_STOP)
         return false;
     set_outcome(walk, link, &walk->outcome);
     return true;

@@ -48,6 +48,7 @@ struct chain {
     struct field_table *fields;
     bool needs_body;
     bool uses_body;
+    bool reads_time;
     chain_trace_function *trace;
     void *trace_context;
     struct chain_dry_run dry_runs[LANES_MAXIMUM];

@@ -17,6 +17,9 @@ bool character_turns_direction(uint32_t point);
 /* Of a script that sets no blanks between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer, Tibetan. */
 bool character_is_unspaced(uint32_t point);
 
+/* Letters, digits and marks, as far as a word is made of them: no blanks, no punctuation, no symbols and emoji. */
+bool character_is_word(uint32_t point);
+
 enum character_case { CHARACTER_CASELESS, CHARACTER_SMALL, CHARACTER_CAPITAL };
 /* Of Latin, Greek, Cyrillic, Armenian and fullwidth letters; others count as caseless. */
 enum character_case character_case_of(uint32_t point);

@@ -28,15 +28,21 @@ static bool split_path(struct content_field *field, const char *name)
 bool content_fields_create(struct content_fields *fields, const struct text_list *names, bool raw_html,
                            struct field_table *table, const struct module_host *host)
 {
+    return content_fields_create_as(fields, "fields", names, raw_html, table, host);
+}
+
+bool content_fields_create_as(struct content_fields *fields, const char *parameter, const struct text_list *names,
+                              bool raw_html, struct field_table *table, const struct module_host *host)
+{
     *fields = (struct content_fields){.items = memory_allocate_zeroed(names->count, sizeof *fields->items),
                                       .raw_html = raw_html};
     bool good = names->count != 0;
     if (!good)
-        module_host_report(host, "fields", "without fields the module would look at nothing");
+        module_host_report(host, parameter, "without fields the module would look at nothing");
     for (size_t index = 0; index < names->count; index++) {
         struct content_field *field = &fields->items[fields->count++];
         if (!split_path(field, names->items[index])) {
-            module_host_report(host, "fields", "`%s` is no key and no path of at most %d keys with a / between them",
+            module_host_report(host, parameter, "`%s` is no key and no path of at most %d keys with a / between them",
                                names->items[index], CONTENT_FIELD_STEPS);
             good = false;
             continue;

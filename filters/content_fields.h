@@ -39,6 +39,9 @@ struct content_fields {
  * content_fields_free in any case. */
 bool content_fields_create(struct content_fields *fields, const struct text_list *names, bool raw_html,
                            struct field_table *table, const struct module_host *host);
+/* The same for a parameter of another name. */
+bool content_fields_create_as(struct content_fields *fields, const char *parameter, const struct text_list *names,
+                              bool raw_html, struct field_table *table, const struct module_host *host);
 void content_fields_free(struct content_fields *fields);
 
 struct content_text {

@@ -1,9 +1,10 @@
 /* What a reader sees of HTML. White space is run together as browsers do it, so that the text of an indented source is
  * not taken for one full of blanks; tags within a word leave no trace, so that `vi<b></b>agra` is one word. */
-#include "base/utf8.h"
 #include "filters/html.h"
 
 #include <stdint.h>
+
+#include "base/utf8.h"
 
 /* The references that stand for ASCII, so that nobody hides a word or an `@` in one, and those that people write. None
  * is shorter than what it stands for. */
@@ -21,20 +22,6 @@ static const uint16_t windows_1252[32] = {0x20ac, 0x81,   0x201a, 0x192,  0x201e
                                           0x2c6,  0x2030, 0x160,  0x2039, 0x152,  0x8d,   0x17d,  0x8f,
                                           0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
                                           0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178};
-
-static size_t put_point(uint32_t point, char *output)
-{
-    if (point < 0x80) {
-        output[0] = (char)point;
-        return 1;
-    }
-    size_t length = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    for (size_t index = length; index > 1; index--, point >>= 6)
-        output[index - 1] = (char)(0x80 | (point & 0x3f));
-    static const unsigned char first[5] = {0, 0, 0xc0, 0xe0, 0xf0};
-    output[0] = (char)(first[length] | point);
-    return length;
-}
 
 static int digit_value(char byte, int base)
 {
@@ -104,7 +91,7 @@ size_t html_decode(struct slice raw, char *output)
             *output++ = *at++;
             continue;
         }
-        output += put_point(point, output);
+        output += utf8_encode(point, output);
         at += length;
     }
     return (size_t)(output - begin);

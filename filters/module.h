@@ -72,12 +72,12 @@ struct module_definition {
     const struct parameter *parameters;
     size_t parameter_count;
     size_t configuration_size;
-    bool needs_body; /* judges by what only the body has (sender, content); false: works from the stream row alone */
-    bool uses_body;  /* works from the row alone, but reads the body where one can be had */
+    bool needs_body;  /* judges by what only the body has (sender, content); false: works from the stream row alone */
+    bool uses_body;   /* works from the row alone, but reads the body where one can be had */
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
-    bool concurrent; /* its callbacks change nothing that they share, and no answer depends on those before it: several
-                        threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
-    bool reads_time; /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
+    bool concurrent;  /* its callbacks change nothing that they share, and no answer depends on those before it: several
+                         threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
+    bool reads_time;  /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */

@@ -71,7 +71,7 @@ struct parameter {
     size_t offset;        /* of the member in the configuration struct */
     const char *fallback; /* the default as people write it: "false", "M_FORBIDDEN", "[]", "body formatted_body",
                              "name=text other=text"; NULL = none (texts: NULL, lists: empty) */
-    int64_t minimum;      /* PARAMETER_INTEGER, PARAMETER_DURATION, PARAMETER_RATE */
+    int64_t minimum;      /* PARAMETER_INTEGER, PARAMETER_NUMBER, PARAMETER_DURATION, PARAMETER_RATE */
     int64_t maximum;
     const char *const *choices;     /* PARAMETER_CHOICE, PARAMETER_CHOICES, NULL-terminated */
     const struct parameter *fields; /* PARAMETER_MAP_LIST: the keys of each map; PARAMETER_FIELDS: of the map */

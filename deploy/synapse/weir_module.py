@@ -11,9 +11,9 @@ A question goes into the stream `<server_name>/weir/requests`; its answer comes 
 listens to. All that is asked in one turn of the reactor leaves in one write. A question is answered, or it ends by
 `on_timeout` at its deadline: nothing of Synapse's waits longer for Weir than that.
 
-Order of the parts: the table of callbacks, arguments to JSON, answers to what Synapse expects, RESP, configuration,
-and then what needs Twisted and Synapse: connections, the asker, the module. What stands above needs neither, so that it
-can be tested alone.
+Order of the parts: what differs between versions of Synapse, answers to what Synapse expects, the table of callbacks,
+arguments to JSON, RESP, configuration, breaker and cache; and then what needs Twisted and Synapse: metrics, connections,
+the asker, the module. What stands above needs neither, so that it can be tested alone.
 """
 
 import collections
@@ -108,6 +108,7 @@ class NotSpam:
 
 
 NOT_SPAM = NotSpam()
+NOT_SPAM_JSON = b'"NOT_SPAM"'
 Code = collections.namedtuple("Code", "code fields")
 Behaviour = collections.namedtuple("Behaviour", "name")
 Replacement = collections.namedtuple("Replacement", "fields")
@@ -316,6 +317,7 @@ MAY = checker(True, CODES_SINCE)
 MEDIA = checker(False, CODES_SINCE)
 STATE_EVENT = sort(lambda synapse: synapse.not_spam, lambda synapse: synapse.code("M_FORBIDDEN"), convert_state_event)
 LOGIN = sort(lambda synapse: synapse.not_spam, lambda synapse: synapse.code("M_FORBIDDEN"), convert_login)
+CHECKS = (EVENT_SPAM, MAY, MEDIA, STATE_EVENT, LOGIN)  # NOT_SPAM passes
 TRUTH = sort(always(False), always(True), lambda synapse, value, arguments: bool(value))
 REGISTRATION = sort(lambda synapse: synapse.behaviour.ALLOW, lambda synapse: synapse.behaviour.DENY, convert_registration)
 ALLOWED = sort(always((True, None)), always((False, None)), convert_allowed)
@@ -464,6 +466,7 @@ CONVERTERS = {  # by the argument's name; all others are JSON already
 }
 
 
+EVENT_ALONE = ("event",)  # most questions by far
 # Arguments that older versions of Synapse do not pass, and what the engine gets in their place.
 LATER_ARGUMENTS = {"room_config": {}, "requester_id": ""}
 
@@ -484,6 +487,8 @@ encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_cir
 
 def encode_arguments(callback, arguments, with_state):
     """The JSON object of a callback's arguments, by name. The state is left out unless a module of Weir's may read it."""
+    if callback.arguments == EVENT_ALONE:
+        return encode_json({"event": event_json(arguments[0])}).encode("ascii")
     members = {name: LATER_ARGUMENTS[name] for name in callback.arguments[len(arguments):] if name in LATER_ARGUMENTS}
     for name, argument in zip(callback.arguments, arguments):
         if name != "state" or with_state:
@@ -706,8 +711,8 @@ def read_auth_checkers(where, value):
             for login_type, fields in value.items()}
 
 
-REDIS_DEFAULTS = {"host": "localhost", "port": 6379, "path": None, "dbid": None, "password": None, "password_path": None,
-                  "use_tls": False, "certificate_file": None, "private_key_file": None, "ca_file": None, "ca_path": None,
+REDIS_DEFAULTS = {"host": "localhost", "port": 6379, "path": None, "dbid": None, "username": None, "password": None,
+                  "password_path": None, "use_tls": False, "certificate_file": None, "private_key_file": None, "ca_file": None, "ca_path": None,
                   "verify": True}
 # Synapse's attribute for each, where it has another name.
 REDIS_ATTRIBUTES = {"certificate_file": "redis_certificate", "private_key_file": "redis_private_key"}
@@ -790,9 +795,11 @@ class Breaker:
         """Whether a question may be asked now. If so while we are half open, it is the one that decides."""
         if self.state == self.CLOSED:
             return True
-        if self.state == self.HALF_OPEN or self.clock() < self.until:
+        if self.clock() < self.until:
             return False
-        self.become(self.HALF_OPEN)
+        self.until = self.clock() + self.pause  # should that question get lost, another one decides
+        if self.state == self.OPEN:
+            self.become(self.HALF_OPEN)
         return True
 
     def answered(self):
@@ -925,7 +932,7 @@ def greeting(redis):
     """The commands that a connection begins with."""
     commands = []
     if redis.password:
-        commands.append(resp_command("AUTH", redis.password))
+        commands.append(resp_command("AUTH", *filter(None, (redis.username, redis.password))))
     if redis.dbid:
         commands.append(resp_command("SELECT", redis.dbid))
     return commands
@@ -1177,6 +1184,7 @@ class Slot:
         self.lane = asker.lane(settings.timeout_of(callback.name))
         self.cached = callback.name in settings.cached
         self.has_event = "event" in callback.arguments
+        self.may_be_not_spam = callback.sort in CHECKS
         self.asked = metrics.asked.labels(self.name)
         self.answered = metrics.answered.labels(self.name)
         self.raised = metrics.raised.labels(self.name)
@@ -1185,7 +1193,7 @@ class Slot:
         self.metrics = metrics
         head = [resp_text(word) for word in ("XADD", asker.stream, "MAXLEN", "~", settings.stream_length, "*",
                                              "callback", self.name, "reply_to", asker.channel, "lines", "1")]
-        fields = b"".join(head)
+        fields = b"".join(head).replace(b"%", b"%%")
         self.head = b"*18\r\n" + fields + b"$4\r\nargs\r\n$%d\r\n%b\r\n$2\r\nid\r\n$%d\r\n%b\r\n$8\r\ndeadline\r\n$13\r\n%d\r\n"
         self.head_with_room = b"*20\r\n" + fields + b"$4\r\nroom\r\n$%d\r\n%b\r\n" + self.head[len(fields) + 5:]
 
@@ -1329,9 +1337,10 @@ class Asker:
             waiter.callback(answer)
 
     def ran_out(self, question):
-        with self.quiet():
-            self.breaker.timed_out()
-            self.end(question, "timeout")
+        if self.pending.get(question.id) is question:
+            with self.quiet():
+                self.breaker.timed_out()
+                self.end(question, "timeout")
 
     def refused(self, question, error):
         self.gate.warning("Redis refused a question to Weir: %s", error)
@@ -1382,7 +1391,9 @@ class Asker:
 
     def replied(self, asker, reply):
         """The reply to GET: what the chain has anything for."""
-        if isinstance(reply, RedisError):
+        if isinstance(reply, RedisError) and str(reply).startswith("NOPERM"):
+            self.gate.warning("Weir: what its chain is asked about cannot be read: %s", reply)
+        elif isinstance(reply, RedisError):
             self.commands.drop(str(reply))
         elif reply is not None:
             self.take_notice(reply)
@@ -1543,10 +1554,11 @@ class WeirModule:
         try:
             method(**functions)
         except Exception:
-            # Where another service does the logins Synapse takes none of these; who wrote `all` did not mean them.
-            if family != "password_auth" or not self.settings.all or self.asker.wanted is not None:
+            # Where another service does the logins Synapse takes none of these. Who wrote `all` did not mean them, and
+            # rules that Weir got meanwhile must not keep Synapse from starting.
+            if family != "password_auth" or not self.settings.all:
                 raise
-            logger.warning("Weir: Synapse takes no callbacks of password providers here")
+            logger.warning("Weir: Synapse does not take these callbacks here: %s", ", ".join(functions), exc_info=True)
             return False
         return True
 
@@ -1558,7 +1570,8 @@ class WeirModule:
         if not checkers and self.asker.wanted:
             login_types = self.asker.wanted.get(name, {}).get("login_types")
             if isinstance(login_types, dict):
-                checkers = {(login_type, tuple(fields)) for login_type, fields in login_types.items()}
+                checkers = {(login_type, tuple(map(str, fields))) for login_type, fields in login_types.items()
+                            if isinstance(fields, list)}
         return {checker: self.callback(name) for checker in checkers}
 
     def callback(self, name):
@@ -1642,6 +1655,8 @@ class WeirModule:
         return {"size": size, "sha256": digest.hexdigest()}
 
     def convert(self, row, slot, answer, arguments):
+        if answer == NOT_SPAM_JSON and slot.may_be_not_spam:  # as nearly all are
+            return row.sort.passing(self.synapse)
         try:
             value, after = read_answer(answer)
             if not isinstance(value, Raised):

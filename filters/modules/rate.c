@@ -19,6 +19,7 @@
 #include "base/parts.h"
 #include "base/rate_table.h"
 #include "base/recent_table.h"
+#include "filters/event_costs.h"
 #include "filters/module.h"
 #include "filters/pattern_list.h"
 #include "filters/server_name.h"
@@ -33,9 +34,9 @@ enum key { KEY_SENDER, KEY_ROOM, KEY_SERVER, KEY_SENDER_ROOM, KEY_IP };
 static const char *const key_names[] = {"sender", "room", "server", "sender_room", "ip", NULL};
 static const char *const key_texts[] = {"for each sender", "for each room", "for each server",
                                         "for each sender in a room", "for each address"};
-enum cost { COST_EVENTS, COST_BYTES };
-static const char *const cost_names[] = {"events", "bytes", NULL};
-static const char *const cost_texts[] = {"", " bytes"};
+enum cost { COST_EVENTS, COST_BYTES, COST_MENTIONS, COST_LINKS, COST_MEDIA };
+static const char *const cost_names[] = {"events", "bytes", "mentions", "links", "media", NULL};
+static const char *const cost_texts[] = {"", " bytes", " mentions", " links", " media"};
 
 #define KEY_BIT(key) (1u << (key))
 #define KEYS_OF_USERS (KEY_BIT(KEY_SENDER) | KEY_BIT(KEY_SERVER))
@@ -92,6 +93,7 @@ struct state {
     struct rule *rules;
     uint32_t rule_count;
     uint64_t seed;
+    struct event_costs costs;
     struct recent_table *recent; /* 0: the event passed; else the number of the rule that refused it, plus one */
 };
 
@@ -126,9 +128,8 @@ static const struct parameter rule_parameters[] = {
      .offset = offsetof(struct rule_configuration, cost),
      .fallback = "events",
      .choices = cost_names,
-     .text =
-         "What is counted: 1 for each event or request, or the bytes of the event's JSON. What costs more than `burst` "
-         "never passes."},
+     .text = "What is counted: 1 for each event or request; or of an event the bytes of its JSON, the users that it "
+             "mentions, its links, its files and images. What costs more than `burst` never passes."},
     {.name = "actions",
      .type = PARAMETER_TEXT_LIST,
      .offset = offsetof(struct rule_configuration, actions),
@@ -236,7 +237,24 @@ struct due {
     int64_t cost;
 };
 
-/* What the question costs by this rule; false: nothing. */
+static int64_t cost_of(const struct state *state, enum cost cost, const struct callback_arguments *arguments)
+{
+    switch (cost) {
+    case COST_EVENTS:
+        break;
+    case COST_BYTES:
+        return (int64_t)arguments->event->body.length;
+    case COST_MENTIONS:
+        return event_costs_mentions(&state->costs, arguments);
+    case COST_LINKS:
+        return event_costs_links(&state->costs, arguments);
+    case COST_MEDIA:
+        return event_costs_media(&state->costs, arguments);
+    }
+    return 1;
+}
+
+/* What the question costs by this rule; false: it does not concern it. */
 static bool is_due(const struct state *state, const struct rule *rule, unsigned action,
                    const struct callback_arguments *arguments, struct slice *text, struct due *due)
 {
@@ -249,7 +267,7 @@ static bool is_due(const struct state *state, const struct rule *rule, unsigned 
     if (!hash_key(state, rule->key, arguments, *text, &due->key))
         return false;
     due->table = rule->table;
-    due->cost = rule->cost == COST_BYTES ? (int64_t)event->body.length : 1;
+    due->cost = event && rule->cost != COST_EVENTS ? cost_of(state, rule->cost, arguments) : 1;
     return true;
 }
 
@@ -364,11 +382,12 @@ static bool read_actions(struct rule *rule, const struct module_host *host,
     if (!configuration->actions.count)
         module_host_report(host, "actions", "is empty: the rule would count nothing");
     bool events_only = rule->actions == ACTION_EVENTS;
-    if (good && rule->cost == COST_BYTES && !events_only)
-        module_host_report(host, "cost", "only events have bytes: give the other actions a rule of their own");
+    if (good && rule->cost != COST_EVENTS && !events_only)
+        module_host_report(host, "cost", "only events have %s: give the other actions a rule of their own",
+                           cost_names[rule->cost]);
     if (good && configuration->types.count && !(rule->actions & ACTION_EVENTS))
         module_host_report(host, "types", "only events have a type, and the rule counts none");
-    return good && configuration->actions.count && (rule->cost != COST_BYTES || events_only) &&
+    return good && configuration->actions.count && (rule->cost == COST_EVENTS || events_only) &&
            (!configuration->types.count || rule->actions & ACTION_EVENTS);
 }
 
@@ -419,6 +438,7 @@ static void destroy(void *pointer)
         rate_table_destroy(state->rules[index].table);
         buffer_free(&state->rules[index].text);
     }
+    event_costs_free(&state->costs);
     recent_table_destroy(state->recent);
     free(state->rules);
     free(state);
@@ -451,7 +471,7 @@ static void register_callbacks(const struct state *state, const struct module_se
     for (uint32_t index = 0; index < state->rule_count; index++) {
         const struct rule *rule = &state->rules[index];
         used |= rule->actions;
-        if (rule->actions & ACTION_EVENTS && (rule->key != KEY_ROOM || rule->cost == COST_BYTES))
+        if (rule->actions & ACTION_EVENTS && (rule->key != KEY_ROOM || rule->cost != COST_EVENTS))
             *setup->needs_body = true;
     }
     for (size_t number = 0; number < ACTIONS; number++)
@@ -472,6 +492,9 @@ static void *create(const struct module_setup *setup)
         destroy(state);
         return NULL;
     }
+    for (uint32_t index = 0; index < state->rule_count; index++)
+        if (state->rules[index].cost > COST_BYTES && !state->costs.fields.count)
+            event_costs_create(&state->costs, setup->fields, setup->host);
     register_callbacks(state, setup);
     return state;
 }

@@ -31,3 +31,16 @@ Test(utf8, decode_goes_on_after_a_bad_byte)
         cr_expect_eq(utf8_decode(&cursor, end), wanted[index]);
     cr_expect_eq(cursor, end);
 }
+
+Test(utf8, encode_is_the_reverse_of_decode)
+{
+    for (uint32_t point = 0; point < 0x110000; point++) {
+        if (point >= 0xd800 && point < 0xe000)
+            continue;
+        char bytes[4];
+        size_t length = utf8_encode(point, bytes);
+        const unsigned char *cursor = (const unsigned char *)bytes;
+        cr_assert_eq(utf8_decode(&cursor, cursor + length), point);
+        cr_assert_eq(cursor, (const unsigned char *)bytes + length);
+    }
+}

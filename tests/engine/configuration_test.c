@@ -241,6 +241,9 @@ Test(configuration, broken_modules_are_named)
          "weir.yaml:3:50: modules[0].config.userss: unknown parameter; did you mean `users`?\n"},
         {"\n - module: sender_list\n   config:\n    users:\n     - a\n     - 5\n",
          "weir.yaml:8:8: modules[0].config.users[1]: must be a text (in quotes, if YAML reads it as something else)\n"},
+        {"[{module: sender_list, error: 5, reason: ''}]",
+         "weir.yaml:3:40: modules[0].error: must be a text that is not empty\n"
+         "weir.yaml:3:51: modules[0].reason: must be a text that is not empty\n"},
         {"[{module: sender_list, config: {users_file: /}}]",
          "weir.yaml:3:54: modules[0].config.users_file: \"/\" cannot be read: Is a directory\n"},
     };
@@ -251,6 +254,23 @@ Test(configuration, broken_modules_are_named)
         expect_errors(buffer_string(&text), CONFIGURATION_FOR_REPLAY, cases[index].errors);
     }
     buffer_free(&text);
+}
+
+Test(configuration, modules_have_words_of_the_administrators)
+{
+    struct buffer errors = {0};
+    struct configuration *configuration =
+        load_text("server_name: lab.test\nmodules:\n- {module: sender_list, error: 'Ask us.', reason: listed}\n"
+                  "- {module: sender_list, error: ~}\n",
+                  CONFIGURATION_FOR_REPLAY, &errors, NULL);
+    cr_assert_not_null(configuration, "%s", buffer_string(&errors));
+    const struct module_options *options = chain_module_options(configuration->chain, 0);
+    cr_expect_str_eq(options->reason, "listed");
+    cr_expect_str_eq(json_string_value(json_object_get(options->error_fields, "error")), "Ask us.");
+    cr_expect_null(chain_module_options(configuration->chain, 1)->error_fields);
+    cr_expect_null(chain_module_options(configuration->chain, 1)->reason);
+    configuration_destroy(configuration);
+    buffer_free(&errors);
 }
 
 Test(configuration, what_is_required_depends_on_the_purpose)

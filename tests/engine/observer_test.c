@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "engine/clock.h"
 #include "engine/log.h"
 #include "engine/observer.h"
 
@@ -76,9 +77,11 @@ static void tear_down(void)
 
 TestSuite(observer, .init = set_up, .fini = tear_down);
 
+static uint64_t received_ns = 1; /* 0: in a replay */
+
 static void line(const char *text)
 {
-    observer_line(observer, slice_from_string(text), 1);
+    observer_line(observer, slice_from_string(text), received_ns);
 }
 
 static void row(const char *writer, const char *token, const char *event_id)
@@ -245,4 +248,123 @@ Test(observer_fetch, a_late_event_moves_no_position)
     observer_late_event(observer, &late, SLICE("w"), 15);
     expect_log("$20-;w=20;$late-;");
     cr_expect_not(observer_late_waiting(observer, SLICE("w")));
+}
+
+/* ---- what modules are told of the time */
+
+static int64_t told[8];
+static unsigned told_count;
+
+static void *create_watch(const struct module_setup *setup)
+{
+    (void)setup;
+    return told;
+}
+
+static void destroy_watch(void *state)
+{
+    (void)state;
+}
+
+static void watch(void *state, const struct callback_arguments *arguments, struct result *result)
+{
+    (void)state;
+    told[told_count++ % 8] = arguments->now_ms;
+    result->value.kind = VALUE_PASS;
+}
+
+static const struct module_callback watch_callbacks[] = {
+    {.callback = CALLBACK_check_event_for_spam, .function = watch}};
+static const struct module_definition watch_module = {.name = "watch",
+                                                      .summary = "",
+                                                      .configuration_size = 1,
+                                                      .uses_body = true,
+                                                      .reads_time = true,
+                                                      .callbacks = watch_callbacks,
+                                                      .callback_count = 1,
+                                                      .create = create_watch,
+                                                      .destroy = destroy_watch};
+
+/* "$N…" was sent at N; "$x" has no body. */
+static struct slice find_claim(void *context, struct slice event_id)
+{
+    static char body[128];
+    (void)context;
+    if (event_id.data[1] == 'x')
+        return SLICE_ABSENT;
+    snprintf(body, sizeof body, "{\"content\":{},\"origin_server_ts\":%.*s}", (int)event_id.length - 1,
+             event_id.data + 1);
+    return slice_from_string(body);
+}
+
+static void set_up_time(bool live)
+{
+    static const struct module_host host = {.report = on_report};
+    chain = chain_create(&(struct chain_settings){0});
+    cr_assert(chain_append(chain, &watch_module, NULL, NULL, &host));
+    chain_seal(chain, NULL, NULL);
+    metrics = metrics_create();
+    struct observer_settings settings = {
+        .chain = chain, .instance_name = "weir1", .bodies = {.find = find_claim}, .queue_limit = 4, .live = live};
+    struct observer_callbacks callbacks = {.judged = on_judged, .position = on_position, .fetch = on_fetch};
+    observer = observer_create(&settings, &callbacks, metrics);
+    log_threshold = LOG_ERROR;
+    told_count = 0;
+}
+
+Test(observer_time, of_a_replay_comes_from_the_files)
+{
+    set_up_time(false);
+    received_ns = 0;
+    observer_set_time(observer, 5000);
+    row("w", "1", "$9000");
+    observer_set_time(observer, 4000);
+    row("w", "2", "$1");
+    observer_set_time(observer, 0);
+    row("w", "3", "$6000");
+    row("w", "4", "$x");
+    row("w", "5", "$5500");
+    const int64_t wanted[] = {5000, 5000, 6000, 6000, 6000};
+    cr_expect_eq(told_count, 5u);
+    for (unsigned index = 0; index < 5; index++)
+        cr_expect_eq(told[index], wanted[index], "%u", index);
+    tear_down();
+}
+
+Test(observer_time, of_a_live_event_is_the_clocks)
+{
+    set_up_time(true);
+    int64_t before = clock_wall_ms();
+    row("w", "1", "$1");
+    row("w", "2", "$9007199254740992");
+    observer_late_event(observer,
+                        &(struct event_row){.kind = EVENT_ROW_EV, .event_id = SLICE("$1"), .room_id = SLICE("!r")},
+                        SLICE("w"), 0);
+    cr_expect_eq(told_count, 3u);
+    for (unsigned index = 0; index < 3; index++)
+        cr_expect(told[index] >= before && told[index] <= clock_wall_ms(), "%lld", (long long)told[index]);
+    tear_down();
+}
+
+/* What happened while no engine ran is no flood; but no event lies in the future, or before those judged already. */
+Test(observer_time, of_what_is_caught_up_on_is_when_it_was_sent)
+{
+    set_up_time(true);
+    int64_t before = clock_wall_ms();
+    observer_restore(observer, STREAM_events, SLICE("w"), 10);
+    line("POSITION events w 17 17");
+    fetched(11, "$1700000000000");
+    fetched(12, "$1700000001000");
+    fetched(13, "$1700000000500");
+    fetched(14, "$9007199254740992");
+    fetched(15, "$x");
+    fetched(16, "$1700000002000");
+    observer_fetch_done(observer, STREAM_events, SLICE("w"), 17, false);
+    row("w", "18", "$1700000002000");
+    const int64_t wanted[] = {1700000000000, 1700000001000, 1700000001000, 1700000001000, 1700000001000, 1700000002000};
+    cr_expect_eq(told_count, 7u);
+    for (unsigned index = 0; index < 6; index++)
+        cr_expect_eq(told[index], wanted[index], "%u: %lld", index, (long long)told[index]);
+    cr_expect(told[6] >= before && told[6] <= clock_wall_ms());
+    tear_down();
 }

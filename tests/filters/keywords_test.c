@@ -1,5 +1,5 @@
 /* What keywords catches and what it must let pass. */
-#include "tests/filters/module_fixture.h"
+#include "tests/filters/content_fixture.h"
 
 #define BODY(text) "{\"type\":\"m.room.message\",\"sender\":\"@a:b\",\"content\":{\"body\":\"" text "\"}}"
 
@@ -75,5 +75,68 @@ Test(keywords, bad_patterns_are_reported_with_their_place)
     cr_expect(strstr(fixture.reports, "patterns[0]: an empty pattern"), "%s", fixture.reports);
     fixture_close(&fixture);
     cr_assert_not(fixture_open(&fixture, "keywords", "{\"patterns\": [\"a\"], \"fields\": []}"));
+    fixture_close(&fixture);
+}
+
+Test(keywords, words_however_they_are_written)
+{
+    struct module_fixture fixture = {.file_content = "casino\n# no word\nfree money\n"};
+    cr_assert(fixture_open(&fixture, "keywords", "{\"words\": [\"buy now\", \"спам\"], \"files\": [\"f\"]}"), "%s",
+              fixture.reports);
+    CONTENT_HIT(&fixture, BODY("please ВUY\\n nоw!"), "buy now");
+    EXPECT_SLICE(fixture.outcome.result.reason, "body holds a listed word");
+    EXPECT_SLICE(fixture.outcome.result.value.text, "M_FORBIDDEN");
+    CONTENT_HIT(&fixture, BODY("𝐂𝐚𝐬𝐢𝐧𝐨"), "casino");
+    CONTENT_HIT(&fixture, BODY("f\\u200br\\u0336e\\u0336e ｍｏｎｅｙ"), "free money");
+    CONTENT_HIT(&fixture, BODY("СПАМ"), "спам");
+    CONTENT_HIT(&fixture, "{\"content\":{\"body\":\"x\",\"formatted_body\":\"<b>cas</b>i<i>no</i>\"}}", "casino");
+    CONTENT_HIT(&fixture, "{\"content\":{\"body\":\"x\",\"m.new_content\":{\"body\":\"casino\"}}}", "casino");
+    EXPECT_SLICE(fixture.outcome.result.reason, "body of the edit holds a listed word");
+    CONTENT_PASS(&fixture, BODY("casinos, buynow, спамер"));
+    CONTENT_PASS(&fixture, BODY("an ordinary message"));
+    CONTENT_PASS(&fixture, "{\"content\":{\"formatted_body\":\"<casino>x</casino>\",\"url\":\"casino\"}}");
+    cr_expect_str_eq(fixture_ask(&fixture, CALLBACK_user_may_create_room,
+                                 "{\"user_id\":\"@a:x\",\"room_config\":{\"name\":\"Our CASINO\"}}"),
+                     "{\"code\":\"M_FORBIDDEN\",\"fields\":{}}");
+    cr_expect_str_eq(fixture_ask(&fixture, CALLBACK_user_may_create_room,
+                                 "{\"user_id\":\"@a:x\",\"room_config\":{\"name\":\"a room\",\"topic\":7}}"),
+                     "\"NOT_SPAM\"");
+    fixture_close(&fixture);
+}
+
+Test(keywords, words_may_have_to_be_several)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "keywords",
+                           "{\"words\": [\"coin\", \"profit\"], \"match\": \"substring\", \"fold\": \"case\", "
+                           "\"min_hits\": 3, \"html\": \"raw\", \"patterns\": \"viagra\"}"),
+              "%s", fixture.reports);
+    CONTENT_HIT(&fixture, BODY("Bitcoins and dogeCOINs for PROFIT"), "coin");
+    EXPECT_SLICE(fixture.outcome.result.reason, "body holds listed words");
+    CONTENT_HIT(&fixture, "{\"content\":{\"formatted_body\":\"<coin coin coin>\"}}", "coin");
+    CONTENT_PASS(&fixture, BODY("a coin, another coin"));
+    CONTENT_PASS(&fixture, "{\"content\":{\"body\":\"coin coin\",\"formatted_body\":\"coin coin\"}}");
+    CONTENT_PASS(&fixture, BODY("соin соin соin"));
+    fixture_close(&fixture);
+}
+
+/* Who configures patterns alone is asked as before: by one callback. */
+Test(keywords, patterns_alone_serve_one_callback)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "keywords", "{\"patterns\": \"viagra\"}"));
+    cr_expect_eq(chain_callback_modules(fixture.chain, CALLBACK_check_event_allowed, NULL, 0), 0);
+    cr_expect_eq(chain_callback_modules(fixture.chain, CALLBACK_user_may_create_room, NULL, 0), 0);
+    EXPECT_PASS(&fixture, "{\"content\":{\"m.new_content\":{\"body\":\"viagra\"}}}");
+    fixture_close(&fixture);
+}
+
+Test(keywords, what_is_no_word)
+{
+    struct module_fixture fixture = {.file_content = "good\n\u200b\n"};
+    cr_assert_not(fixture_open(&fixture, "keywords", "{\"words\": [\" \"], \"files\": \"f\", \"word_fields\": []}"));
+    cr_expect(strstr(fixture.reports, "words[0]: nothing is left of it"), "%s", fixture.reports);
+    cr_expect(strstr(fixture.reports, "files: f, line 2: nothing is left of it"), "%s", fixture.reports);
+    cr_expect(strstr(fixture.reports, "word_fields: without fields"), "%s", fixture.reports);
     fixture_close(&fixture);
 }

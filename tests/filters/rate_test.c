@@ -204,6 +204,67 @@ Test(rate, bytes)
     fixture_close(&fixture);
 }
 
+/* How many of a thousand an event has cost. */
+static int64_t cost_of(const char *cost, const char *type, const char *content)
+{
+    struct module_fixture fixture = {0};
+    char configuration[256], body[1024];
+    snprintf(configuration, sizeof configuration,
+             "{\"rules\": [{\"rate\": \"1/w\", \"burst\": 1000, \"cost\": \"%s\"}]}", cost);
+    cr_assert(fixture_open(&fixture, "rate", configuration), "%s", fixture.reports);
+    snprintf(body, sizeof body, "{\"sender\":\"@a:x\",\"type\":\"%s\",\"content\":{%s}}", type, content);
+    judge_set_time(fixture.judge, START, false);
+    int64_t times = 0;
+    while (times <= 1000 && !body_denied(&fixture, body, JUDGE_EVENT_FOR_SPAM))
+        times++;
+    fixture_close(&fixture);
+    return times == 0 ? 1001 : times > 1000 ? 0 : 1000 / times;
+}
+
+Test(rate, costs_of_content)
+{
+    static const struct {
+        const char *cost, *type, *content;
+        int64_t wanted;
+    } rows[] = {
+        {"mentions", "m.room.message", "\"body\":\"nobody\"", 0},
+        {"mentions", "m.room.message", "\"body\":\"hi @a:x and @b:x\"", 2},
+        {"mentions", "m.room.message",
+         "\"body\":\"hi a\",\"m.mentions\":{\"user_ids\":[\"@a:x\",\"@b:x\",\"@c:x\",\"@d:x\"]}", 4},
+        {"mentions", "m.room.message", "\"body\":\"hi\",\"m.mentions\":{\"room\":true}", 1},
+        {"mentions", "m.room.message",
+         "\"body\":\"a b\",\"formatted_body\":\"<a href=\\\"https://matrix.to/#/@a:x\\\">a</a> <a "
+         "href='https://matrix.to/#/@b:x'>b</a>\",\"m.mentions\":{\"user_ids\":[\"@a:x\"]}",
+         2},
+        {"mentions", "m.room.message",
+         "\"body\":\"hi\",\"m.new_content\":{\"body\":\"@a:x\",\"m.mentions\":{\"user_ids\":[\"@a:x\",\"@b:x\"]}}", 2},
+        {"mentions", "m.room.message", "\"body\":5,\"m.mentions\":\"@a:x\"", 0},
+        {"links", "m.room.message", "\"body\":\"see https://a.example and http://b.example/x\"", 2},
+        {"links", "m.room.message",
+         "\"body\":\"see\",\"formatted_body\":\"<a href='https://a.example'>https://a.example</a>\"", 1},
+        {"links", "m.room.message",
+         "\"body\":\"see\",\"formatted_body\":\"<a href=' HTTPS://a.example'>a</a><a href=http://b>b</a><a "
+         "href='mailto:x'>c</a><a name=x>d</a>\"",
+         2},
+        {"links", "m.room.message", "\"body\":\"no link\"", 0},
+        {"media", "m.room.message", "\"msgtype\":\"m.image\",\"body\":\"a.png\"", 1},
+        {"media", "m.room.message", "\"msgtype\":\"m.text\",\"body\":\"a.png\"", 0},
+        {"media", "m.sticker", "\"body\":\"a\"", 1},
+        {"media", "m.room.message", "\"msgtype\":\"m.text\",\"body\":\"x\",\"formatted_body\":\"<img><IMG src=x>y\"",
+         2},
+        {"media", "m.room.message",
+         "\"msgtype\":\"dm.filament.gallery\",\"body\":\"x\",\"itemtypes\":[{\"itemtype\":\"m.image\"},{\"itemtype\":"
+         "\"m."
+         "video\"},{\"itemtype\":\"m.file\"}]",
+         3},
+    };
+    for (size_t index = 0; index < sizeof rows / sizeof *rows; index++) {
+        int64_t cost = cost_of(rows[index].cost, rows[index].type, rows[index].content);
+        cr_expect_eq(cost, rows[index].wanted, "%s of %s: %lld", rows[index].cost, rows[index].content,
+                     (long long)cost);
+    }
+}
+
 Test(rate, other_actions)
 {
     static const struct {
@@ -345,6 +406,8 @@ Test(rate, wrong_configurations)
          "rules[0].actions: is empty: the rule would count nothing\n"},
         {"{\"rules\": [{\"rate\": \"10/m\", \"cost\": \"bytes\", \"actions\": [\"events\", \"joins\"]}]}",
          "rules[0].cost: only events have bytes: give the other actions a rule of their own\n"},
+        {"{\"rules\": [{\"rate\": \"10/m\", \"cost\": \"links\", \"actions\": [\"joins\"]}]}",
+         "rules[0].cost: only events have links: give the other actions a rule of their own\n"},
         {"{\"rules\": [{\"rate\": \"10/m\", \"types\": [\"m.x\"], \"actions\": [\"joins\"]}]}",
          "rules[0].types: only events have a type, and the rule counts none\n"},
         {"{\"rules\": [{\"rate\": \"10/m\", \"types\": [\"\"]}]}", "rules[0].types[0]: "},

@@ -114,6 +114,19 @@ Test(user_list, every_callback_refuses_in_its_own_way)
     }
 }
 
+Test(user_list, starts_with_the_old_semantics)
+{
+    struct module_fixture fixture = {0};
+    struct module_host host = {.context = &fixture, .report = fixture_report};
+    struct chain *chain = chain_create(&(struct chain_settings){.server_name = "x", .semantics = SEMANTICS_147});
+    cr_assert(chain_append(chain, module_find("user_list"), NULL, NULL, &host));
+    cr_expect(chain_seal(chain, NULL, NULL), "callbacks that 1.47 has not are left out");
+    uint32_t index;
+    cr_expect_eq(chain_callback_modules(chain, CALLBACK_check_login_for_spam, &index, 1), 0u);
+    cr_expect_eq(chain_callback_modules(chain, CALLBACK_user_may_join_room, &index, 1), 1u);
+    chain_destroy(chain);
+}
+
 Test(user_list, one_may_always_leave)
 {
     struct module_fixture fixture = {0};

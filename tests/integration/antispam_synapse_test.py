@@ -81,7 +81,8 @@ class RealModule(AntispamServer):
         checker = self.make_checker()
         client = self.client_class()
         api = types.SimpleNamespace(http_client=client, register_spam_checker_callbacks=checker.register_callbacks)
-        module = self.module_class({"base_url": f"http://{engine.http}{prefix}", "enabled_callbacks": HOOKS, **config}, api)
+        module = self.module_class({"base_url": f"http://{engine.http}{prefix}", "enabled_callbacks": HOOKS, **config},
+                                   api)
         return checker, module, api
 
     def event(self, body, **members):
@@ -182,7 +183,8 @@ class RealModule(AntispamServer):
         checker, module, api = self.load(engine, fail_open={"user_may_create_room_alias": False})
         # It hides whoever the server lets pass: what it answers for a pass is truthy.
         hiding = self.make_checker()
-        hiding.register_callbacks(check_username_for_spam=lambda profile: module.check_username_for_spam(profile, "@r:x"))
+        hiding.register_callbacks(
+            check_username_for_spam=lambda profile: module.check_username_for_spam(profile, "@r:x"))
         profile = {"user_id": "@a:lab.test", "display_name": None, "avatar_url": None}
         self.assertTrue(run(hiding.check_username_for_spam(profile)))
         self.assertEqual(self.answers(engine, "passed"), 1)

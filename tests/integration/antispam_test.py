@@ -14,7 +14,9 @@ SCRIPT = """
 local function judge(...)
   local said = table.concat({...}, " ")
   if said:find("raises") then error("broken") end
-  if said:find("limited") then return code("M_LIMIT_EXCEEDED", {retry_after_ms = 5, msg = "x", code = "y", error = "slow"}) end
+  if said:find("limited") then
+    return code("M_LIMIT_EXCEEDED", {retry_after_ms = 5, msg = "x", code = "y", error = "slow"})
+  end
   if said:find("thrown") then raise{status = 451, errcode = "M_UNKNOWN", msg = "law", fields = {law = "x"}} end
   if said:find("bad") then return refuse("M_FORBIDDEN") end
   return pass
@@ -74,13 +76,13 @@ BODIES = [
     ("user_may_publish_room", {"user_id": "@a:lab.test", "room_id": "!r:lab.test"},
      {"user_id": "@a:lab.test", "room_id": "!bad:lab.test"}),
     ("check_username_for_spam",
-     {"user_profile": {"user_id": "@a:lab.test", "display_name": None, "avatar_url": None}, "requester_id": "@b:lab.test"},
-     {"user_profile": {"user_id": "@a:lab.test", "display_name": "bad", "avatar_url": None}, "requester_id": "@b:lab.test"}),
+     {"user_profile": {"user_id": "@a:lab.test", "display_name": None, "avatar_url": None}, "requester_id": "@b:x"},
+     {"user_profile": {"user_id": "@a:lab.test", "display_name": "bad", "avatar_url": None}, "requester_id": "@b:x"}),
     ("check_login_for_spam",
      {"user_id": "@a:lab.test", "device_id": None, "initial_display_name": None, "request_info": [[None, "127.0.0.1"]],
       "auth_provider_id": None},
-     {"user_id": "@a:lab.test", "device_id": "D", "initial_display_name": "bad", "request_info": [["curl", "127.0.0.1"]],
-      "auth_provider_id": "oidc"}),
+     {"user_id": "@a:lab.test", "device_id": "D", "initial_display_name": "bad",
+      "request_info": [["curl", "127.0.0.1"]], "auth_provider_id": "oidc"}),
 ]
 
 
@@ -183,7 +185,8 @@ class Antispam(AntispamServer):
         self.assertEqual(client.ask("check_event_for_spam", event=odd, another=1)[0], "M_FORBIDDEN")
         member = event(type="m.room.member", state_key="@a:lab.test", content={"membership": "bad"})
         self.assertEqual(client.ask("check_event_for_spam", event=member)[0], "M_FORBIDDEN")
-        self.assertEqual(client.ask("user_may_create_room", user_id="@a:x", room_config={"name": "bad"})[0], "M_FORBIDDEN")
+        self.assertEqual(client.ask("user_may_create_room", user_id="@a:x", room_config={"name": "bad"})[0],
+                         "M_FORBIDDEN")
 
     def test_methods_and_secret(self):
         engine = self.begin(requests="http: true", redis_text=None)

@@ -39,6 +39,7 @@ SAMPLES = {
 }
 
 
+NAMES = re.findall(r"^CALLBACK\((\w+)", (ROOT / "filters/callbacks.def").read_text(), re.M)
 DOCUMENT = Document(json.loads(run_weir("callbacks", "--openapi").stdout))
 
 
@@ -85,8 +86,9 @@ class Callbacks(HttpApi):
             ("check_event_for_spam", {"event": event("@evil:lab.test")}, {"code": "M_FORBIDDEN", "fields": {}}),
             ("check_event_for_spam", {"event": event()}, "NOT_SPAM"),
             ("get_interested_users", {"user_id": "@boss:lab.test"}, {"set": ["@worker:lab.test"]}),
-            ("on_create_room", {"requester": {"user_id": "@a:lab.test"}, "config": {"name": "x"},
-                                "is_requester_admin": False}, {"none": True, "after": {"name": "x", "topic": "edited"}}),
+            ("on_create_room",
+             {"requester": {"user_id": "@a:lab.test"}, "config": {"name": "x"}, "is_requester_admin": False},
+             {"none": True, "after": {"name": "x", "topic": "edited"}}),
             ("user_may_create_room", {"user_id": "@a:lab.test", "room_config": {}}, "NOT_SPAM"),
         ]
         for callback, args, wanted in questions:
@@ -102,10 +104,10 @@ class Callbacks(HttpApi):
         self.assertEqual((status, answer["semantics"]), (200, "latest"))
         document = DOCUMENT
         self.assertTrue(document.fits(answer, {"$ref": "#/components/schemas/CallbackList"}))
-        self.assertEqual(len(answer["callbacks"]), len(re.findall(r"^CALLBACK\(", (ROOT / "filters/callbacks.def").read_text(),
-                                                                  re.M)))
+        self.assertEqual([row["name"] for row in answer["callbacks"]], NAMES)
         modules = {row["name"]: row["modules"] for row in answer["callbacks"]}
-        self.assertEqual((modules["check_event_for_spam"], modules["get_users_for_states"], modules["on_new_event"]), (2, 1, 0))
+        self.assertEqual((modules["check_event_for_spam"], modules["get_users_for_states"]), (2, 1))
+        self.assertEqual(modules["on_new_event"], 0)
         for row in answer["callbacks"]:
             args = {argument["name"]: SAMPLES[argument["type"]] for argument in row["arguments"]}
             operation = document.document["paths"][f"/v1/callbacks/{row['name']}"]["post"]
@@ -131,10 +133,12 @@ class Callbacks(HttpApi):
 
         for body in (b"", b"{", b'{"args":{}}}', b'{"args":{"user_id":"\xff"}}'):
             refused(400, "M_NOT_JSON", body)
-        for body in ([], {}, {"args": []}, {"args": {}}, {"args": {"user_id": 5}}, {"args": {"user_id": "@a"}, "timeout_ms": 0}):
+        for body in ([], {}, {"args": []}, {"args": {}}, {"args": {"user_id": 5}},
+                     {"args": {"user_id": "@a"}, "timeout_ms": 0}):
             refused(400, "M_BAD_JSON", body)
         self.assertIn("user_id", refused(400, "M_BAD_JSON", {"args": {"user_id": 5}}))
-        self.assertIn("`is_user_expired`", refused(404, "M_UNRECOGNIZED", {"args": {}}, "/v1/callbacks/is_user_expirde"))
+        self.assertIn("`is_user_expired`",
+                      refused(404, "M_UNRECOGNIZED", {"args": {}}, "/v1/callbacks/is_user_expirde"))
         refused(404, "M_UNRECOGNIZED", {"args": {}}, "/v1/callbacks/" + "x" * 3000)
         refused(404, "M_UNRECOGNIZED", None, "/v1/nothing", "GET")
         refused(404, "M_UNRECOGNIZED", {}, "/_weir/v1/ask/get_interested_users")
@@ -144,7 +148,8 @@ class Callbacks(HttpApi):
         self.assertEqual(self.ask(engine, "get_interested_users", {"user_id": "@boss:lab.test"}, connection=connection),
                          (200, {"set": ["@worker:lab.test"]}))
         large = json.dumps({"args": {"user_id": "x" * (2 << 20)}}).encode()
-        self.assertEqual(self.request(engine, "POST", path, large)[0], 413)
+        status, answer = self.request(engine, "POST", path, large)
+        self.assertEqual((status, answer["errcode"]), (413, "M_TOO_LARGE"))
 
     def test_it_is_off_unless_asked_for(self):
         engine = self.begin("")
@@ -176,7 +181,8 @@ class Callbacks(HttpApi):
                            modules=MODULES.replace("@evil:lab.test", "@late:lab.test"))
         engine.send_signal(signal.SIGHUP)
         wait_until(lambda: self.logged(engine, "the configuration was loaded again"), what="the reload")
-        self.assertEqual(self.ask(engine, "check_event_for_spam", args, connection=connection)[1]["code"], "M_FORBIDDEN")
+        self.assertEqual(self.ask(engine, "check_event_for_spam", args, connection=connection)[1],
+                         {"code": "M_FORBIDDEN", "fields": {}})
         answer = self.request(engine, "POST", "/v1/explain", args, connection)[1]
         self.assertEqual(answer["outcome"]["kind"], "denied")
 
@@ -194,8 +200,8 @@ class WithoutRedis(HttpApi):
         unrecorded = self.metric(engine, "weir_requests_unrecorded_total")
         self.assertGreater(unrecorded, 0)
         self.assertLess(unrecorded, 60)
-        self.assertTrue(self.logged(engine, "requests are refused without a row among the verdicts: Redis has not answered "
-                                            "for too long"))
+        self.assertTrue(self.logged(engine, "requests are refused without a row among the verdicts: Redis has not "
+                                            "answered for too long"))
         self.start_redis()
         wait_until(lambda: self.redis.xlen(f"{SERVER_NAME}/weir/verdicts") == 90 - unrecorded, 60, "the rows")
 
@@ -204,7 +210,8 @@ class Waiting(HttpApi):
     """Modules that ask a service."""
 
     def begin_with(self, service, requests="http: true", **config):
-        settings = {"url": service.url, "timeout_ms": 60000, "callbacks": ["check_event_for_spam"], "connections": 64, **config}
+        settings = {"url": service.url, "timeout_ms": 60000, "callbacks": ["check_event_for_spam"], "connections": 64,
+                    **config}
         return self.begin(requests, f"modules: [{{module: http_service, config: {json.dumps(settings)}}}]")
 
     def waiting(self, engine, count):
@@ -313,13 +320,16 @@ class Explain(HttpApi):
         self.assertEqual(told["event"]["sender"], "@evil:lab.test")
         self.assertEqual(told["weir_asks"], ["check_event_allowed", "check_event_for_spam"])
         allowed, spam = told["callbacks"]
-        self.assertEqual((allowed["name"], allowed["modules"], spam["name"]), ("check_event_allowed", [], "check_event_for_spam"))
+        self.assertEqual((allowed["name"], allowed["modules"]), ("check_event_allowed", []))
+        self.assertEqual(spam["name"], "check_event_for_spam")
         first, second = spam["modules"]
-        self.assertEqual((first["module"], first["index"], first["ends"], first["not_asked"]), ("list_spam_checker", 0, True, None))
+        self.assertEqual((first["module"], first["index"]), ("list_spam_checker", 0))
+        self.assertEqual((first["ends"], first["not_asked"]), (True, None))
         self.assertGreater(first["ns"], 0)
         self.assertEqual((second["module"], second["not_asked"]), ("keywords", "list_spam_checker had ended the walk"))
-        self.assertEqual(told["outcome"], {"kind": "denied", "callback": "check_event_for_spam", "module": "list_spam_checker",
-                                           "index": 0, "value": {"code": "M_FORBIDDEN", "fields": {}}})
+        self.assertEqual(told["outcome"],
+                         {"kind": "denied", "callback": "check_event_for_spam", "module": "list_spam_checker", "index": 0,
+                          "value": {"code": "M_FORBIDDEN", "fields": {}}})
         self.assertEqual((told["verdict"]["event_id"], told["verdict"]["module"]), ("$1", "list_spam_checker"))
 
         sent = json.dumps({"event": event(body="für SPAM now")}, ensure_ascii=False).encode()
@@ -349,7 +359,7 @@ class Explain(HttpApi):
         told = self.explain(engine, {"callback": "get_interested_users", "args": {"user_id": "@boss:lab.test"}})[1]
         self.assertEqual([row["name"] for row in told["callbacks"]], ["get_interested_users"])
         self.assertEqual(told["outcome"]["value"], {"set": ["@worker:lab.test"]})
-        told = self.explain(engine, {"callback": "federated_user_may_invite", "args": {"event": event("@evil:lab.test")}})[1]
+        told = self.explain(engine, {"callback": "federated_user_may_invite", "args": {"event": event("@evil:x")}})[1]
         self.assertEqual([(row["name"], row["not_asked"]) for row in told["callbacks"]],
                          [("federated_user_may_invite", None), ("user_may_invite", None)])
         told = self.explain(engine, {"callback": "on_create_room", "args": {"requester": {}, "config": {},
@@ -363,7 +373,8 @@ class Explain(HttpApi):
     def test_nothing_is_counted_or_published(self):
         engine = self.begin()
         subscriber = self.subscribe()
-        self.explain(engine, {"callback": "user_may_create_room", "args": {"user_id": "@raises:lab.test", "room_config": {}}})
+        self.explain(engine, {"callback": "user_may_create_room",
+                              "args": {"user_id": "@raises:lab.test", "room_config": {}}})
         self.explain(engine, {"event": event(body="spam")})
         for name in ("weir_module_raised_total", "weir_module_dry_run_total", "weir_module_denials_total"):
             for module in ("keywords", "lua", "list_spam_checker"):
@@ -379,7 +390,8 @@ class Explain(HttpApi):
         for body, errcode, says in [
                 (b"{", "M_NOT_JSON", "not valid JSON"), ([], "M_BAD_JSON", "`event`"), ({}, "M_BAD_JSON", "`event`"),
                 ({"args": {}}, "M_BAD_JSON", "`event`"), ({"callback": "x"}, "M_BAD_JSON", "names no callback"),
-                ({"callback": 5}, "M_BAD_JSON", "names no callback"), ({"event": event(), "args": {}}, "M_BAD_JSON", "belongs"),
+                ({"callback": 5}, "M_BAD_JSON", "names no callback"),
+                ({"event": event(), "args": {}}, "M_BAD_JSON", "belongs"),
                 ({"event": 5}, "M_BAD_JSON", ""), ({"event": {"content": 5}}, "M_BAD_JSON", ""),
                 ({"callback": "user_may_invite", "args": {"inviter": 5}}, "M_BAD_JSON", "inviter"),
                 ({"callback": "user_may_invite", "args": []}, "M_BAD_JSON", "object"),
@@ -394,7 +406,7 @@ class OpenApi(HttpApi):
         document = DOCUMENT
         self.assertEqual(document.check(), [])
         paths = document.document["paths"]
-        for name in re.findall(r"^CALLBACK\((\w+)", (ROOT / "filters/callbacks.def").read_text(), re.M):
+        for name in NAMES:
             operation = paths[f"/v1/callbacks/{name}"]["post"]
             self.assertLessEqual({"200", "400", "401", "405", "413", "429", "504"}, set(operation["responses"]), name)
         for name, good, bad in BODIES:

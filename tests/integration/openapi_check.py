@@ -2,8 +2,8 @@
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 TYPES = {"object", "array", "string", "integer", "number", "boolean", "null"}
-SCHEMA_KEYS = {"$ref", "type", "properties", "required", "items", "additionalProperties", "anyOf", "allOf", "enum", "const",
-               "description", "examples", "minimum", "minProperties", "maxProperties"}
+SCHEMA_KEYS = {"$ref", "type", "properties", "required", "items", "additionalProperties", "anyOf", "allOf", "enum",
+               "const", "description", "examples", "minimum", "minProperties", "maxProperties"}
 PYTHON_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
 
@@ -26,9 +26,9 @@ class Document:
         """A list of problems."""
         document = self.document
         self.require(document.get("openapi") == "3.1.0", "openapi", "the version")
-        self.require(isinstance(document["info"].get("title"), str) and isinstance(document["info"].get("version"), str),
-                     "info", "title and version")
-        self.require(set(document) <= {"openapi", "info", "paths", "components", "security"}, "document", "unknown members")
+        for name in ("title", "version"):
+            self.require(isinstance(document["info"].get(name), str), "info", name)
+        self.require(set(document) == {"openapi", "info", "paths", "components", "security"}, "document", "members")
         for requirement in document["security"]:
             for name in requirement:
                 self.require(name in document["components"]["securitySchemes"], "security", name)

@@ -147,13 +147,16 @@ class Notary(http.server.ThreadingHTTPServer):
 class NotaryHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
-        prefix = "/_matrix/key/v2/query/"
-        name = self.path[len(prefix):]
+    def do_POST(self):
+        """Knows a server by the ids of its keys, as Synapse does."""
+        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        (name, keys), = question["server_keys"].items()
+        (key_id, demand), = keys.items()
         self.server.asked.append(name)
         self.server.gate.wait(60)
-        known = self.path.startswith(prefix) and name in self.server.servers
-        text = json.dumps({"server_keys": [self.server.servers[name].keys()] if known else []}).encode()
+        server = self.server.servers.get(name)
+        good = self.path == "/_matrix/key/v2/query" and abs(demand["minimum_valid_until_ts"] / 1000 - time.time()) < 60
+        text = json.dumps({"server_keys": [server.keys()] if good and server and key_id == server.key_id else []}).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()

@@ -5,16 +5,18 @@ import copy
 import json
 import os
 import socket
+import sqlite3
 import stat
 import subprocess
-import sys
+import time
 import unittest
 
 import harness
 from harness import run_weir, wait_until
-from policy_peers import Homeserver, Key, Notary, event_id, hashed, post, signed_part
+from policy_peers import Homeserver, Key, Notary, canonical, event_id, hashed, post, signed_part
 from postgres_test import PostgresServer
 from service_test import SLOW, ServiceServer
+from synapse_server import METADATA, PYTHON
 
 SIGN = "/_matrix/policy/v1/sign"
 UNSTABLE = "/_matrix/policy/unstable/org.matrix.msc4284/sign"
@@ -37,6 +39,17 @@ print("good")
 """
 
 
+def why_no_synapse():
+    """Synapse without a database server or Redis needs less than synapse_server does."""
+    if not os.environ.get("SYNAPSE_PATH"):
+        return "SYNAPSE_PATH names no checkout of Synapse"
+    missing = subprocess.run([PYTHON, "-c", "import twisted, signedjson"], capture_output=True, check=False).stderr.decode()
+    return f"Synapse cannot run here: {missing.strip().splitlines()[-1]}" if missing else None
+
+
+NO_SYNAPSE = why_no_synapse()
+
+
 class Policy(ServiceServer):
     """Without a database all rooms have one version."""
 
@@ -46,6 +59,7 @@ class Policy(ServiceServer):
     def setUp(self):
         super().setUp()
         self.notary = Notary()
+        self.key_server = self.notary.url
         self.addCleanup(self.notary.server_close)
         self.addCleanup(self.notary.shutdown)
         self.peer = self.homeserver("peer.example")
@@ -57,10 +71,17 @@ class Policy(ServiceServer):
         self.notary.servers[name] = server
         return server
 
+    def synapse_environment(self):
+        metadata = self.folder / "metadata" / "matrix_synapse-1.67.0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(METADATA.format(version="1.67.0"))
+        paths = [os.environ["SYNAPSE_PATH"], str(metadata.parent), os.environ.get("PYTHONPATH", "")]
+        return {**os.environ, "PYTHONPATH": ":".join(paths), "LANG": "C.UTF-8"}
+
     def policy_configuration(self, policy="", modules=KEYWORD, more=""):
         return self.configuration(
             f"{self.bodies}\nobserve: false\n{more}\npolicy_server: {{enabled: true, signing_key_path: policy.key, "
-            f"key_server: '{self.notary.url}'{self.versions}{policy}}}", modules=f"modules: [{modules}]")
+            f"key_server: '{self.key_server}'{self.versions}{policy}}}", modules=f"modules: [{modules}]")
 
     def start_policy(self, *arguments, **options):
         engine = self.start_engine(self.policy_configuration(*arguments, **options))
@@ -116,17 +137,13 @@ class Signs(Policy):
         self.stop_engine(engine)
 
     def check_with_synapse(self, event, signature):
-        if not os.environ.get("SYNAPSE_PATH"):
+        if NO_SYNAPSE:
             return
-        metadata = self.folder / "metadata" / "matrix_synapse-1.67.0.dist-info"
-        metadata.mkdir(parents=True)
-        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: matrix-synapse\nVersion: 1.67.0\n"
-                                           "Provides-Extra: all\n")
         event = copy.deepcopy(event)
         event["signatures"][VIA] = {KEY_ID: signature}
-        done = subprocess.run([sys.executable, "-B", "-c", SYNAPSE_CHECK], capture_output=True, text=True, check=False,
+        done = subprocess.run([PYTHON, "-B", "-c", SYNAPSE_CHECK], capture_output=True, text=True, check=False,
                               input=json.dumps([event, self.public, VIA]),
-                              env={**os.environ, "PYTHONPATH": f"{os.environ['SYNAPSE_PATH']}:{metadata.parent}"})
+                              env=self.synapse_environment())
         self.assertEqual(done.stdout, "good\n", done.stderr)
 
     def test_events_that_are_none(self):
@@ -281,7 +298,8 @@ class WhoAsks(Policy):
             self.assert_signed(post(engine.http, SIGN, event, authorization), event)
         self.assert_signed(self.ask(engine, event, uri=SIGN + "?x=1&y=%20"), event)
         # Neither unknown servers nor unknown keys are asked for again and again.
-        self.assertEqual(sorted(self.notary.asked), ["late.example", "other.example", "peer.example", "stranger.example"])
+        self.assertEqual(sorted(self.notary.asked), ["late.example", "other.example", "peer.example", "peer.example",
+                                                     "stranger.example"])
         self.assertIn("a request to the policy server was refused: it is not known who asks",
                       [line["message"] for line in self.log_lines(engine)])
         self.stop_engine(engine)
@@ -424,6 +442,57 @@ class Waits(Policy):
                     self.assertNotEqual(answer.result()[0], 200)
                 except OSError:
                     pass
+
+
+SYNAPSE = """
+server_name: notary.test
+listeners: [{{port: {port}, type: http, bind_addresses: ['127.0.0.1'], resources: [{{names: [federation]}}]}}]
+database: {{name: sqlite3, args: {{database: {folder}/synapse.db}}}}
+media_store_path: {folder}/media
+signing_key_path: {folder}/synapse.key
+pid_file: {folder}/synapse.pid
+macaroon_secret_key: not-a-secret
+form_secret: not-a-secret
+report_stats: false
+suppress_key_server_warning: true
+trusted_key_servers: []
+"""
+
+
+@unittest.skipIf(NO_SYNAPSE, NO_SYNAPSE)
+class SynapseAsNotary(Policy):
+    """The real thing as key server; it knows a server's keys already, since it could reach nobody here."""
+
+    def test_keys_come_from_synapse(self):
+        port = harness.free_port()
+        self.write("synapse.key", "ed25519 a_own YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n")
+        path = self.write("synapse.yaml", SYNAPSE.format(port=port, folder=self.folder))
+        with (self.folder / "synapse.log").open("wb") as output:
+            self.start([PYTHON, "-B", "-m", "synapse.app.homeserver", "-c", path], env=self.synapse_environment(),
+                       cwd=self.folder, stdout=output, stderr=output)
+        address = f"127.0.0.1:{port}"
+        wait_until(lambda: self.answers(address), 60, "Synapse")
+        now = int(time.time() * 1000)
+        with sqlite3.connect(self.folder / "synapse.db") as database:
+            database.execute("INSERT INTO server_keys_json VALUES (?, ?, ?, ?, ?, ?)",
+                             ("peer.example", self.peer.key_id, "peer.example", now, self.peer.valid_until,
+                              canonical(self.peer.keys())))
+        database.close()
+        self.key_server = f"http://{address}"
+        engine = self.start_policy()
+        event = self.peer.event()
+        self.assert_signed(self.ask(engine, event), event)
+        self.assert_refused(self.ask(engine, event, key="ed25519:unknown"), 401, "M_UNAUTHORIZED")
+        stranger = Homeserver("127.0.0.1:1", self.folder, VIA)
+        self.assert_refused(self.ask(engine, event, stranger), 401, "M_UNAUTHORIZED")
+        self.stop_engine(engine)
+
+    @staticmethod
+    def answers(address):
+        try:
+            return post(address, "/_matrix/key/v2/query", {"server_keys": {}})[0] == 200
+        except OSError:
+            return False
 
 
 class Configuration(Policy):

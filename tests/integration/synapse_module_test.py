@@ -222,6 +222,12 @@ function check_can_deactivate_user(user_id, by_admin) return refuse() end
         stored = json.loads(self.sql(f"SELECT json FROM event_json WHERE event_id = '{event_id}'").stdout.decode())
         self.assertEqual(stored["content"], {"msgtype": "m.text", "body": "**** it, naïve 🎉"})
 
+        stateful = self.message_path(room, "org.example.stateful")
+        self.call("PUT", stateful, {}, "alice", "generic1")
+        self.call("PUT", f"/rooms/{room}/state/org.example.stop", {}, "alice")
+        status, error = self.refused("PUT", stateful + "again", {}, "alice")
+        self.assertEqual((status, error["errcode"]), (403, "M_FORBIDDEN"))
+
     def check_rooms(self, room):
         state = self.call("GET", f"/rooms/{room}/state/m.room.topic", user="alice")
         self.assertEqual(state["topic"], "About fish (checked)")

@@ -1,11 +1,16 @@
 """What of Synapse's module needs neither Synapse nor Twisted: the table, arguments, answers, RESP, the configuration."""
 
+import atexit
 import collections.abc
 import enum
 import json
+import os
+import pathlib
 import random
 import re
+import shutil
 import sys
+import tempfile
 import types
 import unittest
 
@@ -149,8 +154,8 @@ LATEST = {sort: walked for sort, walked in (
 )}
 
 
-class Answers(unittest.TestCase):
-    """What the vectors expect of Synapse's chain comes out of it when our module alone is asked."""
+class Vectors(unittest.TestCase):
+    """What the vectors expect of Synapse's chain, and what the module makes of it."""
 
     maxDiff = None
 
@@ -195,6 +200,10 @@ class Answers(unittest.TestCase):
                 if vector["expect"]["result"] == {"host_text": True}:
                     vector["expect"]["result"] = {"str": "some sentence of the engine's"}
                 yield vector
+
+
+class Answers(Vectors):
+    """What the vectors expect of Synapse's chain comes out of it when our module alone is asked."""
 
     def test_latest(self):
         seen = set()
@@ -280,6 +289,99 @@ def retag_plain(members):
     return json.loads(json.dumps(members))
 
 
+def synapse_missing():
+    """Why Synapse's own classes cannot be loaded; None if they are."""
+    path = os.environ.get("SYNAPSE_PATH")
+    if not path:
+        return "SYNAPSE_PATH names no checkout of Synapse 1.67"
+    metadata = pathlib.Path(tempfile.mkdtemp(prefix="weir-test."))
+    atexit.register(shutil.rmtree, metadata, ignore_errors=True)
+    folder = metadata / "matrix_synapse-1.67.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: matrix-synapse\nVersion: 1.67.0\nProvides-Extra: all\n")
+    sys.path += [path, str(metadata)]
+    try:
+        import synapse.events.presence_router
+        import synapse.events.spamcheck
+        import synapse.module_api  # noqa: F401
+        return None
+    except ImportError as error:
+        return f"Synapse is not whole here: {error}"
+
+
+MISSING = synapse_missing()
+
+
+@unittest.skipIf(MISSING, MISSING)
+class RealClasses(Vectors):
+    """The same through the spam checker and the presence router of Synapse 1.67, whose walks are those of the newest."""
+
+    def owner(self, callback):
+        from synapse.events.presence_router import PresenceRouter
+        from synapse.events.spamcheck import SpamChecker
+        from synapse.util import Clock
+        from twisted.internet import reactor
+
+        hs = types.SimpleNamespace(get_clock=lambda: Clock(reactor))
+        owner = PresenceRouter(hs) if callback.family == "presence_router" else SpamChecker(hs)
+        return owner if hasattr(owner, callback.name) and callback.name != "check_registration_for_spam" else None
+
+    def asked(self, owner, callback, value, arguments):
+        """What Synapse's chain makes of the value, when we are the only module."""
+        from synapse.logging.context import LoggingContext
+
+        async def answer(*_):
+            return value
+
+        if callback.family == "presence_router":
+            owner.register_presence_router_callbacks(get_users_for_states=answer, get_interested_users=answer)
+        else:
+            owner.register_callbacks(**{callback.name: answer})
+        with LoggingContext("test"):
+            question = getattr(owner, callback.name)(*arguments)
+            try:
+                question.send(None)
+            except StopIteration as stop:
+                return stop.value
+        raise AssertionError("Synapse waits")
+
+    def retag_real(self, value):
+        from synapse.api.errors import Codes as RealCodes
+
+        if isinstance(value, tuple):
+            return {"code": value[0].value, "fields": value[1]}
+        if isinstance(value, RealCodes):
+            return {"code": value.value, "fields": {}}
+        if isinstance(value, dict):
+            return {"dict": {user: {"set": sorted(map(state_text, states))} for user, states in value.items()}}
+        return {"not_spam": True} if value == "NOT_SPAM" else retag(value)
+
+    def test_latest(self):
+        real = weir_module.Synapse.installed()
+        self.assertEqual(real.minor, 67)
+        seen = set()
+        for vector in self.vectors("latest"):
+            callback = weir_module.CALLBACKS[vector["callback"]]
+            owner = self.owner(callback)
+            if not owner:
+                continue
+            result = vector["expect"]["result"]
+            value, _ = weir_module.read_answer(json.dumps(self.wire(callback.name, result)))
+            value = callback.sort.convert(real, value, (Event(),))
+            arguments = (Event(),) * (1 if callback.name == "check_username_for_spam" else len(callback.arguments))
+            if callback.name in ("check_username_for_spam", "user_may_create_room"):
+                arguments = ({"user_id": "@a:b"},)
+            with self.subTest(vector["id"]):
+                got = self.retag_real(self.asked(owner, callback, value, arguments))
+                if callback.sort in LATEST:
+                    result = refused("M_FORBIDDEN") if result == {"str": ""} else result
+                    self.assertEqual(got, {"fields": {}, **result} if "code" in result else result)
+                else:
+                    self.assertEqual(got, self.expected(vector))
+            seen.add(callback.name)
+        self.assertGreater(len(seen), 10)
+
+
 class Table(unittest.TestCase):
     def definitions(self):
         """name: names of the arguments, as the engine has them."""
@@ -343,7 +445,8 @@ class Decisions(unittest.TestCase):
         return module
 
     def slot(self, row):
-        return types.SimpleNamespace(name=row.name, has_event="event" in row.arguments, unanswered=self.reasons.append)
+        return types.SimpleNamespace(name=row.name, has_event="event" in row.arguments,
+                                     may_be_not_spam=row.sort in weir_module.CHECKS, unanswered=self.reasons.append)
 
     def convert(self, name, answer, *arguments, **settings):
         row = weir_module.CALLBACKS[name]
@@ -358,6 +461,11 @@ class Decisions(unittest.TestCase):
         poisoned = b'{"raise":{"type":"PoisonedRequest","msg":"engines ended over it"}}'
         self.assertEqual(self.convert("check_registration_for_spam", poisoned, None, "x", [], None), Behaviour.ALLOW)
         self.assertEqual(self.reasons, ["poisoned"])
+
+    def test_not_spam_passes_where_it_is_no_truth(self):
+        for name, passed in (("user_may_invite", True), ("check_event_for_spam", True), ("check_username_for_spam", False)):
+            arguments = [Event()] * len(weir_module.CALLBACKS[name].arguments)
+            self.assertEqual(self.convert(name, b'"NOT_SPAM"', *arguments), "NOT_SPAM" if passed else True)
 
     def test_edits_of_a_room_reach_synapses_own_object(self):
         config = {"name": "x", "gone": 1}
@@ -511,6 +619,8 @@ class Breaking(unittest.TestCase):
         self.assertEqual([breaker.admits(), breaker.admits()], [True, False])
         breaker.forgotten()
         self.assertEqual([breaker.admits(), breaker.admits()], [True, False])
+        self.clock.now += 5.1  # that question got lost
+        self.assertEqual([breaker.admits(), breaker.admits()], [True, False])
         breaker.answered()
         self.assertEqual([breaker.admits(), breaker.admits()], [True, True])
         self.assertEqual(self.changes, [(0, 2), (2, 1), (1, 2), (2, 1), (1, 2), (2, 1), (1, 0)])
@@ -543,9 +653,9 @@ class AtTheStart(harness.Server):
         self.redis.execute_command("AUTH", "sesame")
         self.redis.execute_command("SET", f"{SERVER_NAME}/weir/callbacks",
                                    '{"version":1,"callbacks":{"check_event_allowed":{"state":true},"x":5}}')
-        text = weir_module.fetch(self.settings(password="sesame"), f"{SERVER_NAME}/weir/callbacks")
+        text = weir_module.fetch(self.settings(password="sesame"), f"{SERVER_NAME}/weir/callbacks", 20)
         self.assertEqual(weir_module.read_notice(text), {"check_event_allowed": {"state": True}, "x": {}})
-        self.assertIsNone(weir_module.fetch(self.settings(password="sesame", dbid=2), f"{SERVER_NAME}/weir/callbacks"))
+        self.assertIsNone(weir_module.fetch(self.settings(password="sesame", dbid=2), f"{SERVER_NAME}/weir/callbacks", 20))
         self.assertRaises(OSError, weir_module.fetch, self.settings(), "key")
         self.assertRaises(OSError, weir_module.fetch, self.settings(path=str(self.folder / "nobody.sock")), "key")
         for text in (b"", b"[]", b'{"callbacks":[]}', b"{"):
