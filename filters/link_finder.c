@@ -240,20 +240,33 @@ static bool read_bare(struct slice text, struct link_walk *walk, size_t from, si
     return true;
 }
 
+/* The first `byte` from the walk's position on, or the end of the text; `*known` is what was found before. */
+static size_t next_of(struct slice text, const struct link_walk *walk, char byte, size_t *known)
+{
+    if (*known < walk->position || (*known < text.length && text.data[*known] != byte)) {
+        const char *found = memchr(text.data + walk->position, byte, text.length - walk->position);
+        *known = found ? (size_t)(found - text.data) : text.length;
+    }
+    return *known;
+}
+
 bool link_finder_next(const struct link_kinds *kinds, struct slice text, struct link_walk *walk, struct link *link)
 {
     size_t from = walk->position;
     while (text.data && walk->position < text.length) {
-        size_t at = walk->position;
-        char byte = text.data[at];
-        if (byte == ':' && read_with_scheme(kinds, text, walk, at, link))
-            return true;
-        if (byte == '.' && kinds->bare_domains) {
-            if (read_bare(text, walk, from, at, link))
+        size_t colon = next_of(text, walk, ':', &walk->colon);
+        size_t dot = kinds->bare_domains ? next_of(text, walk, '.', &walk->dot) : text.length;
+        walk->position = colon < dot ? colon : dot;
+        if (walk->position == text.length)
+            break;
+        if (colon < dot) {
+            if (read_with_scheme(kinds, text, walk, colon, link))
+                return true;
+            walk->position = colon + 1;
+        } else {
+            if (read_bare(text, walk, from, dot, link))
                 return true;
             from = walk->position;
-        } else {
-            walk->position = at + 1;
         }
     }
     return false;

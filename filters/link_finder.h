@@ -33,6 +33,8 @@ struct link_walk {
     size_t position;
     size_t link_end; /* of the last one */
     size_t word_end; /* of the word it is in */
+    size_t colon;    /* the next ones, as far as they were looked for */
+    size_t dot;
 };
 
 /* The next link of `text` (valid UTF-8), in slices of it; false if there is none left. At most LINK_REST_MAXIMUM steps
