@@ -1,8 +1,8 @@
 /* Which of the texts seen lately a text is like: spam that is sent again with a word, a name or a number changed.
  *
  * Two texts are as similar as the share that they have in common of all runs of six bytes in either (Jaccard's index):
- * 1 if they have the same, 0 if none. One word changed of ten leaves about 0.8, a name of twelve letters put before a
- * text of a hundred about 0.85; two texts about one thing in the same language seldom reach 0.3.
+ * 1 if they have the same, 0 if none. One word changed of twenty leaves about 0.8, of ten about 0.65; a name put before
+ * a sentence of a hundred bytes about 0.87. Of 12,000 pairs of paragraphs about one thing, 999 of 1000 are below 0.11.
  *
  * It is estimated from 128 hashes of each text (MinHash with one permutation). The standard error is 0.044 at a
  * similarity of 0.5, 0.035 at 0.8, 0.027 at 0.9; of texts with fewer than 128 runs less. A text that is as similar as
