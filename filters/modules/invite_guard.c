@@ -137,27 +137,6 @@ static void create_limit(struct state *state, enum limit limit, const struct con
     buffer_free(&period);
 }
 
-static bool create_words(struct state *state, const struct text_list *list, const struct module_host *host)
-{
-    const char *problem = NULL;
-    bool good = true;
-    if (list->count == 0)
-        return true;
-    if (!text_fold_open(TEXT_FOLD_UNICODE, &problem)) {
-        module_host_report(host, "room_name_words", "cannot be looked for: folding %s", problem);
-        return false;
-    }
-    state->words = word_list_create(TEXT_FOLD_UNICODE, true);
-    state->word_texts = list;
-    for (size_t item = 0; item < list->count; item++) {
-        problem = word_list_add(state->words, slice_from_string(list->items[item]), (uint32_t)item);
-        if (problem)
-            text_list_report(host, "room_name_words", list, item, problem);
-        good &= !problem;
-    }
-    return good;
-}
-
 static void *create(const struct module_setup *setup)
 {
     const struct configuration *configuration = setup->configuration;
@@ -177,7 +156,8 @@ static void *create(const struct module_setup *setup)
     good &= name_list_add(&state->allow_from, setup->host, "allow_from", &configuration->allow_from);
     good = good && name_list_compile(&state->protected, setup->host);
     good = good && name_list_compile(&state->allow_from, setup->host);
-    good &= create_words(state, &configuration->room_name_words, setup->host);
+    state->word_texts = &configuration->room_name_words;
+    good = word_list_read(&state->words, "room_name_words", state->word_texts, setup->host) && good;
     if (!good) {
         destroy(state);
         return NULL;
@@ -390,16 +370,10 @@ static const struct module_callback callbacks[] = {
 
 /* ---- snapshots: the version and the seed, then each table behind its length */
 
-struct saved_header {
-    uint64_t version;
-    uint64_t seed;
-};
-
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    struct saved_header header = {SAVED_VERSION, state->seed};
-    buffer_append(output, (const char *)&header, sizeof header);
+    parts_put_head(output, SAVED_VERSION, state->seed);
     size_t start = parts_begin(output);
     recent_table_save(state->invites, output);
     parts_end(output, start);
@@ -416,17 +390,14 @@ static void save(const void *pointer, struct buffer *output)
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    struct saved_header header = {0};
-    if (saved.length >= sizeof header) {
-        memcpy(&header, saved.data, sizeof header);
-        saved = slice_of(saved.data + sizeof header, saved.length - sizeof header);
-    }
-    bool good = header.version == SAVED_VERSION && recent_table_restore(state->invites, parts_take(&saved)) &&
+    uint64_t seed = 0;
+    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) &&
+                recent_table_restore(state->invites, parts_take(&saved)) &&
                 recent_table_restore(state->events, parts_take(&saved));
     for (unsigned limit = 0; good && limit < LIMITS; limit++)
         good = rate_table_restore(state->tables[limit], parts_take(&saved));
     if (good && saved.length == 0) {
-        state->seed = header.seed;
+        state->seed = seed;
         return true;
     }
     (void)recent_table_restore(state->invites, SLICE(""));

@@ -336,16 +336,10 @@ static const struct module_callback callbacks[] = {
 
 /* ---- snapshots: the version and the seed, then each table behind its length */
 
-struct saved_header {
-    uint64_t version;
-    uint64_t seed;
-};
-
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    struct saved_header header = {SAVED_VERSION, state->seed};
-    buffer_append(output, (const char *)&header, sizeof header);
+    parts_put_head(output, SAVED_VERSION, state->seed);
     size_t start = parts_begin(output);
     recent_table_save(state->answers, output);
     parts_end(output, start);
@@ -362,16 +356,13 @@ static void save(const void *pointer, struct buffer *output)
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    struct saved_header header = {0};
-    if (saved.length >= sizeof header) {
-        memcpy(&header, saved.data, sizeof header);
-        saved = slice_of(saved.data + sizeof header, saved.length - sizeof header);
-    }
-    bool good = header.version == SAVED_VERSION && recent_table_restore(state->answers, parts_take(&saved)) &&
+    uint64_t seed = 0;
+    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) &&
+                recent_table_restore(state->answers, parts_take(&saved)) &&
                 window_table_restore(state->counts, parts_take(&saved)) &&
                 (!state->similar || similar_texts_restore(state->similar, parts_take(&saved)));
     if (good && saved.length == 0) {
-        state->seed = header.seed;
+        state->seed = seed;
         return true;
     }
     (void)recent_table_restore(state->answers, SLICE(""));
