@@ -1,11 +1,8 @@
 /* Invites that nobody asked for: who sends too many, to whom too many come, who may be invited at all, and what the
  * rooms are called.
  *
- * One invite is asked about up to three times: over federation by federated_user_may_invite and then user_may_invite;
- * of a local user by user_may_invite and then, as an event, by check_event_allowed; and it is seen once more when it
- * was stored. So an invite of the same user, to the same user, into the same room counts again only when a callback
- * asks of it for the second time, or a minute later. An event that has an id keeps its answer for as long as that is
- * known.
+ * One invite is asked about up to three times, over federation by federated_user_may_invite and then user_may_invite,
+ * of a local user by user_may_invite and then check_event_allowed; it counts once (filters/asked_once.h).
  *
  * What is refused takes nothing from any rate. */
 #include <inttypes.h>
@@ -15,18 +12,15 @@
 #include "base/memory.h"
 #include "base/parts.h"
 #include "base/rate_table.h"
-#include "base/recent_table.h"
+#include "filters/asked_once.h"
 #include "filters/event_content.h"
 #include "filters/module.h"
 #include "filters/name_list.h"
 #include "filters/subject.h"
 #include "filters/word_list.h"
 
-/* Each in 16 bytes. */
+/* Each in 32 bytes. */
 #define INVITES_REMEMBERED 16384u
-#define EVENTS_REMEMBERED 16384u
-/* How long a question may come behind the first about the same invite. */
-#define QUESTIONS_APART_MS 60000
 /* Stripped state of a room has about ten events. */
 #define STATE_MAXIMUM 100u
 #define SAVED_VERSION 1u
@@ -55,8 +49,7 @@ struct state {
     struct name_list allow_from;
     struct word_list *words; /* NULL: none */
     const struct text_list *word_texts;
-    struct recent_table *invites; /* struct answer, as a number */
-    struct recent_table *events;  /* the refusing limit plus one, or 0 */
+    struct asked_once *invites; /* the limit that refused, plus one, or 0 */
 };
 
 #define RATE(limit_, fallback_, text_)                                                                                 \
@@ -120,8 +113,7 @@ static void destroy(void *pointer)
     name_list_free(&state->protected);
     name_list_free(&state->allow_from);
     word_list_destroy(state->words);
-    recent_table_destroy(state->invites);
-    recent_table_destroy(state->events);
+    asked_once_destroy(state->invites);
     free(state);
 }
 
@@ -146,8 +138,7 @@ static void *create(const struct module_setup *setup)
     state->server_name = slice_from_string(setup->server_name);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->seed = keyed_hash_seed;
-    state->invites = recent_table_create(INVITES_REMEMBERED);
-    state->events = recent_table_create(EVENTS_REMEMBERED);
+    state->invites = asked_once_create(INVITES_REMEMBERED);
     for (unsigned limit = 0; limit < LIMITS; limit++)
         create_limit(state, (enum limit)limit, configuration);
     name_list_open(&state->protected, options);
@@ -283,61 +274,16 @@ static uint32_t count(const struct state *state, const struct invite *invite,
     return 0;
 }
 
-/* What was said of an invite, in 32 bits: 4 for the answer, 4 for who has asked, the rest for when, in seconds. */
-struct answer {
-    uint32_t refused;
-    unsigned asked; /* a bit for each callback */
-    uint32_t second;
-};
-#define SECOND_BITS 24
-#define SECOND_MASK ((1u << SECOND_BITS) - 1)
-
-static uint32_t pack(struct answer answer)
-{
-    return answer.refused << 28 | answer.asked << SECOND_BITS | (answer.second & SECOND_MASK);
-}
-
-static struct answer unpack(uint32_t number)
-{
-    return (struct answer){number >> 28, number >> SECOND_BITS & 15, number & SECOND_MASK};
-}
-
-/* Of the callbacks that may ask about the same invite. */
-static unsigned bit_of(enum callback callback)
-{
-    return callback == CALLBACK_user_may_invite ? 1 : callback == CALLBACK_check_event_allowed ? 2 : 4;
-}
-
-/* Whether the second `now` is at most QUESTIONS_APART_MS behind `then`. Seconds go round in half a year. */
-static bool is_soon(uint32_t then, uint32_t now)
-{
-    return ((now - then) & SECOND_MASK) <= QUESTIONS_APART_MS / 1000;
-}
-
 static uint32_t judge_rates(const struct state *state, const struct invite *invite,
                             const struct callback_arguments *arguments)
 {
-    const struct event *event = arguments->event;
-    struct slice id = event ? event->event_id : SLICE_ABSENT;
-    uint64_t event_key = slice_present(id) ? keyed_hash(id, state->seed) : 0;
-    uint64_t key = keyed_hash(slice_of((const char *)invite->keys, sizeof invite->keys), state->seed);
-    uint32_t now = (uint32_t)(arguments->now_ms / 1000) & SECOND_MASK;
-    unsigned asks = bit_of(arguments->callback);
-    uint32_t known;
-    if (slice_present(id) && recent_table_find(state->events, event_key, &known) && known <= LIMITS)
-        return known;
-    struct answer answer = {.asked = 15};
-    if (recent_table_find(state->invites, key, &known))
-        answer = unpack(known);
-    if (answer.asked & asks || !is_soon(answer.second, now))
-        answer = (struct answer){count(state, invite, arguments), 0, now};
-    answer.asked |= asks;
-    if (arguments->trial || answer.refused > LIMITS)
-        return answer.refused <= LIMITS ? answer.refused : 0;
-    recent_table_put(state->invites, key, pack(answer));
-    if (slice_present(id))
-        recent_table_put(state->events, event_key, answer.refused);
-    return answer.refused;
+    uint64_t act = keyed_hash(slice_of((const char *)invite->keys, sizeof invite->keys), state->seed);
+    uint32_t refused;
+    if (asked_once_find(state->invites, arguments, act, state->seed, &refused))
+        return refused <= LIMITS ? refused : 0;
+    refused = count(state, invite, arguments);
+    asked_once_put(state->invites, arguments, act, state->seed, refused);
+    return refused;
 }
 
 static void judge(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -375,10 +321,7 @@ static void save(const void *pointer, struct buffer *output)
     const struct state *state = pointer;
     parts_put_head(output, SAVED_VERSION, state->seed);
     size_t start = parts_begin(output);
-    recent_table_save(state->invites, output);
-    parts_end(output, start);
-    start = parts_begin(output);
-    recent_table_save(state->events, output);
+    asked_once_save(state->invites, output);
     parts_end(output, start);
     for (unsigned limit = 0; limit < LIMITS; limit++) {
         start = parts_begin(output);
@@ -391,17 +334,14 @@ static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
     uint64_t seed = 0;
-    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) &&
-                recent_table_restore(state->invites, parts_take(&saved)) &&
-                recent_table_restore(state->events, parts_take(&saved));
+    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) && asked_once_restore(state->invites, parts_take(&saved));
     for (unsigned limit = 0; good && limit < LIMITS; limit++)
         good = rate_table_restore(state->tables[limit], parts_take(&saved));
     if (good && saved.length == 0) {
         state->seed = seed;
         return true;
     }
-    (void)recent_table_restore(state->invites, SLICE(""));
-    (void)recent_table_restore(state->events, SLICE(""));
+    (void)asked_once_restore(state->invites, SLICE(""));
     for (unsigned limit = 0; limit < LIMITS; limit++)
         (void)rate_table_restore(state->tables[limit], SLICE(""));
     return false;
