@@ -195,19 +195,11 @@ static void put_member(const struct state *state, const struct callback_argument
         recent_table_put(state->members, key, number);
 }
 
-/* Whether `unsigned` tells of a membership that this one replaces. */
-static bool replaces_membership(const struct event *event)
-{
-    yyjson_val *outside = content_member(event_json(event), SLICE("unsigned"));
-    return slice_present(content_string(outside, SLICE("replaces_state"))) ||
-           content_member(outside, SLICE("prev_content"));
-}
-
 static void see_join(const struct state *state, const struct callback_arguments *arguments, uint64_t key)
 {
     uint32_t known, joined = step_at(arguments->now_ms) << MESSAGE_BITS;
     if (!recent_table_find(state->members, key, &known)) {
-        put_member(state, arguments, key, replaces_membership(arguments->event) ? MEMBER_SINCE : joined);
+        put_member(state, arguments, key, event_replaces_state(arguments->event) ? MEMBER_SINCE : joined);
         return;
     }
     uint32_t messages = known & MESSAGES_MASK;
