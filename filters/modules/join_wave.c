@@ -200,14 +200,12 @@ static bool is_of_one_server(const struct state *state, const struct join *join)
     return of_server >= state->configuration->per_server * of_room;
 }
 
-static void count(const struct state *state, const struct join *join)
+/* Takes one join from the room's bucket, if it is there; in a trial it stays. */
+static bool take(const struct state *state, const struct join *join)
 {
-    int64_t now_ms = join->arguments->now_ms;
-    (void)rate_table_take(state->rooms, join->room_key, 1, now_ms);
-    if (!state->of_rooms)
-        return;
-    window_table_add(state->of_rooms, join->room_key, now_ms);
-    window_table_add(state->of_rooms, join->server_key, now_ms);
+    const struct callback_arguments *arguments = join->arguments;
+    return arguments->trial ? rate_table_has(state->rooms, join->room_key, 1, arguments->now_ms)
+                            : rate_table_take(state->rooms, join->room_key, 1, arguments->now_ms);
 }
 
 /* Whether the user was in the room before: one that goes and comes all the time is no wave. */
@@ -225,14 +223,16 @@ static bool judge_new_join(const struct state *state, const struct join *join)
         return true;
     if (was_here(state, join))
         return false;
-    if (!rate_table_has(state->rooms, join->room_key, 1, arguments->now_ms) && is_of_one_server(state, join)) {
+    if (!take(state, join) && is_of_one_server(state, join)) {
         if (!arguments->trial)
             recent_table_put(state->holds, hold_key(state, join),
                              second_at(arguments->now_ms + state->configuration->hold + 999));
         return true;
     }
-    if (!arguments->trial)
-        count(state, join);
+    if (state->of_rooms && !arguments->trial) {
+        window_table_add(state->of_rooms, join->room_key, arguments->now_ms);
+        window_table_add(state->of_rooms, join->server_key, arguments->now_ms);
+    }
     return false;
 }
 

@@ -270,6 +270,16 @@ Test(invite_guard, answers_in_both_semantics)
     }
 }
 
+Test(invite_guard, a_clock_that_is_set_back)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "invite_guard", "{\"per_sender\": \"1/m\"}"));
+    cr_expect_str_eq(asked(&fixture, START + 86400000, "@a:y", "@1:x", "!r:x"), "");
+    cr_expect_str_eq(asked(&fixture, START, "@a:y", "@2:x", "!r:x"), "per_sender");
+    cr_expect_str_eq(asked(&fixture, START + 60000, "@a:y", "@3:x", "!r:x"), "");
+    fixture_close(&fixture);
+}
+
 Test(invite_guard, wrong_configurations)
 {
     static const struct {

@@ -210,7 +210,7 @@ Test(join_wave, clocks_that_go_back)
     cr_assert(fixture_open(&fixture, "join_wave", "{\"rate\": \"1/m\", \"hold\": \"10m\"}"));
     cr_expect_not(joins(&fixture, START + 86400000, 1, "y"));
     cr_expect(joins(&fixture, START + 86400000, 2, "y"));
-    joins(&fixture, START, 3, "y"); /* by the table's clock, no time has passed: a hold of its own may begin */
+    joins(&fixture, START, 3, "y"); /* by the table's clock, no time has passed: a hold of its own begins */
     cr_expect_not(joins(&fixture, START + 11 * MINUTE, 4, "y"));
     fixture_close(&fixture);
 }
