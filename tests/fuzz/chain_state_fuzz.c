@@ -63,6 +63,13 @@ static void put_checksums_right(char *text, size_t size)
 
 static void restore(struct slice text)
 {
+    static const char *const bodies[] = {
+        "{\"room_id\":\"!r:x\",\"sender\":\"@a:x\",\"type\":\"m.room.message\",\"content\":{\"body\":\"a text that is "
+        "long enough to be looked at\"}}",
+        "{\"room_id\":\"!r:x\",\"sender\":\"@a:x\",\"state_key\":\"@b:x\",\"type\":\"m.room.member\",\"content\":{"
+        "\"membership\":\"invite\"}}",
+        "{\"room_id\":\"!r:x\",\"sender\":\"@b:x\",\"state_key\":\"@b:x\",\"type\":\"m.room.member\",\"content\":{"
+        "\"membership\":\"join\"}}"};
     struct chain *chain = open_chain(), *again = open_chain();
     struct chain_state_counts counts;
     const char *problem;
@@ -76,9 +83,13 @@ static void restore(struct slice text)
     if (first.length != second.length)
         abort();
     struct judge *judge = judge_create(chain);
-    struct event event = {.event_id = SLICE("$1"), .room_id = SLICE("!r:x"), .sender = SLICE("@a:x"), .has_body = true};
     judge_set_time(judge, 1700000000000, false);
-    judge_event(judge, &event, JUDGE_BOTH);
+    for (size_t index = 0; index < sizeof bodies / sizeof *bodies; index++) {
+        struct event event = {.event_id = SLICE("$1")};
+        if (judge_read(judge, slice_from_string(bodies[index]), &event) != EVENT_READ_OK)
+            abort();
+        judge_event(judge, &event, JUDGE_BOTH);
+    }
     judge_destroy(judge);
     buffer_free(&first);
     buffer_free(&second);
