@@ -11,6 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEAD 16u
 #define RECORD 96u /* its checksum last */
+#define MODULES 6u
+#define RATES                                                                                                          \
+    "{\"rules\": [{\"rate\": \"3/m\", \"capacity\": 1024}, {\"rate\": \"5/10s\", \"key\": \"room\", \"capacity\": "    \
+    "1024}]}"
 
 static void on_report(void *context, const char *path, const char *message)
 {
@@ -20,18 +24,26 @@ static void on_report(void *context, const char *path, const char *message)
 
 static struct chain *open_chain(void)
 {
-    static const char config[] =
-        "{\"rules\": [{\"rate\": \"3/m\", \"capacity\": 1024}, {\"rate\": \"5/10s\", \"key\": \"room\", \"capacity\": "
-        "1024}]}";
+    static const struct {
+        const char *module, *config;
+    } modules[MODULES] = {
+        {"rate", RATES},
+        {"rate", RATES},
+        {"repeat", "{\"similarity\": 0.7, \"capacity\": 1024}"},
+        {"invite_guard", "{\"capacity\": 1024}"},
+        {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
+        {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
+    };
     const struct module_host host = {.report = on_report};
     struct chain *chain = chain_create(&(struct chain_settings){.server_name = "example.org"});
-    json_t *json = json_loads(config, 0, NULL);
-    for (int number = 0; number < 2; number++)
-        if (!chain_append(chain, module_find("rate"), json, NULL, &host))
+    for (size_t index = 0; index < MODULES; index++) {
+        json_t *json = json_loads(modules[index].config, 0, NULL);
+        if (!chain_append(chain, module_find(modules[index].module), json, NULL, &host))
             abort();
+        json_decref(json);
+    }
     if (!chain_seal(chain, NULL, NULL))
         abort();
-    json_decref(json);
     return chain;
 }
 
@@ -51,6 +63,13 @@ static void put_checksums_right(char *text, size_t size)
 
 static void restore(struct slice text)
 {
+    static const char *const bodies[] = {
+        "{\"room_id\":\"!r:x\",\"sender\":\"@a:x\",\"type\":\"m.room.message\",\"content\":{\"body\":\"a text that is "
+        "long enough to be looked at\"}}",
+        "{\"room_id\":\"!r:x\",\"sender\":\"@a:x\",\"state_key\":\"@b:x\",\"type\":\"m.room.member\",\"content\":{"
+        "\"membership\":\"invite\"}}",
+        "{\"room_id\":\"!r:x\",\"sender\":\"@b:x\",\"state_key\":\"@b:x\",\"type\":\"m.room.member\",\"content\":{"
+        "\"membership\":\"join\"}}"};
     struct chain *chain = open_chain(), *again = open_chain();
     struct chain_state_counts counts;
     const char *problem;
@@ -58,15 +77,19 @@ static void restore(struct slice text)
     if (!chain_state_restore(chain, text, &counts, &problem) && !problem)
         abort();
     chain_state_save(chain, &first);
-    if (!chain_state_restore(again, buffer_slice(&first), &counts, &problem) || counts.restored != 2)
+    if (!chain_state_restore(again, buffer_slice(&first), &counts, &problem) || counts.restored != MODULES)
         abort();
     chain_state_save(again, &second);
     if (first.length != second.length)
         abort();
     struct judge *judge = judge_create(chain);
-    struct event event = {.event_id = SLICE("$1"), .room_id = SLICE("!r:x"), .sender = SLICE("@a:x"), .has_body = true};
     judge_set_time(judge, 1700000000000, false);
-    judge_event(judge, &event, JUDGE_BOTH);
+    for (size_t index = 0; index < sizeof bodies / sizeof *bodies; index++) {
+        struct event event = {.event_id = SLICE("$1")};
+        if (judge_read(judge, slice_from_string(bodies[index]), &event) != EVENT_READ_OK)
+            abort();
+        judge_event(judge, &event, JUDGE_BOTH);
+    }
     judge_destroy(judge);
     buffer_free(&first);
     buffer_free(&second);
