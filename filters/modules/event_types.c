@@ -9,8 +9,8 @@
 #include "filters/event_content.h"
 #include "filters/known_content.h"
 #include "filters/module.h"
-#include "filters/pattern_list.h"
 #include "filters/subject.h"
+#include "filters/type_globs.h"
 
 enum { PASS, DENY };
 static const char *const choices[] = {"pass", "deny", NULL};
@@ -22,12 +22,6 @@ struct configuration {
     int encrypted;
     int malformed;
     char *code;
-};
-
-/* Globs over the type, and those with a `/`, which are held against "type/state_key" as well. */
-struct type_globs {
-    struct pattern_list types;
-    struct pattern_list keyed;
 };
 
 struct state {
@@ -76,12 +70,6 @@ static const struct parameter parameters[] = {
      .text = "The error code that the verdict carries."},
 };
 
-static void type_globs_free(struct type_globs *globs)
-{
-    pattern_list_free(&globs->types);
-    pattern_list_free(&globs->keyed);
-}
-
 static void destroy(void *pointer)
 {
     struct state *state = pointer;
@@ -89,18 +77,6 @@ static void destroy(void *pointer)
     type_globs_free(&state->allow);
     known_content_free(&state->known);
     free(state);
-}
-
-static bool type_globs_read(struct type_globs *globs, const struct module_host *host, const char *parameter,
-                            const struct text_list *list)
-{
-    bool good = true;
-    for (size_t item = 0; item < list->count; item++) {
-        struct pattern_list *patterns = strchr(list->items[item], '/') ? &globs->keyed : &globs->types;
-        good = pattern_list_add(patterns, host, parameter, list, item, PATTERN_GLOB, true) && good;
-    }
-    good = pattern_list_compile(&globs->types, host) && good;
-    return pattern_list_compile(&globs->keyed, host) && good;
 }
 
 static void judge_event(void *pointer, const struct callback_arguments *arguments, struct result *result);
@@ -112,8 +88,8 @@ static void *create(const struct module_setup *setup)
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
-    bool good = type_globs_read(&state->deny, setup->host, "deny", &configuration->deny);
-    good &= type_globs_read(&state->allow, setup->host, "allow", &configuration->allow);
+    bool good = type_globs_create(&state->deny, setup->host, "deny", &configuration->deny);
+    good &= type_globs_create(&state->allow, setup->host, "allow", &configuration->allow);
     if (!good) {
         destroy(state);
         return NULL;
@@ -131,21 +107,6 @@ static void *create(const struct module_setup *setup)
                                                      .function = judge_state_event,
                                                      .where_known = true});
     return state;
-}
-
-/* The first glob that matches; absent without one. `state_key` is absent of what is no state. */
-static struct slice type_globs_match(const struct type_globs *globs, struct slice type, struct slice state_key,
-                                     struct arena *arena)
-{
-    struct slice rule = pattern_list_match(&globs->types, type);
-    if (rule.data || globs->keyed.count == 0)
-        return rule;
-    rule = pattern_list_match(&globs->keyed, type);
-    if (rule.data || !slice_present(state_key) || !slice_present(type))
-        return rule;
-    struct slice whole =
-        arena_format(arena, "%.*s/%.*s", (int)type.length, type.data, (int)state_key.length, state_key.data);
-    return pattern_list_match(&globs->keyed, whole);
 }
 
 static bool refuse(struct result *result, struct slice rule, struct slice reason, struct slice evidence)
