@@ -4,10 +4,7 @@
 
 static void place(const struct map_host *map, const char *path, char *whole, size_t size)
 {
-    char number[32] = "";
-    if (map->index != MAP_HOST_ALONE)
-        snprintf(number, sizeof number, "[%zu]", map->index);
-    snprintf(whole, size, "%s%s%s%s", map->name, number, *path && *path != '[' ? "." : "", path);
+    snprintf(whole, size, "%s[%zu]%s%s", map->name, map->index, *path ? "." : "", path);
 }
 
 static void report(void *context, const char *path, const char *message)
