@@ -116,9 +116,11 @@ static void skip_space(const char **at, const char *end)
 
 struct slice html_attribute(struct slice attributes, const char *name)
 {
+    if (!attributes.data)
+        return SLICE_ABSENT;
     const char *at = attributes.data;
     const char *end = at + attributes.length;
-    while (at && at < end) {
+    while (at < end) {
         if (is_space(*at) || *at == '/') {
             at++;
             continue;
