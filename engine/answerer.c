@@ -234,12 +234,14 @@ void answerer_destroy(struct answerer *answerer)
 {
     if (!answerer)
         return;
-    struct request *request, *next;
-    HASH_ITER(hh, answerer->waiting, request, next)
-    {
+    /* The entries keep their order when the table is gone. */
+    struct request *request = answerer->waiting;
+    HASH_CLEAR(hh, answerer->waiting);
+    while (request) {
+        struct request *next = request->hh.next;
         questions_forget(answerer->questions, request->question);
-        HASH_DEL(answerer->waiting, request);
         free_request(request);
+        request = next;
     }
     while ((request = answerer->spare)) {
         answerer->spare = request->next;

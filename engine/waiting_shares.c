@@ -36,11 +36,13 @@ void waiting_shares_destroy(struct waiting_shares *shares)
 {
     if (!shares)
         return;
-    struct share *share, *next;
-    HASH_ITER(hh, shares->shares, share, next)
-    {
-        HASH_DEL(shares->shares, share);
+    /* The entries keep their order when the table is gone. */
+    struct share *share = shares->shares;
+    HASH_CLEAR(hh, shares->shares);
+    while (share) {
+        struct share *next = share->hh.next;
         free(share);
+        share = next;
     }
     free(shares);
 }

@@ -85,8 +85,10 @@ static bool is_ascii_word(char byte)
 
 bool at_room_found(struct slice text)
 {
+    if (!slice_present(text))
+        return false;
     const char *end = text.data + text.length;
-    for (const char *at = text.data; text.data && (at = memchr(at, '@', (size_t)(end - at))); at++) {
+    for (const char *at = text.data; (at = memchr(at, '@', (size_t)(end - at))); at++) {
         struct slice rest = slice_of(at, (size_t)(end - at));
         bool begins = at == text.data || !is_ascii_word(at[-1]);
         if (begins && take_prefix(&rest, "@room") && (!rest.length || !is_ascii_word(*rest.data)))

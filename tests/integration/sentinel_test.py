@@ -108,6 +108,8 @@ sentinel failover-timeout mymaster 5000
         for number in range(1, 200):
             self.judge_one(engine, number)
             if number == 100:
+                # So that what is lost is what came at the strike, however late the replica was before.
+                wait_until(lambda: self.master().wait(1, 1000) == 1, what="the replica's word for what came so far")
                 strike()
         wait_until(lambda: self.master_port() != old)
         self.redis = self.master()
