@@ -18,20 +18,32 @@ static void on_report(void *context, const char *path, const char *message)
     abort();
 }
 
+static const struct {
+    const char *module;
+    const char *config;
+} modules[] = {
+#define RATE                                                                                                           \
+    "{\"rules\": [{\"rate\": \"3/m\", \"capacity\": 1024}, {\"rate\": \"5/10s\", \"key\": \"room\", \"capacity\": "    \
+    "1024}]}"
+    {"rate", RATE},
+    {"rate", RATE},
+    {"state_guard", "{\"min_interval\": \"1m\"}"},
+    {"presence_groups", "{\"groups\": [{\"from\": \"@s*\", \"to\": \"@*\"}], \"max_fanout\": 4}"},
+};
+#define MODULES (sizeof modules / sizeof *modules)
+
 static struct chain *open_chain(void)
 {
-    static const char config[] =
-        "{\"rules\": [{\"rate\": \"3/m\", \"capacity\": 1024}, {\"rate\": \"5/10s\", \"key\": \"room\", \"capacity\": "
-        "1024}]}";
     const struct module_host host = {.report = on_report};
     struct chain *chain = chain_create(&(struct chain_settings){.server_name = "example.org"});
-    json_t *json = json_loads(config, 0, NULL);
-    for (int number = 0; number < 2; number++)
-        if (!chain_append(chain, module_find("rate"), json, NULL, &host))
+    for (size_t index = 0; index < MODULES; index++) {
+        json_t *json = json_loads(modules[index].config, 0, NULL);
+        if (!chain_append(chain, module_find(modules[index].module), json, NULL, &host))
             abort();
+        json_decref(json);
+    }
     if (!chain_seal(chain, NULL, NULL))
         abort();
-    json_decref(json);
     return chain;
 }
 
@@ -58,7 +70,7 @@ static void restore(struct slice text)
     if (!chain_state_restore(chain, text, &counts, &problem) && !problem)
         abort();
     chain_state_save(chain, &first);
-    if (!chain_state_restore(again, buffer_slice(&first), &counts, &problem) || counts.restored != 2)
+    if (!chain_state_restore(again, buffer_slice(&first), &counts, &problem) || counts.restored != MODULES)
         abort();
     chain_state_save(again, &second);
     if (first.length != second.length)
