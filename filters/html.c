@@ -51,10 +51,10 @@ static const char *declaration_end(const char *at, const char *end)
 bool html_next(struct slice html, size_t *position, struct html_tag *tag)
 {
     *tag = (struct html_tag){0};
+    if (!slice_present(html) || *position >= html.length)
+        return false;
     const char *begin = html.data + *position;
     const char *end = html.data + html.length;
-    if (!html.data || begin >= end)
-        return false;
     for (const char *at = begin; (at = memchr(at, '<', (size_t)(end - at))); at++) {
         bool declares = end - at > 1 && (at[1] == '!' || at[1] == '?');
         bool closes = end - at > 1 && at[1] == '/';
@@ -116,7 +116,7 @@ static void skip_space(const char **at, const char *end)
 
 struct slice html_attribute(struct slice attributes, const char *name)
 {
-    if (!attributes.data)
+    if (!slice_present(attributes))
         return SLICE_ABSENT;
     const char *at = attributes.data;
     const char *end = at + attributes.length;

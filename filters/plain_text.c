@@ -25,9 +25,11 @@ static const char *code_end(const char *at, const char *end)
 
 bool plain_text_next(struct slice text, bool markdown, size_t *position, struct slice *piece)
 {
+    if (!slice_present(text))
+        return false;
     const char *end = text.data + text.length;
     const char *begin = text.data + *position;
-    for (const char *at = begin; text.data && at < end; at++) {
+    for (const char *at = begin; at < end; at++) {
         const char *stop = at; /* of the piece */
         const char *next = at; /* behind what is left out */
         if (markdown && *at == '`') {
@@ -48,7 +50,7 @@ bool plain_text_next(struct slice text, bool markdown, size_t *position, struct 
         begin = next;
         at = next - 1;
     }
-    if (!text.data || begin >= end)
+    if (begin >= end)
         return false;
     *piece = slice_of(begin, (size_t)(end - begin));
     *position = text.length;

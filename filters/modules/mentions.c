@@ -134,9 +134,11 @@ static bool declares_mentions(const struct event *event)
 static size_t count_bytes(struct slice text, char byte, size_t enough)
 {
     size_t count = 0;
+    if (!slice_present(text))
+        return 0;
     const char *at = text.data;
     const char *end = at + text.length;
-    while (at && at < end && count < enough && (at = memchr(at, byte, (size_t)(end - at)))) {
+    while (at < end && count < enough && (at = memchr(at, byte, (size_t)(end - at)))) {
         count++;
         at++;
     }
