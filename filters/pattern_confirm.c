@@ -98,8 +98,8 @@ void confirm_pattern_optimise(struct confirm_pattern *pattern)
     (void)pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
 }
 
-enum confirm_status confirm_pattern_match(struct confirm_context *context, const struct confirm_pattern *pattern,
-                                          struct slice text)
+static enum confirm_status match_from(struct confirm_context *context, const struct confirm_pattern *pattern,
+                                      struct slice text, size_t from)
 {
     size_t steps = STEP_BUDGET / (text.length + 1);
     if (steps < STEPS_MINIMUM)
@@ -107,17 +107,29 @@ enum confirm_status confirm_pattern_match(struct confirm_context *context, const
     if (steps > context->steps)
         steps = context->steps;
     pcre2_set_match_limit(context->match, (uint32_t)steps);
-    int status = pcre2_match(pattern->code, (PCRE2_SPTR)text.data, text.length, 0, PCRE2_NO_UTF_CHECK, context->data,
+    int status = pcre2_match(pattern->code, (PCRE2_SPTR)text.data, text.length, from, PCRE2_NO_UTF_CHECK, context->data,
                              context->match);
     if (status >= 0)
         return CONFIRM_MATCH;
     return status == PCRE2_ERROR_NOMATCH ? CONFIRM_NO_MATCH : CONFIRM_LIMIT;
 }
 
+enum confirm_status confirm_pattern_match(struct confirm_context *context, const struct confirm_pattern *pattern,
+                                          struct slice text)
+{
+    return match_from(context, pattern, text, 0);
+}
+
 enum confirm_status confirm_pattern_find(struct confirm_context *context, const struct confirm_pattern *pattern,
                                          struct slice text, struct slice *found)
 {
-    enum confirm_status status = confirm_pattern_match(context, pattern, text);
+    return confirm_pattern_find_from(context, pattern, text, 0, found);
+}
+
+enum confirm_status confirm_pattern_find_from(struct confirm_context *context, const struct confirm_pattern *pattern,
+                                              struct slice text, size_t from, struct slice *found)
+{
+    enum confirm_status status = match_from(context, pattern, text, from);
     const PCRE2_SIZE *places = pcre2_get_ovector_pointer(context->data);
     /* `\K` in a lookahead may put the start behind the end. */
     if (status == CONFIRM_MATCH)

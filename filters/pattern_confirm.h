@@ -44,4 +44,9 @@ enum confirm_status confirm_pattern_match(struct confirm_context *context, const
 enum confirm_status confirm_pattern_find(struct confirm_context *context, const struct confirm_pattern *pattern,
                                          struct slice text, struct slice *found);
 
+/* The same from byte `from` of the text on, which is the begin of a character; what is before it is seen by what looks
+ * behind. */
+enum confirm_status confirm_pattern_find_from(struct confirm_context *context, const struct confirm_pattern *pattern,
+                                              struct slice text, size_t from, struct slice *found);
+
 #endif

@@ -213,7 +213,8 @@ static size_t word_at(const struct word_list *words, struct slice text, size_t p
     return 0;
 }
 
-bool word_list_next(const struct word_list *words, struct slice folded, size_t *position, uint32_t *number)
+bool word_list_find(const struct word_list *words, struct slice folded, size_t *position, struct slice *found,
+                    uint32_t *number)
 {
     for (size_t place = *position; place < folded.length; place++) {
         if (((unsigned char)folded.data[place] & 0xc0) == 0x80)
@@ -227,10 +228,17 @@ bool word_list_next(const struct word_list *words, struct slice folded, size_t *
             continue;
         size_t length = word_at(words, folded, place, number);
         if (length) {
+            *found = slice_of(folded.data + place, length);
             *position = place + length;
             return true;
         }
     }
     *position = folded.length;
     return false;
+}
+
+bool word_list_next(const struct word_list *words, struct slice folded, size_t *position, uint32_t *number)
+{
+    struct slice found;
+    return word_list_find(words, folded, position, &found, number);
 }

@@ -37,5 +37,8 @@ struct slice word_list_fold(const struct word_list *words, struct slice text, st
 /* The next word of a folded text from byte `*position` on (0 at first), which moves behind it; of several that begin
  * there, the longest. False if there is none left. */
 bool word_list_next(const struct word_list *words, struct slice folded, size_t *position, uint32_t *number);
+/* The same, with the part of `folded` that is the word in `*found`. */
+bool word_list_find(const struct word_list *words, struct slice folded, size_t *position, struct slice *found,
+                    uint32_t *number);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/string_table.h"
 #include "filters/module.h"
+#include "filters/presence_batch.h"
 #include "filters/user_id.h"
 
 struct configuration {
@@ -252,26 +253,15 @@ struct remaining {
 static void collect(const struct state *state, const struct value *updates, struct arena *arena,
                     struct remaining *remaining)
 {
-    uint32_t mask = 1;
-    while (mask < 2 * updates->count)
-        mask *= 2;
-    uint32_t *slots = arena_allocate(arena, mask * sizeof *slots); /* place + 1 */
-    mask--;
-    remaining->states = arena_allocate(arena, updates->count * sizeof *remaining->states);
-    remaining->sources = arena_allocate(arena, updates->count * sizeof *remaining->sources);
-    for (uint32_t index = 0; index < updates->count; index++) {
-        const struct value *update = &updates->items[index];
-        if (update->kind != VALUE_STATE ||
-            string_table_find(state->blacklisted, update->state->user_id) != STRING_TABLE_NONE)
+    struct presence_batch batch = presence_batch_collect(updates, arena);
+    remaining->states = batch.states;
+    remaining->sources = arena_allocate(arena, batch.count * sizeof *remaining->sources);
+    for (uint32_t index = 0; index < batch.count; index++) {
+        struct slice user = batch.states[index].state->user_id;
+        if (string_table_find(state->blacklisted, user) != STRING_TABLE_NONE)
             continue;
-        uint32_t slot = (uint32_t)presence_state_hash(update->state) & mask;
-        while (slots[slot] && !presence_state_equal(remaining->states[slots[slot] - 1].state, update->state))
-            slot = (slot + 1) & mask;
-        if (slots[slot])
-            continue;
-        remaining->states[remaining->count] = *update;
-        remaining->sources[remaining->count] = string_table_find(state->source_users, update->state->user_id);
-        slots[slot] = ++remaining->count;
+        remaining->states[remaining->count] = batch.states[index];
+        remaining->sources[remaining->count++] = string_table_find(state->source_users, user);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "base/rate_table.h"
 #include "base/recent_table.h"
 #include "filters/event_costs.h"
+#include "filters/map_host.h"
 #include "filters/module.h"
 #include "filters/pattern_list.h"
 #include "filters/server_name.h"
@@ -336,20 +337,6 @@ static callback_function *const functions[ACTIONS] = {
 
 /* ---- the configuration */
 
-/* Reports with the rule before the path: "rules[1].types[0]". */
-struct rule_place {
-    const struct module_host *host;
-    size_t index;
-};
-
-static void report_in_rule(void *context, const char *path, const char *message)
-{
-    const struct rule_place *place = context;
-    char whole[128];
-    snprintf(whole, sizeof whole, "rules[%zu]%s%s", place->index, *path ? "." : "", path);
-    place->host->report(place->host->context, whole, message);
-}
-
 static bool read_action(struct rule *rule, const struct module_host *host, const struct text_list *list, size_t item)
 {
     const char *names[ACTIONS + 1] = {NULL};
@@ -459,9 +446,9 @@ static bool read_rules(struct state *state, const struct module_setup *setup)
     state->rule_count = (uint32_t)configuration->rules.count;
     state->rules = memory_allocate_zeroed(state->rule_count, sizeof *state->rules);
     for (uint32_t index = 0; index < state->rule_count; index++) {
-        struct rule_place place = {setup->host, index};
-        struct module_host host = {.context = &place, .report = report_in_rule};
-        good = read_rule(&state->rules[index], &host, &items[index]) && good;
+        struct map_host place;
+        const struct module_host *host = map_host_open(&place, setup->host, "rules", index);
+        good = read_rule(&state->rules[index], host, &items[index]) && good;
     }
     return good;
 }

@@ -22,18 +22,26 @@ static void on_report(void *context, const char *path, const char *message)
     abort();
 }
 
+static const struct {
+    const char *module;
+    const char *config;
+} modules[] = {
+#define RATE                                                                                                           \
+    "{\"rules\": [{\"rate\": \"3/m\", \"capacity\": 1024}, {\"rate\": \"5/10s\", \"key\": \"room\", \"capacity\": "    \
+    "1024}]}"
+    {"rate", RATE},
+    {"rate", RATE},
+    {"repeat", "{\"similarity\": 0.7, \"capacity\": 1024}"},
+    {"invite_guard", "{\"capacity\": 1024}"},
+    {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
+    {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
+    {"state_guard", "{\"min_interval\": \"1m\"}"},
+    {"presence_groups", "{\"groups\": [{\"from\": \"@s*\", \"to\": \"@*\"}], \"max_fanout\": 4}"},
+};
+#define MODULES (sizeof modules / sizeof *modules)
+
 static struct chain *open_chain(void)
 {
-    static const struct {
-        const char *module, *config;
-    } modules[MODULES] = {
-        {"rate", RATES},
-        {"rate", RATES},
-        {"repeat", "{\"similarity\": 0.7, \"capacity\": 1024}"},
-        {"invite_guard", "{\"capacity\": 1024}"},
-        {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
-        {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
-    };
     const struct module_host host = {.report = on_report};
     struct chain *chain = chain_create(&(struct chain_settings){.server_name = "example.org"});
     for (size_t index = 0; index < MODULES; index++) {

@@ -26,6 +26,7 @@ static struct judge *open_judge(void)
         {"mentions", "{\"max\": 1, \"room_mention\": \"deny\", \"require_m_mentions\": true}"},
         {"media", "{\"deny\": [\"voice\", \"sticker\"], \"deny_mimetypes\": \"video/*\", \"deny_extensions\": \"exe\", "
                   "\"max_bytes\": 1000, \"max_inline_height\": 32, \"max_per_event\": 2}"},
+        {"event_types", "{\"deny\": \"m.room.member/@spam*\", \"sticky\": \"deny\", \"malformed\": \"deny\"}"},
         {"keywords", "{\"words\": [\"buy now\", \"a\", \"спам\"], \"min_hits\": 2}"},
         {"keywords",
          "{\"words\": [\"spam\", \"pamphlet\"], \"match\": \"substring\", \"fold\": \"case\", \"html\": \"raw\"}"},

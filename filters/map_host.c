@@ -1,0 +1,41 @@
+#include "filters/map_host.h"
+
+#include <stdio.h>
+
+static void place(const struct map_host *map, const char *path, char *whole, size_t size)
+{
+    snprintf(whole, size, "%s[%zu]%s%s", map->name, map->index, *path ? "." : "", path);
+}
+
+static void report(void *context, const char *path, const char *message)
+{
+    const struct map_host *map = context;
+    char whole[256];
+    place(map, path, whole, sizeof whole);
+    map->outer->report(map->outer->context, whole, message);
+}
+
+static void warn(void *context, const char *path, const char *message)
+{
+    const struct map_host *map = context;
+    char whole[256];
+    place(map, path, whole, sizeof whole);
+    map->outer->warn(map->outer->context, whole, message);
+}
+
+static bool read_file(void *context, const char *name, struct buffer *content, struct buffer *error)
+{
+    const struct map_host *map = context;
+    return map->outer->read_file(map->outer->context, name, content, error);
+}
+
+const struct module_host *map_host_open(struct map_host *map, const struct module_host *outer, const char *name,
+                                        size_t index)
+{
+    *map = (struct map_host){.outer = outer, .name = name, .index = index};
+    map->host = (struct module_host){.context = map,
+                                     .report = report,
+                                     .warn = outer->warn ? warn : NULL,
+                                     .read_file = outer->read_file ? read_file : NULL};
+    return &map->host;
+}

@@ -1,0 +1,486 @@
+/* Presence by groups: whoever is in `to` gets the presence of whoever is in `from`, whether they share a room or not.
+ *
+ * Synapse wants names: a set of users when somebody syncs, and for each change the users who get it. Of globs it
+ * follows who is meant only when somebody is there: who receives is learnt as they sync (get_interested_users), who is
+ * watched as their presence changes. Both are remembered in bounded tables (known_users.h).
+ *
+ * Only who gets everybody's presence is answered with "ALL": of a user with that answer Synapse takes nothing from the
+ * rooms any more but what get_users_for_states routes, and fails the sync if that has no entry for the user
+ * (callbacks.md, section 2.3). So these users are in every answer. */
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/parts.h"
+#include "base/utf8.h"
+#include "filters/glob.h"
+#include "filters/known_users.h"
+#include "filters/map_host.h"
+#include "filters/module.h"
+#include "filters/name_list.h"
+#include "filters/presence_batch.h"
+#include "filters/server_name.h"
+#include "filters/user_id.h"
+
+/* Groups are bits of a number. */
+#define GROUPS_MAXIMUM 64u
+#define SAVED_VERSION 1u
+#define USER_ID_MAXIMUM 255u
+/* Sets that are made once for all users of the same groups; beyond that each user has one of their own. */
+#define SHARED_SETS 64u
+
+struct group_configuration {
+    struct text_list from;
+    struct text_list to;
+};
+
+struct configuration {
+    struct map_list groups;
+    int64_t max_fanout;
+    struct text_list servers;
+};
+
+struct group {
+    struct name_list from, to;
+};
+
+struct state {
+    const struct configuration *configuration;
+    struct slice server_name;
+    struct group *groups;
+    size_t group_count;
+    uint64_t from_all; /* groups whose `from` is everybody */
+    struct known_users named_receivers,
+        named_sources;                     /* those of the configuration, by their groups; never forgotten */
+    struct known_users receivers, sources; /* those that were learnt */
+    struct value *forwarded;               /* for each of `servers`, the user that stands for it */
+    struct buffer forwarded_ids;
+};
+
+static const struct parameter group_parameters[] = {
+    {.name = "from",
+     .type = PARAMETER_TEXT_LIST,
+     .offset = offsetof(struct group_configuration, from),
+     .fallback = "[]",
+     .text = "Whose presence it is: user ids, globs over the whole id, or ALL."},
+    {.name = "to",
+     .type = PARAMETER_TEXT_LIST,
+     .offset = offsetof(struct group_configuration, to),
+     .fallback = "[]",
+     .text = "Who gets it: user ids; globs, or ALL, for those who have synced."},
+};
+
+static const struct parameter parameters[] = {
+    {.name = "groups",
+     .type = PARAMETER_MAP_LIST,
+     .offset = offsetof(struct configuration, groups),
+     .fallback = "[]",
+     .fields = group_parameters,
+     .field_count = sizeof group_parameters / sizeof *group_parameters,
+     .map_size = sizeof(struct group_configuration),
+     .text = "Who gets whose presence, beside that of those in the same rooms; groups add up."},
+    {.name = "max_fanout",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct configuration, max_fanout),
+     .fallback = "10000",
+     .minimum = 1,
+     .maximum = 1000000,
+     .text =
+         "How many users a change goes to at most, and how many are remembered of those who receive and of those who "
+         "are watched; those who were not seen for long are forgotten first."},
+    {.name = "servers",
+     .type = PARAMETER_TEXT_LIST,
+     .offset = offsetof(struct configuration, servers),
+     .fallback = "[]",
+     .text = "Servers that get the presence of those of our users who are in the `from` of a group."},
+};
+
+/* ---- the configuration */
+
+static void destroy(void *pointer)
+{
+    struct state *state = pointer;
+    for (size_t index = 0; index < state->group_count; index++) {
+        name_list_free(&state->groups[index].from);
+        name_list_free(&state->groups[index].to);
+    }
+    known_users_free(&state->named_receivers);
+    known_users_free(&state->named_sources);
+    known_users_free(&state->receivers);
+    known_users_free(&state->sources);
+    buffer_free(&state->forwarded_ids);
+    free(state->forwarded);
+    free(state->groups);
+    free(state);
+}
+
+static bool is_everybody(const char *entry)
+{
+    return strcmp(entry, "ALL") == 0 || strcmp(entry, "*") == 0 || strcmp(entry, "@*") == 0 ||
+           strcmp(entry, "@*:*") == 0;
+}
+
+/* Fills one side of a group; `*everybody`: it is ALL. A malformed id among the answers would fail the whole batch in
+ * Synapse. */
+static bool read_side(struct name_list *side, const struct module_host *host, const char *parameter,
+                      const struct text_list *list, bool *everybody)
+{
+    bool good = list->count != 0;
+    *everybody = false;
+    name_list_open(side, (struct name_list_options){0});
+    if (!good)
+        module_host_report(host, parameter, "is empty: the group would be nobody's");
+    for (size_t item = 0; item < list->count; item++) {
+        struct slice entry = slice_from_string(list->items[item]);
+        *everybody = *everybody || is_everybody(list->items[item]);
+        if (is_everybody(list->items[item]) || glob_has_wildcard(entry) || user_id_valid(entry))
+            continue;
+        text_list_report(host, parameter, list, item, "is no user id, as @alice:example.org, and no glob");
+        good = false;
+    }
+    return good && name_list_add(side, host, parameter, list) && name_list_compile(side, host);
+}
+
+static bool read_groups(struct state *state, const struct module_host *host)
+{
+    const struct map_list *list = &state->configuration->groups;
+    bool good = list->count <= GROUPS_MAXIMUM;
+    if (!good)
+        module_host_report(host, "groups", "there are more than %u groups", GROUPS_MAXIMUM);
+    state->groups = memory_allocate_zeroed(list->count, sizeof *state->groups);
+    state->group_count = list->count;
+    for (size_t index = 0; index < list->count && index < GROUPS_MAXIMUM; index++) {
+        const struct group_configuration *group = (const struct group_configuration *)list->items + index;
+        struct map_host map;
+        const struct module_host *inner = map_host_open(&map, host, "groups", index);
+        bool from_all, to_all;
+        bool from = read_side(&state->groups[index].from, inner, "from", &group->from, &from_all);
+        bool to = read_side(&state->groups[index].to, inner, "to", &group->to, &to_all);
+        state->from_all |= (uint64_t)from_all << index;
+        good = good && from && to;
+    }
+    return good;
+}
+
+/* Presence goes to a server by way of any user there: Synapse looks at no more than the name behind the colon. */
+static bool read_servers(struct state *state, const struct module_host *host)
+{
+    const struct text_list *servers = &state->configuration->servers;
+    bool good = true;
+    for (size_t item = 0; item < servers->count; item++) {
+        if (!server_name_valid(slice_from_string(servers->items[item]))) {
+            text_list_report(host, "servers", servers, item, "is no server name");
+            good = false;
+        }
+        buffer_append_format(&state->forwarded_ids, "@presence:%s\n", servers->items[item]);
+    }
+    state->forwarded = memory_allocate_zeroed(servers->count, sizeof *state->forwarded);
+    const char *at = buffer_string(&state->forwarded_ids);
+    for (size_t item = 0; item < servers->count; item++) {
+        size_t length = strcspn(at, "\n");
+        state->forwarded[item] = value_text(slice_of(at, length));
+        at += length + 1;
+    }
+    return good;
+}
+
+static uint64_t groups_from(const struct state *state, struct slice user)
+{
+    uint64_t groups = state->from_all;
+    bool is_glob;
+    for (size_t index = 0; index < state->group_count; index++)
+        if (slice_present(name_list_match(&state->groups[index].from, user, &is_glob)))
+            groups |= (uint64_t)1 << index;
+    return groups;
+}
+
+static uint64_t groups_to(const struct state *state, struct slice user)
+{
+    uint64_t groups = 0;
+    bool is_glob;
+    for (size_t index = 0; index < state->group_count; index++) {
+        const struct text_list *to =
+            &((const struct group_configuration *)state->configuration->groups.items)[index].to;
+        bool meant = slice_present(name_list_match(&state->groups[index].to, user, &is_glob));
+        for (size_t item = 0; !meant && item < to->count; item++)
+            meant = is_everybody(to->items[item]);
+        groups |= (uint64_t)meant << index;
+    }
+    return groups;
+}
+
+/* Room for all users that are named on a side, so that none is forgotten. */
+static uint32_t count_named(const struct state *state, size_t offset)
+{
+    size_t count = 1;
+    for (size_t index = 0; index < state->group_count; index++) {
+        const char *group =
+            (const char *)state->configuration->groups.items + index * sizeof(struct group_configuration);
+        count += ((const struct text_list *)(const void *)(group + offset))->count;
+    }
+    return (uint32_t)(2 * count);
+}
+
+static void see_named(struct known_users *users, const struct state *state, const struct text_list *list,
+                      uint64_t groups_of(const struct state *state, struct slice user))
+{
+    for (size_t item = 0; item < list->count; item++) {
+        struct slice user = slice_from_string(list->items[item]);
+        if (user_id_valid(user) && !glob_has_wildcard(user))
+            known_users_see(users, user, groups_of(state, user));
+    }
+}
+
+static void take_configuration(struct state *state)
+{
+    const struct group_configuration *groups = state->configuration->groups.items;
+    int64_t most = state->configuration->max_fanout;
+    known_users_create(&state->named_receivers, count_named(state, offsetof(struct group_configuration, to)));
+    known_users_create(&state->named_sources, count_named(state, offsetof(struct group_configuration, from)));
+    known_users_create(&state->receivers, (uint32_t)(most < 2 ? 2 : most));
+    known_users_create(&state->sources, (uint32_t)(most < 2 ? 2 : most));
+    for (size_t index = 0; index < state->group_count; index++) {
+        see_named(&state->named_receivers, state, &groups[index].to, groups_to);
+        see_named(&state->named_sources, state, &groups[index].from, groups_from);
+    }
+}
+
+static void *create(const struct module_setup *setup)
+{
+    struct state *state = memory_allocate_zeroed(1, sizeof *state);
+    state->configuration = setup->configuration;
+    state->server_name = slice_from_string(setup->server_name);
+    bool good = read_groups(state, setup->host);
+    good = read_servers(state, setup->host) && good;
+    if (!good) {
+        destroy(state);
+        return NULL;
+    }
+    if (state->group_count == 0)
+        module_host_warn(setup->host, "groups", "is empty: nobody gets anything");
+    take_configuration(state);
+    return state;
+}
+
+/* ---- questions */
+
+/* The groups of a user on one side. Whoever is not named, and is in any group that is `worth` it, is remembered, unless
+ * it is a trial. */
+static uint64_t learn(const struct state *state, const struct known_users *named, struct known_users *learnt,
+                      uint64_t worth, struct slice user, bool trial,
+                      uint64_t groups_of(const struct state *state, struct slice user))
+{
+    uint64_t groups;
+    if (known_users_find(named, user, &groups))
+        return groups;
+    if (!known_users_find(learnt, user, &groups))
+        groups = groups_of(state, user);
+    if (groups & worth && !trial && user.length <= USER_ID_MAXIMUM && user_id_valid(user))
+        known_users_see(learnt, user, groups);
+    return groups;
+}
+
+/* The states of a question, with the groups of their users. */
+struct routing {
+    struct presence_batch batch;
+    uint64_t *groups;
+    struct arena *arena;
+    struct {
+        uint64_t groups;
+        struct value set;
+    } shared[SHARED_SETS];
+    uint32_t shared_count;
+    struct value *items; /* of the answer: a user and a set in turn */
+    uint32_t users;
+    uint32_t most;
+};
+
+/* The states that go to a user of these groups. */
+static struct value set_for(struct routing *routing, uint64_t groups)
+{
+    for (uint32_t index = 0; index < routing->shared_count; index++)
+        if (routing->shared[index].groups == groups)
+            return routing->shared[index].set;
+    struct value *states = arena_allocate(routing->arena, routing->batch.count * sizeof *states);
+    uint32_t count = 0;
+    for (uint32_t index = 0; index < routing->batch.count; index++)
+        if (routing->groups[index] & groups)
+            states[count++] = routing->batch.states[index];
+    struct value set = value_container(VALUE_SET, states, count);
+    if (routing->shared_count < SHARED_SETS) {
+        routing->shared[routing->shared_count].groups = groups;
+        routing->shared[routing->shared_count++].set = set;
+    }
+    return set;
+}
+
+static void route_to(struct routing *routing, const struct state *state, const struct known_users *users)
+{
+    const struct known_user *user;
+    for (uint32_t place = 0; routing->users < routing->most && (user = known_users_next(users, &place));) {
+        struct value set = set_for(routing, user->mark);
+        if (set.count == 0 && !(user->mark & state->from_all))
+            continue;
+        struct slice id = arena_copy(routing->arena, slice_of(user->id, user->length));
+        routing->items[2 * (size_t)routing->users] = value_text(id);
+        routing->items[2 * (size_t)routing->users++ + 1] = set;
+    }
+}
+
+/* To other servers goes what is ours, and any group's. */
+static void forward(struct routing *routing, const struct state *state)
+{
+    size_t servers = state->configuration->servers.count;
+    struct value *states = arena_allocate(routing->arena, routing->batch.count * sizeof *states);
+    uint32_t count = 0;
+    for (uint32_t index = 0; index < routing->batch.count; index++)
+        if (routing->groups[index] &&
+            slice_equal(server_name_of(routing->batch.states[index].state->user_id), state->server_name))
+            states[count++] = routing->batch.states[index];
+    for (size_t server = 0; count && server < servers; server++) {
+        routing->items[2 * (size_t)routing->users] = state->forwarded[server];
+        routing->items[2 * (size_t)routing->users++ + 1] = value_container(VALUE_SET, states, count);
+    }
+}
+
+static uint32_t count_users(const struct known_users *users)
+{
+    return users->old.count + users->young.count;
+}
+
+static void get_users_for_states(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    struct state *state = pointer;
+    struct routing routing = {.batch = presence_batch_collect(&arguments->values[0], arguments->arena),
+                              .arena = arguments->arena};
+    routing.groups = arena_allocate(arguments->arena, routing.batch.count * sizeof *routing.groups);
+    for (uint32_t index = 0; index < routing.batch.count; index++)
+        routing.groups[index] = learn(state, &state->named_sources, &state->sources, ~state->from_all,
+                                      routing.batch.states[index].state->user_id, arguments->trial, groups_from);
+    size_t most = (size_t)count_users(&state->named_receivers) + count_users(&state->receivers);
+    size_t limit = (size_t)state->configuration->max_fanout;
+    routing.most = (uint32_t)(most < limit ? most : limit);
+    routing.items = arena_allocate(arguments->arena,
+                                   2 * (routing.most + state->configuration->servers.count) * sizeof *routing.items);
+    route_to(&routing, state, &state->named_receivers);
+    route_to(&routing, state, &state->receivers);
+    forward(&routing, state);
+    result->value.kind = VALUE_PASS;
+    if (routing.users)
+        result->value = value_container(VALUE_DICT, routing.items, routing.users);
+}
+
+/* Appends the users of these groups but `user`. Ids are copied: another question may forget a user before this one's
+ * answer was used. */
+static uint32_t add_sources(const struct known_users *sources, uint64_t groups, struct slice user, struct arena *arena,
+                            struct value *items, uint32_t count)
+{
+    const struct known_user *source;
+    for (uint32_t place = 0; (source = known_users_next(sources, &place));) {
+        struct slice id = slice_of(source->id, source->length);
+        if (source->mark & groups && !slice_equal(id, user))
+            items[count++] = value_text(arena_copy(arena, id));
+    }
+    return count;
+}
+
+/* Whether get_users_for_states will have an entry for the user, whom learn() has just seen. */
+static bool is_routed_to(const struct state *state, struct slice user)
+{
+    uint64_t groups;
+    return known_users_find(&state->named_receivers, user, &groups) ||
+           (int64_t)count_users(&state->named_receivers) < state->configuration->max_fanout;
+}
+
+static void get_interested_users(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    struct state *state = pointer;
+    struct slice user = arguments->values[0].text;
+    uint64_t groups =
+        learn(state, &state->named_receivers, &state->receivers, UINT64_MAX, user, arguments->trial, groups_to);
+    result->value.kind = VALUE_PASS;
+    if (!groups)
+        return;
+    result->reason = SLICE("the user is in the `to` of a group");
+    if (groups & state->from_all && is_routed_to(state, user)) {
+        result->value = value_text(SLICE("ALL"));
+        return;
+    }
+    size_t most = (size_t)count_users(&state->named_sources) + count_users(&state->sources);
+    struct value *items = arena_allocate(arguments->arena, most * sizeof *items);
+    uint32_t count = add_sources(&state->named_sources, groups, user, arguments->arena, items, 0);
+    count = add_sources(&state->sources, groups, user, arguments->arena, items, count);
+    result->value = value_container(VALUE_SET, items, count);
+}
+
+/* ---- snapshots: the version, then the learnt users of each side */
+
+static void save(const void *pointer, struct buffer *output)
+{
+    const struct state *state = pointer;
+    const uint64_t version = SAVED_VERSION;
+    buffer_append(output, (const char *)&version, sizeof version);
+    size_t start = parts_begin(output);
+    known_users_save(&state->receivers, output);
+    parts_end(output, start);
+    start = parts_begin(output);
+    known_users_save(&state->sources, output);
+    parts_end(output, start);
+}
+
+static bool restore_side(const struct state *state, struct known_users *users, struct slice ids,
+                         uint64_t groups_of(const struct state *state, struct slice user))
+{
+    while (ids.length) {
+        struct slice id = parts_take(&ids);
+        if (!id.data || !user_id_valid(id) || !utf8_valid(id))
+            return false;
+        uint64_t groups = groups_of(state, id);
+        if (groups)
+            known_users_see(users, id, groups);
+    }
+    return true;
+}
+
+static bool restore(void *pointer, struct slice saved)
+{
+    struct state *state = pointer;
+    uint64_t version = 0;
+    if (saved.length >= sizeof version) {
+        memcpy(&version, saved.data, sizeof version);
+        saved = slice_of(saved.data + sizeof version, saved.length - sizeof version);
+    }
+    struct slice receivers = parts_take(&saved), sources = parts_take(&saved);
+    bool good = version == SAVED_VERSION && receivers.data && sources.data && saved.length == 0 &&
+                restore_side(state, &state->receivers, receivers, groups_to) &&
+                restore_side(state, &state->sources, sources, groups_from);
+    if (good)
+        return true;
+    uint32_t maximum = 2 * state->receivers.half;
+    known_users_free(&state->receivers);
+    known_users_free(&state->sources);
+    known_users_create(&state->receivers, maximum);
+    known_users_create(&state->sources, maximum);
+    return false;
+}
+
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_get_users_for_states, .function = get_users_for_states},
+    {.callback = CALLBACK_get_interested_users, .function = get_interested_users},
+};
+
+extern const struct module_definition module_presence_groups;
+const struct module_definition module_presence_groups = {
+    .name = "presence_groups",
+    .summary = "Sends the presence of groups of users to other groups, with whom they need share no room, and to other "
+               "servers.",
+    .parameters = parameters,
+    .parameter_count = sizeof parameters / sizeof *parameters,
+    .configuration_size = sizeof(struct configuration),
+    .needs_body = false,
+    .callbacks = callbacks,
+    .callback_count = sizeof callbacks / sizeof *callbacks,
+    .create = create,
+    .destroy = destroy,
+    .save = save,
+    .restore = restore,
+};
