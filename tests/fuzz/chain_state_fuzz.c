@@ -11,10 +11,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEAD 16u
 #define RECORD 96u /* its checksum last */
-#define MODULES 6u
-#define RATES                                                                                                          \
-    "{\"rules\": [{\"rate\": \"3/m\", \"capacity\": 1024}, {\"rate\": \"5/10s\", \"key\": \"room\", \"capacity\": "    \
-    "1024}]}"
 
 static void on_report(void *context, const char *path, const char *message)
 {
