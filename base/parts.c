@@ -27,3 +27,27 @@ struct slice parts_take(struct slice *parts)
     *parts = slice_of(part.data + length, parts->length - sizeof length - (size_t)length);
     return part;
 }
+
+struct head {
+    uint64_t version;
+    uint64_t seed;
+};
+
+void parts_put_head(struct buffer *output, uint64_t version, uint64_t seed)
+{
+    struct head head = {version, seed};
+    buffer_append(output, (const char *)&head, sizeof head);
+}
+
+bool parts_take_head(struct slice *parts, uint64_t version, uint64_t *seed)
+{
+    struct head head;
+    if (parts->length < sizeof head)
+        return false;
+    memcpy(&head, parts->data, sizeof head);
+    if (head.version != version)
+        return false;
+    *seed = head.seed;
+    *parts = slice_of(parts->data + sizeof head, parts->length - sizeof head);
+    return true;
+}

@@ -102,6 +102,13 @@ bool content_number(yyjson_val *object, struct slice key, uint64_t *number)
     return true;
 }
 
+bool event_replaces_state(const struct event *event)
+{
+    yyjson_val *outside = content_member(event_json(event), SLICE("unsigned"));
+    return slice_present(content_string(outside, SLICE("replaces_state"))) ||
+           content_member(outside, SLICE("prev_content"));
+}
+
 struct slice event_html_text(const struct callback_arguments *arguments, struct slice html)
 {
     const struct event *event = arguments->event;

@@ -19,6 +19,10 @@ yyjson_val *event_json(const struct event *event);
 /* Its `content`; NULL likewise, and if that is no object. */
 yyjson_val *event_content(const struct event *event);
 
+/* Whether Synapse says in `unsigned` that the event replaces another of its type and state key: a membership event that
+ * does, and says `join`, may only be a change of the name. False is certain only where Synapse has stored the event. */
+bool event_replaces_state(const struct event *event);
+
 /* The last value of `key`, as Python's json takes it; NULL if `object` is none or has no such key. */
 yyjson_val *content_member(yyjson_val *object, struct slice key);
 /* The string value of `key`; absent if there is none. */

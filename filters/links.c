@@ -35,8 +35,7 @@ static bool white_space_outside_ascii(const unsigned char *bytes, size_t availab
     return bytes[1] == 0x81 && last == 0x9f;
 }
 
-/* The host of the link whose `://` ends at `start`. */
-static struct slice read_host(struct slice text, size_t start)
+struct slice links_host(struct slice text, size_t start, size_t *authority_end)
 {
     const unsigned char *bytes = (const unsigned char *)text.data;
     size_t host = start;
@@ -55,6 +54,7 @@ static struct slice read_host(struct slice text, size_t start)
             colon = index;
         }
     }
+    *authority_end = index;
     size_t end = colon < index ? colon : index;
     if (end > host && bytes[end - 1] == '.')
         end--;
@@ -78,7 +78,8 @@ bool links_next(struct slice text, size_t *position, struct slice *host)
         if (text.length - colon < 3 || found[1] != '/' || found[2] != '/' || !scheme_before(text, colon))
             continue;
         *position = colon + 3;
-        *host = read_host(text, colon + 3);
+        size_t end;
+        *host = links_host(text, colon + 3, &end);
         return true;
     }
     *position = text.length;

@@ -13,6 +13,9 @@
  * `*position` moves behind its `://`. False if there is none left. Linear in the text over all calls. */
 bool links_next(struct slice text, size_t *position, struct slice *host);
 
+/* The host of the link whose `://` ends at byte `start`, likewise; `*end` is where its authority ends. */
+struct slice links_host(struct slice text, size_t start, size_t *end);
+
 /* Whether a host can hold `text` at all: it has none of the bytes that end one, nor an `@`. */
 bool links_host_possible(struct slice text);
 

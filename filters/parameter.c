@@ -443,7 +443,7 @@ void parameters_free(const struct parameter *table, size_t count, void *configur
 
 void parameter_describe_type(const struct parameter *parameter, struct buffer *output)
 {
-    buffer_append_string(output, kinds[parameter->type].description);
+    buffer_append_string(output, parameter->text_items ? "list of texts or maps" : kinds[parameter->type].description);
     bool has_choices = parameter->type == PARAMETER_CHOICE || parameter->type == PARAMETER_CHOICES;
     if (parameter->type == PARAMETER_INTEGER || parameter->type == PARAMETER_NUMBER)
         buffer_append_format(output, " from %" PRId64 " to %" PRId64, parameter->minimum, parameter->maximum);

@@ -77,6 +77,8 @@ struct parameter {
     const struct parameter *fields; /* PARAMETER_MAP_LIST: the keys of each map; PARAMETER_FIELDS: of the map */
     size_t field_count;
     size_t map_size;  /* PARAMETER_MAP_LIST: of the struct that `fields` fills */
+    bool text_items;  /* PARAMETER_MAP_LIST: a text is taken as a map with its first key alone, and one that is no list
+                         as a list of one */
     const char *text; /* one sentence for people */
 };
 

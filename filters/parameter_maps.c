@@ -36,27 +36,37 @@ static bool decode_inside(const struct parameter *parameter, struct map_place *p
     return parameters_decode(parameter->fields, parameter->field_count, map, target, &host) && good;
 }
 
+/* A map of the list; a new reference. NULL: it is none, and no text that may stand for one. */
+static json_t *read_item(const struct parameter *parameter, const json_t *item)
+{
+    if (parameter->text_items && json_is_string(item))
+        return json_pack("{s:O}", parameter->fields[0].name, item);
+    return json_is_object(item) ? json_incref((json_t *)(uintptr_t)item) : NULL;
+}
+
 bool decode_map_list(const struct decoding *decoding, const json_t *value)
 {
     const struct parameter *parameter = decoding->parameter;
     struct map_list *list = decoding->target;
-    if (!json_is_array(value) && !json_is_null(value)) {
-        module_host_report(decoding->host, parameter->name, "must be a list of maps");
+    bool single = parameter->text_items && (json_is_string(value) || json_is_object(value));
+    if (!json_is_array(value) && !json_is_null(value) && !single) {
+        module_host_report(decoding->host, parameter->name, "must be a list of %s",
+                           parameter->text_items ? "texts or maps" : "maps");
         return false;
     }
     bool good = true;
     struct map_place place = {.host = decoding->host, .name = parameter->name, .list = value};
-    list->count = json_array_size(value);
+    list->count = single ? 1 : json_array_size(value);
     list->items = memory_allocate_zeroed(list->count, parameter->map_size);
     for (; place.index < list->count; place.index++) {
-        const json_t *map = json_array_get(value, place.index);
+        json_t *map = read_item(parameter, single ? value : json_array_get(value, place.index));
         void *item = (char *)list->items + place.index * parameter->map_size;
-        if (!json_is_object(map)) {
-            report_in_map(&place, "", "must be a map");
-            good = false;
-            continue;
-        }
-        good = decode_inside(parameter, &place, map, item) && good;
+        if (map)
+            good = decode_inside(parameter, &place, map, item) && good;
+        else
+            report_in_map(&place, "", parameter->text_items ? "must be a text or a map" : "must be a map");
+        good &= map != NULL;
+        json_decref(map);
     }
     return good;
 }

@@ -16,13 +16,13 @@ enum {
     /* PCRE2 counts steps anew at each starting place; the budget is for all of them. */
     STEP_BUDGET = 20000000,
     STEPS_MINIMUM = 2000,
-    STEPS_MAXIMUM = 100000,
 };
 
 struct confirm_context {
     pcre2_match_context *match;
     pcre2_match_data *data;
     pcre2_jit_stack *stack;
+    uint32_t steps; /* from each place, at most */
 };
 
 struct confirm_pattern {
@@ -39,6 +39,7 @@ static void *checked(void *pointer)
 struct confirm_context *confirm_context_create(void)
 {
     struct confirm_context *context = memory_allocate_zeroed(1, sizeof *context);
+    context->steps = CONFIRM_STEPS_DEFAULT;
     context->match = checked(pcre2_match_context_create(NULL));
     context->data = checked(pcre2_match_data_create(1, NULL));
     context->stack = pcre2_jit_stack_create(JIT_STACK_START, JIT_STACK_MAXIMUM, NULL);
@@ -47,6 +48,11 @@ struct confirm_context *confirm_context_create(void)
     pcre2_set_depth_limit(context->match, DEPTH_LIMIT);
     pcre2_set_heap_limit(context->match, HEAP_LIMIT_KIB);
     return context;
+}
+
+void confirm_context_limit(struct confirm_context *context, uint32_t steps)
+{
+    context->steps = steps;
 }
 
 void confirm_context_destroy(struct confirm_context *context)
@@ -98,8 +104,8 @@ static enum confirm_status match_from(struct confirm_context *context, const str
     size_t steps = STEP_BUDGET / (text.length + 1);
     if (steps < STEPS_MINIMUM)
         steps = STEPS_MINIMUM;
-    if (steps > STEPS_MAXIMUM)
-        steps = STEPS_MAXIMUM;
+    if (steps > context->steps)
+        steps = context->steps;
     pcre2_set_match_limit(context->match, (uint32_t)steps);
     int status = pcre2_match(pattern->code, (PCRE2_SPTR)text.data, text.length, from, PCRE2_NO_UTF_CHECK, context->data,
                              context->match);

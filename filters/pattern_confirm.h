@@ -13,6 +13,10 @@ struct confirm_context;
 struct confirm_context *confirm_context_create(void);
 void confirm_context_destroy(struct confirm_context *context);
 
+#define CONFIRM_STEPS_DEFAULT 100000u
+/* The most steps from each place in a text, above 0; CONFIRM_STEPS_DEFAULT at first. */
+void confirm_context_limit(struct confirm_context *context, uint32_t steps);
+
 struct confirm_pattern;
 
 /* `utf8`: characters are code points and `\w`, `\d`, `\s`, `\b` know Unicode; otherwise bytes, and `.` matches
@@ -32,7 +36,7 @@ enum confirm_status {
 };
 
 /* Whether `pattern` is found in `text` (valid UTF-8, present). The steps allowed from each place in the text shrink
- * with the text's length, so that a hostile text costs some 0.5 s at worst (64 KiB), not hours. */
+ * with the text's length, so that a hostile text costs some 0.5 s at worst (64 KiB), not hours, whatever the limit. */
 enum confirm_status confirm_pattern_match(struct confirm_context *context, const struct confirm_pattern *pattern,
                                           struct slice text);
 

@@ -54,6 +54,7 @@ struct pattern_set {
     uint64_t *pending;         /* bits by place: to be tried on this text */
     size_t bit_words;
     struct confirm_context *confirm;
+    uint32_t steps;               /* of `confirm` in every lane; 0: as it has them */
     struct factor_filter *filter; /* NULL: every text is searched */
     uint32_t best;                /* of the scan under way */
     uint64_t limit_hits;
@@ -337,6 +338,13 @@ static void free_scratch(struct pattern_set *set)
     buffer_free(&set->folded);
 }
 
+void pattern_set_limit_steps(struct pattern_set *set, uint32_t steps)
+{
+    set->steps = steps;
+    if (set->confirm && steps)
+        confirm_context_limit(set->confirm, steps);
+}
+
 /* A lane's slot is written by its own thread only. */
 static struct pattern_set *own_lane(struct pattern_set *set)
 {
@@ -354,6 +362,7 @@ static struct pattern_set *own_lane(struct pattern_set *set)
         lane->bit_words = set->bit_words;
         lane->pending = memory_allocate_zeroed(set->bit_words, sizeof *lane->pending);
         lane->confirm = set->confirm ? confirm_context_create() : NULL;
+        pattern_set_limit_steps(lane, set->steps);
         allocate_scratch(lane);
         *slot = lane;
     }

@@ -43,6 +43,10 @@ void pattern_set_destroy(struct pattern_set *set);
  * and is counted. */
 uint32_t pattern_set_scan(struct pattern_set *set, struct slice text);
 
+/* The most steps that PCRE2 takes from each place in a text, above 0: before the first scan. A long text gets fewer
+ * (pattern_confirm.h). */
+void pattern_set_limit_steps(struct pattern_set *set, uint32_t steps);
+
 /* How often a match limit was hit since the set was made. */
 uint64_t pattern_set_limit_hits(const struct pattern_set *set);
 

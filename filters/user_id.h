@@ -13,4 +13,15 @@ static inline bool user_id_valid(struct slice text)
     return colon && colon < text.data + text.length - 1;
 }
 
+/* The name in a user id; of what has no server, or no `@`, all of it that is there. An absent one stays absent. */
+static inline struct slice user_id_localpart(struct slice id)
+{
+    if (!id.data)
+        return id;
+    const char *colon = memchr(id.data, ':', id.length);
+    if (colon)
+        id.length = (size_t)(colon - id.data);
+    return id.length && id.data[0] == '@' ? slice_of(id.data + 1, id.length - 1) : id;
+}
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/string_table.h"
 #include "base/utf8.h"
 #include "filters/characters.h"
+#include "filters/pattern_list.h"
 
 #define BEGINNING_BYTES 4u
 #define NONE UINT32_MAX
@@ -48,6 +49,28 @@ void word_list_destroy(struct word_list *words)
     string_table_destroy(words->beginnings);
     free(words->lengths);
     free(words);
+}
+
+bool word_list_read(struct word_list **words, const char *parameter, const struct text_list *list,
+                    const struct module_host *host)
+{
+    const char *problem = NULL;
+    bool good = true;
+    *words = NULL;
+    if (list->count == 0)
+        return true;
+    if (!text_fold_open(TEXT_FOLD_UNICODE, &problem)) {
+        module_host_report(host, parameter, "cannot be looked for: folding %s", problem);
+        return false;
+    }
+    *words = word_list_create(TEXT_FOLD_UNICODE, true);
+    for (size_t item = 0; item < list->count; item++) {
+        problem = word_list_add(*words, slice_from_string(list->items[item]), (uint32_t)item);
+        if (problem)
+            text_list_report(host, parameter, list, item, problem);
+        good &= !problem;
+    }
+    return good;
 }
 
 size_t word_list_count(const struct word_list *words)

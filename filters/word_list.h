@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "filters/parameter.h"
 #include "filters/text_fold.h"
 
 /* No word is longer than this many bytes, folded. */
@@ -23,6 +24,11 @@ void word_list_destroy(struct word_list *words);
 /* Adds a word; `number` is what is found. NULL, or a sentence that says why it cannot be one. Words that fold alike are
  * one, with the number of the first. */
 const char *word_list_add(struct word_list *words, struct slice word, uint32_t number);
+/* The words of `list`, the value of the parameter called `parameter`, in any form (TEXT_FOLD_UNICODE), as whole words;
+ * each has its place in the list as number. `*words` is NULL if there are none. False, each fault reported, if they
+ * cannot be; `*words` is to be destroyed in any case. */
+bool word_list_read(struct word_list **words, const char *parameter, const struct text_list *list,
+                    const struct module_host *host);
 size_t word_list_count(const struct word_list *words);
 
 /* `text` as the list compares it, in `arena`: folded, with each run of blanks as one space. */

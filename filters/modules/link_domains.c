@@ -1,16 +1,12 @@
-/* Spam by where its links lead. Domains may be many, so a host is looked up in a hash table once for each of its
- * labels: "a.b.example", "b.example", "example". */
+/* Spam by where its links lead: the domains alone, which may be many. */
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/string_table.h"
+#include "filters/domains.h"
 #include "filters/links.h"
 #include "filters/module.h"
 #include "filters/pattern_list.h"
 #include "filters/watched_fields.h"
-
-/* The longest domain name in DNS, as text. */
-#define DOMAIN_MAXIMUM 253u
 
 struct configuration {
     struct text_list domains;
@@ -56,38 +52,12 @@ static void destroy(void *pointer)
     free(state);
 }
 
-static void lower_case(char *output, struct slice text)
-{
-    for (size_t index = 0; index < text.length; index++) {
-        char byte = text.data[index];
-        output[index] = byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
-    }
-}
-
-/* What is wrong with a domain without the dots around it; NULL if nothing is. */
-static const char *domain_fault(struct slice domain)
-{
-    if (domain.length == 0)
-        return "an empty domain would match no link";
-    if (domain.length > DOMAIN_MAXIMUM)
-        return "a domain has at most 253 bytes";
-    if (memchr(domain.data, '*', domain.length))
-        return "a domain has no `*`: names below it are always meant too";
-    if (!links_host_possible(domain))
-        return "not a domain: write the host alone, without scheme, port or path";
-    return NULL;
-}
-
 static bool add_domains(struct state *state, const struct module_host *host, const char *parameter,
                         const struct text_list *list, size_t offset)
 {
     bool good = true;
     for (size_t item = 0; item < list->count; item++) {
-        struct slice domain = slice_from_string(list->items[item]);
-        if (domain.length && domain.data[0] == '.')
-            domain = slice_of(domain.data + 1, domain.length - 1);
-        if (domain.length && domain.data[domain.length - 1] == '.')
-            domain.length--;
+        struct slice domain = domain_without_dots(slice_from_string(list->items[item]));
         const char *fault = domain_fault(domain);
         if (fault) {
             text_list_report(host, parameter, list, item, fault);
@@ -95,7 +65,7 @@ static bool add_domains(struct state *state, const struct module_host *host, con
             continue;
         }
         char lower[DOMAIN_MAXIMUM];
-        lower_case(lower, domain);
+        domain_lower_case(lower, domain);
         string_table_add(state->domains, slice_of(lower, domain.length), (uint32_t)(offset + item));
     }
     return good;
@@ -119,32 +89,14 @@ static void *create(const struct module_setup *setup)
     return state;
 }
 
-/* The place of the listed domain that `host` is or lies below, or STRING_TABLE_NONE. */
-static uint32_t find_domain(const struct string_table *domains, struct slice host)
-{
-    char lower[DOMAIN_MAXIMUM + 1]; /* the end of the host, where a listed domain and the dot before it have room */
-    bool whole = host.length <= DOMAIN_MAXIMUM;
-    if (host.length > sizeof lower)
-        host = slice_of(host.data + host.length - sizeof lower, sizeof lower);
-    lower_case(lower, host);
-    struct slice name = slice_of(lower, host.length);
-    while (name.length) {
-        uint32_t place = whole ? string_table_find(domains, name) : STRING_TABLE_NONE;
-        const char *dot = memchr(name.data, '.', name.length);
-        if (place != STRING_TABLE_NONE || !dot)
-            return place;
-        name = slice_of(dot + 1, name.length - (size_t)(dot + 1 - name.data));
-        whole = true;
-    }
-    return STRING_TABLE_NONE;
-}
-
-/* Likewise for the first link of `text` that leads to such a domain; `*host` is then where it leads. */
+/* The place of the listed domain that the first link of `text` to any leads to, or STRING_TABLE_NONE; `*host` is then
+ * where it leads. */
 static uint32_t find_link(const struct string_table *domains, struct slice text, struct slice *host)
 {
     size_t position = 0;
+    struct slice name;
     while (links_next(text, &position, host)) {
-        uint32_t place = find_domain(domains, *host);
+        uint32_t place = domains_find(domains, *host, &name);
         if (place != STRING_TABLE_NONE)
             return place;
     }

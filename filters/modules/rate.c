@@ -290,6 +290,9 @@ static uint32_t count(const struct state *state, unsigned action, const struct c
         struct due *due = &dues[due_count];
         if (!is_due(state, &state->rules[rule], action, arguments, &text, due))
             continue;
+        /* Nothing is taken, but the table learns the time: else one whose clock was set back would stand still. */
+        if (!arguments->trial)
+            (void)rate_table_take(due->table, due->key, 0, arguments->now_ms);
         if (!rate_table_has(due->table, due->key, due->cost, arguments->now_ms))
             return rule + 1;
         due_count++;

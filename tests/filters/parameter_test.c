@@ -18,6 +18,7 @@ struct sample {
     struct text_list none;
     struct text_map map;
     struct map_list maps;
+    struct map_list items;
     int64_t pause;
     struct rate rate;
     struct rate no_rate;
@@ -69,6 +70,13 @@ static const struct parameter table[] = {
      .fields = inner_table,
      .field_count = 2,
      .map_size = sizeof(struct inner)},
+    {.name = "items",
+     .type = PARAMETER_MAP_LIST,
+     .offset = offsetof(struct sample, items),
+     .fields = inner_table,
+     .field_count = 2,
+     .map_size = sizeof(struct inner),
+     .text_items = true},
     {.name = "pause",
      .type = PARAMETER_DURATION,
      .offset = offsetof(struct sample, pause),
@@ -190,6 +198,28 @@ Test(parameter, maps_of_texts_and_lists_of_maps)
     cr_expect_null(inner[1].name);
     cr_assert_eq(inner[1].list.count, 1u);
     cr_expect_str_eq(inner[1].list.items[0], "x");
+    release(&sample);
+}
+
+Test(parameter, texts_may_stand_for_maps)
+{
+    struct sample sample;
+    cr_assert(decode("{\"items\":[\"a\",{\"name\":\"b\",\"list\":\"c\"}]}", &sample), "%s", buffer_string(&reports));
+    cr_assert_eq(sample.items.count, 2u);
+    const struct inner *inner = sample.items.items;
+    cr_expect_str_eq(inner[0].name, "a");
+    cr_expect_str_eq(inner[0].list.items[0], "x");
+    cr_expect_str_eq(inner[1].name, "b");
+    release(&sample);
+    cr_assert(decode("{\"items\":\"a\"}", &sample), "%s", buffer_string(&reports));
+    cr_assert_eq(sample.items.count, 1u);
+    cr_expect_str_eq(((const struct inner *)sample.items.items)->name, "a");
+    release(&sample);
+    cr_expect_not(decode("{\"items\":[\"a\",1]}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "items[1]: must be a text or a map\n");
+    release(&sample);
+    cr_expect_not(decode("{\"items\":1}", &sample));
+    cr_expect_str_eq(buffer_string(&reports), "items: must be a list of texts or maps\n");
     release(&sample);
 }
 

@@ -423,6 +423,18 @@ Test(rate, wrong_configurations)
     }
 }
 
+/* An empty bucket fills again after the clock was set back, be it the only one. */
+Test(rate, a_clock_that_is_set_back)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "rate", "{\"rules\": [{\"rate\": \"1/m\"}]}"));
+    cr_expect_not(message_denied(&fixture, START + 86400000, "@a:x"));
+    cr_expect(message_denied(&fixture, START, "@a:x"));
+    cr_expect(message_denied(&fixture, START + 59000, "@a:x"));
+    cr_expect_not(message_denied(&fixture, START + 60000, "@a:x"));
+    fixture_close(&fixture);
+}
+
 Test(rate, what_it_remembers_goes_on_in_another)
 {
     static const char configuration[] = "{\"rules\": [{\"rate\": \"1/h\", \"burst\": 2}, {\"rate\": \"3/h\", "

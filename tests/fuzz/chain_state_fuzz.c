@@ -11,6 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEAD 16u
 #define RECORD 96u /* its checksum last */
+#define MODULES 6u
+#define RATES                                                                                                          \
+    "{\"rules\": [{\"rate\": \"3/m\", \"capacity\": 1024}, {\"rate\": \"5/10s\", \"key\": \"room\", \"capacity\": "    \
+    "1024}]}"
 
 static void on_report(void *context, const char *path, const char *message)
 {
@@ -27,6 +31,10 @@ static const struct {
     "1024}]}"
     {"rate", RATE},
     {"rate", RATE},
+    {"repeat", "{\"similarity\": 0.7, \"capacity\": 1024}"},
+    {"invite_guard", "{\"capacity\": 1024}"},
+    {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
+    {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
     {"state_guard", "{\"min_interval\": \"1m\"}"},
     {"presence_groups", "{\"groups\": [{\"from\": \"@s*\", \"to\": \"@*\"}], \"max_fanout\": 4}"},
 };
@@ -63,6 +71,13 @@ static void put_checksums_right(char *text, size_t size)
 
 static void restore(struct slice text)
 {
+    static const char *const bodies[] = {
+        "{\"room_id\":\"!r:x\",\"sender\":\"@a:x\",\"type\":\"m.room.message\",\"content\":{\"body\":\"a text that is "
+        "long enough to be looked at\"}}",
+        "{\"room_id\":\"!r:x\",\"sender\":\"@a:x\",\"state_key\":\"@b:x\",\"type\":\"m.room.member\",\"content\":{"
+        "\"membership\":\"invite\"}}",
+        "{\"room_id\":\"!r:x\",\"sender\":\"@b:x\",\"state_key\":\"@b:x\",\"type\":\"m.room.member\",\"content\":{"
+        "\"membership\":\"join\"}}"};
     struct chain *chain = open_chain(), *again = open_chain();
     struct chain_state_counts counts;
     const char *problem;
@@ -76,9 +91,13 @@ static void restore(struct slice text)
     if (first.length != second.length)
         abort();
     struct judge *judge = judge_create(chain);
-    struct event event = {.event_id = SLICE("$1"), .room_id = SLICE("!r:x"), .sender = SLICE("@a:x"), .has_body = true};
     judge_set_time(judge, 1700000000000, false);
-    judge_event(judge, &event, JUDGE_BOTH);
+    for (size_t index = 0; index < sizeof bodies / sizeof *bodies; index++) {
+        struct event event = {.event_id = SLICE("$1")};
+        if (judge_read(judge, slice_from_string(bodies[index]), &event) != EVENT_READ_OK)
+            abort();
+        judge_event(judge, &event, JUDGE_BOTH);
+    }
     judge_destroy(judge);
     buffer_free(&first);
     buffer_free(&second);

@@ -1,0 +1,386 @@
+/* A wave of joins: accounts that come into a room all at once, to write there a minute later. The room is then held:
+ * nobody joins for a while, and after that it is open again by itself.
+ *
+ * A room has a bucket of joins (base/rate_table.h); the join that finds it empty begins the hold. With `per_server` a
+ * hold is for one server, and begins only if so large a share of the room's last joins came from there: a link on a
+ * popular page brings people from everywhere, an attack often comes from one server where anybody may register.
+ *
+ * What is denied does not count, and does not make a hold longer. Whoever was invited comes in, and does not count;
+ * who was in the room before does not count either. A change of one's name or picture looks like a join: it is none of
+ * a user of whom it is known that it is in the room, and, where nothing is known, if Synapse says that the event
+ * replaces another. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/keyed_hash.h"
+#include "base/memory.h"
+#include "base/parts.h"
+#include "base/rate_table.h"
+#include "base/recent_table.h"
+#include "base/window_table.h"
+#include "filters/asked_once.h"
+#include "filters/event_content.h"
+#include "filters/module.h"
+#include "filters/subject.h"
+
+/* Each in 32 bytes. */
+#define JOINS_REMEMBERED 65536u
+/* Holds that last at a time, each in 64 bytes. */
+#define HOLDS_MAXIMUM 16384u
+#define SAVED_VERSION 1u
+
+struct configuration {
+    struct rate rate;
+    int64_t hold;
+    double per_server;
+    bool exempt_invited;
+    int64_t capacity;
+    char *code;
+};
+
+struct state {
+    const struct configuration *configuration;
+    struct slice code;
+    uint32_t membership; /* its slot */
+    uint64_t seed;
+    struct asked_once *joins;      /* 1: refused */
+    struct recent_table *members;  /* enum place, by room and user */
+    struct rate_table *rooms;      /* the buckets */
+    struct window_table *of_rooms; /* joins by room, and by room and server; with `per_server` only */
+    struct recent_table *holds;    /* until when, in seconds, by room, or by room and server */
+    struct buffer reason;
+};
+
+/* Where a user is known to be. */
+enum place { PLACE_IN, PLACE_OUT, PLACE_INVITED };
+
+static const struct parameter parameters[] = {
+    {.name = "rate",
+     .type = PARAMETER_RATE,
+     .offset = offsetof(struct configuration, rate),
+     .fallback = "50/h",
+     .minimum = 1,
+     .maximum = 65535,
+     .text = "How many may join a room: so many at once, and evenly so many in each period. One more is a wave."},
+    {.name = "hold",
+     .type = PARAMETER_DURATION,
+     .offset = offsetof(struct configuration, hold),
+     .fallback = "30m",
+     .minimum = 60000,
+     .maximum = (int64_t)86400 * 1000,
+     .text = "How long nobody may join after a wave has begun; then the room is open again."},
+    {.name = "per_server",
+     .type = PARAMETER_NUMBER,
+     .offset = offsetof(struct configuration, per_server),
+     .fallback = "0",
+     .minimum = 0,
+     .maximum = 1,
+     .text =
+         "A wave is only what comes, by this share of the room's joins within the rate's period, from one server; and "
+         "only users of that server are held. 0: it does not matter where they come from."},
+    {.name = "exempt_invited",
+     .type = PARAMETER_BOOLEAN,
+     .offset = offsetof(struct configuration, exempt_invited),
+     .fallback = "true",
+     .text = "Whether who was invited may always join, and does not count."},
+    {.name = "capacity",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct configuration, capacity),
+     .fallback = "262144",
+     .minimum = 1024,
+     .maximum = 16000000,
+     .text = "How many users in rooms are known at a time, and a quarter as many rooms, in 92 bytes for each; beyond "
+             "that, those of whom nothing was seen for longest are forgotten, and the rooms with the fewest joins."},
+    {.name = "code",
+     .type = PARAMETER_CODE,
+     .offset = offsetof(struct configuration, code),
+     .fallback = "M_FORBIDDEN",
+     .text = "The error code that the verdict carries."},
+};
+
+/* ---- the configuration */
+
+static void destroy(void *pointer)
+{
+    struct state *state = pointer;
+    asked_once_destroy(state->joins);
+    recent_table_destroy(state->members);
+    rate_table_destroy(state->rooms);
+    window_table_destroy(state->of_rooms);
+    recent_table_destroy(state->holds);
+    buffer_free(&state->reason);
+    free(state);
+}
+
+static void *create(const struct module_setup *setup)
+{
+    const struct configuration *configuration = setup->configuration;
+    struct rate rate = configuration->rate;
+    uint32_t capacity = (uint32_t)configuration->capacity;
+    if (configuration->per_server > 0 && rate.period_ms < 1000) {
+        module_host_report(setup->host, "rate", "must have a period of a second or more with `per_server`");
+        return NULL;
+    }
+    struct state *state = memory_allocate_zeroed(1, sizeof *state);
+    state->configuration = configuration;
+    state->code = slice_from_string(configuration->code);
+    state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
+    state->seed = keyed_hash_seed;
+    state->joins = asked_once_create(JOINS_REMEMBERED);
+    state->members = recent_table_create(4 * capacity);
+    state->rooms = rate_table_create(&(struct rate_limit){rate.count, rate.period_ms, rate.count}, capacity / 4);
+    if (configuration->per_server > 0)
+        state->of_rooms = window_table_create(rate.period_ms, capacity / 2);
+    state->holds = recent_table_create(4 * HOLDS_MAXIMUM);
+    buffer_append_format(&state->reason, "more than %" PRId64 " joins within ", rate.count);
+    duration_append(&state->reason, rate.period_ms);
+    buffer_append_string(&state->reason, "; held for ");
+    duration_append(&state->reason, configuration->hold);
+    return state;
+}
+
+/* ---- questions */
+
+struct join {
+    const struct callback_arguments *arguments;
+    struct slice room;
+    struct slice user;
+    struct slice server;
+    uint64_t member;
+    uint64_t room_key;
+    uint64_t server_key; /* of the server in the room */
+};
+
+static struct join read_join(const struct state *state, const struct callback_arguments *arguments, struct slice user)
+{
+    const struct event *event = arguments->event;
+    struct join join = {.arguments = arguments,
+                        .room = event ? event->room_id : subject_text(arguments, SUBJECT_ROOM),
+                        .user = user,
+                        .server = subject_server(arguments)};
+    join.member = keyed_hash_pair(join.room, join.user, state->seed);
+    join.room_key = keyed_hash(join.room, state->seed);
+    join.server_key = keyed_hash_pair(join.room, join.server, state->seed);
+    return join;
+}
+
+static void put_place(const struct state *state, const struct join *join, enum place place)
+{
+    if (!join->arguments->trial)
+        recent_table_put(state->members, join->member, place);
+}
+
+/* Times of holds are in seconds since 1970. */
+static uint32_t second_at(int64_t now_ms)
+{
+    return (uint32_t)(now_ms / 1000);
+}
+
+static uint64_t hold_key(const struct state *state, const struct join *join)
+{
+    return state->of_rooms ? join->server_key : join->room_key;
+}
+
+/* A hold that would last longer than it can is of a clock that was set back. */
+static bool is_held(const struct state *state, const struct join *join)
+{
+    uint32_t until, now = second_at(join->arguments->now_ms);
+    return recent_table_find(state->holds, hold_key(state, join), &until) && now < until &&
+           until - now <= state->configuration->hold / 1000 + 1;
+}
+
+/* Whether the join's server has sent so many of the room's last joins, this one among them. */
+static bool is_of_one_server(const struct state *state, const struct join *join)
+{
+    int64_t now_ms = join->arguments->now_ms;
+    if (!state->of_rooms)
+        return true;
+    double of_room = window_table_count(state->of_rooms, join->room_key, now_ms) + 1;
+    double of_server = window_table_count(state->of_rooms, join->server_key, now_ms) + 1;
+    return of_server >= state->configuration->per_server * of_room;
+}
+
+/* Takes one join from the room's bucket, if it is there; in a trial it stays. */
+static bool take(const struct state *state, const struct join *join)
+{
+    const struct callback_arguments *arguments = join->arguments;
+    return arguments->trial ? rate_table_has(state->rooms, join->room_key, 1, arguments->now_ms)
+                            : rate_table_take(state->rooms, join->room_key, 1, arguments->now_ms);
+}
+
+/* Whether the user was in the room before: one that goes and comes all the time is no wave. */
+static bool was_here(const struct state *state, const struct join *join)
+{
+    uint32_t place;
+    return recent_table_find(state->members, join->member, &place) && place == PLACE_OUT;
+}
+
+/* Whether the join is refused; else it has counted. */
+static bool judge_new_join(const struct state *state, const struct join *join)
+{
+    const struct callback_arguments *arguments = join->arguments;
+    if (is_held(state, join))
+        return true;
+    if (was_here(state, join))
+        return false;
+    if (!take(state, join) && is_of_one_server(state, join)) {
+        if (!arguments->trial)
+            recent_table_put(state->holds, hold_key(state, join),
+                             second_at(arguments->now_ms + state->configuration->hold + 999));
+        return true;
+    }
+    if (state->of_rooms && !arguments->trial) {
+        window_table_add(state->of_rooms, join->room_key, arguments->now_ms);
+        window_table_add(state->of_rooms, join->server_key, arguments->now_ms);
+    }
+    return false;
+}
+
+/* Whether an event that says `join` is one, and by somebody who may be refused. */
+static bool is_join(const struct state *state, const struct join *join)
+{
+    uint32_t place;
+    if (!recent_table_find(state->members, join->member, &place))
+        return !event_replaces_state(join->arguments->event);
+    return place == PLACE_OUT || (place == PLACE_INVITED && !state->configuration->exempt_invited);
+}
+
+static void judge_join(const struct state *state, const struct join *join, struct result *result)
+{
+    uint32_t refused;
+    if (!asked_once_find(state->joins, join->arguments, join->member, state->seed, &refused)) {
+        if (join->arguments->event && !is_join(state, join))
+            return;
+        refused = judge_new_join(state, join);
+        asked_once_put(state->joins, join->arguments, join->member, state->seed, refused);
+    }
+    if (refused != 1)
+        return;
+    result->value = value_refuse(state->code);
+    result->rule = SLICE("wave");
+    result->reason = buffer_slice(&state->reason);
+    result->evidence = state->of_rooms ? join->server : join->room;
+}
+
+static void user_may_join_room(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct state *state = pointer;
+    struct join join = read_join(state, arguments, subject_text(arguments, SUBJECT_USER));
+    const struct value *invited = arguments->count > 2 ? &arguments->values[2] : NULL;
+    result->value.kind = VALUE_PASS;
+    if (!slice_present(join.room) || !slice_present(join.user))
+        return;
+    if (invited && invited->kind == VALUE_BOOLEAN && invited->boolean) {
+        put_place(state, &join, PLACE_INVITED); /* before we looked, maybe */
+        if (state->configuration->exempt_invited)
+            return;
+    }
+    judge_join(state, &join, result);
+}
+
+/* ---- membership events */
+
+/* Who makes a room is in it before it joins. */
+static void see_creation(const struct state *state, const struct callback_arguments *arguments)
+{
+    struct join join = read_join(state, arguments, arguments->event->sender);
+    if (slice_present(join.room) && slice_present(join.user))
+        put_place(state, &join, PLACE_IN);
+}
+
+static void judge_event(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct state *state = pointer;
+    const struct event *event = arguments->event;
+    struct slice membership = subject_membership(event, state->membership);
+    uint32_t place;
+    result->value.kind = VALUE_PASS;
+    if (slice_equal(event->type, SLICE("m.room.create"))) {
+        see_creation(state, arguments);
+        return;
+    }
+    if (!slice_present(membership) || !slice_present(event->state_key) || !slice_present(event->room_id))
+        return;
+    struct join join = read_join(state, arguments, event->state_key);
+    bool known = recent_table_find(state->members, join.member, &place);
+    if (slice_equal(membership, SLICE("join"))) {
+        judge_join(state, &join, result);
+        if (result->value.kind == VALUE_PASS)
+            put_place(state, &join, PLACE_IN);
+    } else if (slice_equal(membership, SLICE("invite"))) {
+        if (!known || place == PLACE_OUT)
+            put_place(state, &join, PLACE_INVITED);
+    } else if (known || !slice_equal(membership, SLICE("knock"))) {
+        put_place(state, &join, PLACE_OUT);
+    }
+}
+
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_user_may_join_room, .function = user_may_join_room},
+    {.callback = CALLBACK_check_event_for_spam, .function = judge_event},
+    {.callback = CALLBACK_check_event_allowed, .function = judge_event},
+};
+
+/* ---- snapshots: the version and the seed, then each table behind its length */
+
+static void save(const void *pointer, struct buffer *output)
+{
+    const struct state *state = pointer;
+    const struct recent_table *const tables[] = {state->members, state->holds};
+    parts_put_head(output, SAVED_VERSION, state->seed);
+    size_t start = parts_begin(output);
+    asked_once_save(state->joins, output);
+    parts_end(output, start);
+    for (size_t index = 0; index < sizeof tables / sizeof *tables; index++) {
+        start = parts_begin(output);
+        recent_table_save(tables[index], output);
+        parts_end(output, start);
+    }
+    start = parts_begin(output);
+    rate_table_save(state->rooms, output);
+    parts_end(output, start);
+    if (!state->of_rooms)
+        return;
+    start = parts_begin(output);
+    window_table_save(state->of_rooms, output);
+    parts_end(output, start);
+}
+
+static bool restore(void *pointer, struct slice saved)
+{
+    struct state *state = pointer;
+    uint64_t seed = 0;
+    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) && asked_once_restore(state->joins, parts_take(&saved)) &&
+                recent_table_restore(state->members, parts_take(&saved)) &&
+                recent_table_restore(state->holds, parts_take(&saved)) &&
+                rate_table_restore(state->rooms, parts_take(&saved)) &&
+                (!state->of_rooms || window_table_restore(state->of_rooms, parts_take(&saved)));
+    if (good && saved.length == 0) {
+        state->seed = seed;
+        return true;
+    }
+    (void)asked_once_restore(state->joins, SLICE(""));
+    (void)recent_table_restore(state->members, SLICE(""));
+    (void)recent_table_restore(state->holds, SLICE(""));
+    (void)rate_table_restore(state->rooms, SLICE(""));
+    if (state->of_rooms)
+        (void)window_table_restore(state->of_rooms, SLICE(""));
+    return false;
+}
+
+extern const struct module_definition module_join_wave;
+const struct module_definition module_join_wave = {
+    .name = "join_wave",
+    .summary = "Denies joins for a while where too many come into a room at once.",
+    .parameters = parameters,
+    .parameter_count = sizeof parameters / sizeof *parameters,
+    .configuration_size = sizeof(struct configuration),
+    .needs_body = true,
+    .reads_time = true,
+    .callbacks = callbacks,
+    .callback_count = sizeof callbacks / sizeof *callbacks,
+    .create = create,
+    .destroy = destroy,
+    .save = save,
+    .restore = restore,
+};

@@ -1,0 +1,447 @@
+/* The first steps of a user in a room: who joins to post one picture or one link, and goes on to the next room.
+ *
+ * Joins are seen as membership events go by. What is known of each user in each room is one number: when it joined and
+ * how much it has said since, or that it is none of ours any more. Nobody is a newcomer whose join was not seen, nor
+ * who made the room, nor (`exempt_invited`) whoever was invited: better one spammer more than a member who may not
+ * speak.
+ *
+ * A change of one's name or picture looks like a join. It is told apart by what is known of the user; where nothing is,
+ * by `unsigned`, in which Synapse says that there was a membership before; then it is taken for no join.
+ *
+ * An event counts once, however often it is asked about, and gets the same answer (see rate.c). */
+#include <stdlib.h>
+
+#include "base/keyed_hash.h"
+#include "base/memory.h"
+#include "base/parts.h"
+#include "base/recent_table.h"
+#include "filters/event_costs.h"
+#include "filters/module.h"
+#include "filters/subject.h"
+#include "filters/word_list.h"
+
+/* Ids of events that are remembered, a mebibyte. */
+#define EVENTS_REMEMBERED 65536u
+#define SAVED_VERSION 1u
+
+/* By number, the kinds of `deny`, then the words. */
+enum kind {
+    KIND_MEDIA,
+    KIND_LINKS,
+    KIND_MENTIONS,
+    KIND_ANY,
+    KIND_INVITES,
+    KIND_EDITS,
+    KIND_REACTIONS,
+    KIND_WORDS,
+    KINDS
+};
+static const char *const kind_names[] = {"media", "links", "mentions", "any", "invites", "edits", "reactions", NULL};
+static const char *const rule_names[KINDS] = {"media",   "links", "mentions",  "any",
+                                              "invites", "edits", "reactions", "words"};
+
+struct configuration {
+    int64_t within;
+    int64_t first;
+    unsigned deny;
+    struct text_list words;
+    bool exempt_invited;
+    int64_t capacity;
+    char *code;
+};
+
+struct state {
+    const struct configuration *configuration;
+    struct slice code;
+    struct event_costs costs;
+    uint32_t membership, relates_to; /* slots */
+    uint64_t seed;
+    struct word_list *words; /* NULL: none */
+    struct recent_table *members;
+    struct recent_table *events; /* the kind that was refused plus one, or 0 */
+    struct slice within_text;    /* "joined less than 20m ago" */
+    struct buffer text;
+};
+
+static const struct parameter parameters[] = {
+    {.name = "within",
+     .type = PARAMETER_DURATION,
+     .offset = offsetof(struct configuration, within),
+     .fallback = "20m",
+     .minimum = 0,
+     .maximum = (int64_t)30 * 86400 * 1000,
+     .text = "How long after its join a user is a newcomer in the room, to ten seconds; 0: time does not matter."},
+    {.name = "first",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct configuration, first),
+     .fallback = "1",
+     .minimum = 0,
+     .maximum = 1000,
+     .text =
+         "How many messages of a user in the room, after its join, are those of a newcomer, however late they come; "
+         "what is denied does not count. 0: the number does not matter."},
+    {.name = "deny",
+     .type = PARAMETER_CHOICES,
+     .offset = offsetof(struct configuration, deny),
+     .fallback = "[]",
+     .choices = kind_names,
+     .text = "What newcomers may not send: files and images; links; mentions, of whom they answer, too; any event that "
+             "is no state (for `within` only); invites into the room; edits; reactions."},
+    {.name = "words",
+     .type = PARAMETER_TEXT_LIST,
+     .offset = offsetof(struct configuration, words),
+     .fallback = "[]",
+     .text = "Words and phrases that newcomers may not say, in any form."},
+    {.name = "exempt_invited",
+     .type = PARAMETER_BOOLEAN,
+     .offset = offsetof(struct configuration, exempt_invited),
+     .fallback = "true",
+     .text = "Whether who was invited is no newcomer, as in a conversation of two."},
+    {.name = "capacity",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct configuration, capacity),
+     .fallback = "262144",
+     .minimum = 1024,
+     .maximum = 16000000,
+     .text =
+         "How many users in rooms are known at a time, in 64 bytes each; beyond that, those of whom nothing was seen "
+         "for longest are forgotten, and are no newcomers."},
+    {.name = "code",
+     .type = PARAMETER_CODE,
+     .offset = offsetof(struct configuration, code),
+     .fallback = "M_FORBIDDEN",
+     .text = "The error code that the verdict carries."},
+};
+
+/* ---- the configuration */
+
+static void destroy(void *pointer)
+{
+    struct state *state = pointer;
+    event_costs_free(&state->costs);
+    word_list_destroy(state->words);
+    recent_table_destroy(state->members);
+    recent_table_destroy(state->events);
+    buffer_free(&state->text);
+    free(state);
+}
+
+static void judge_invite(void *pointer, const struct callback_arguments *arguments, struct result *result);
+
+static void *create(const struct module_setup *setup)
+{
+    const struct configuration *configuration = setup->configuration;
+    if (configuration->deny & 1u << KIND_ANY && !configuration->within) {
+        module_host_report(setup->host, "deny",
+                           "`any` needs a time in `within`: else nobody who joins could ever speak");
+        return NULL;
+    }
+    struct state *state = memory_allocate_zeroed(1, sizeof *state);
+    state->configuration = configuration;
+    state->code = slice_from_string(configuration->code);
+    state->seed = keyed_hash_seed;
+    event_costs_create(&state->costs, setup->fields, setup->host);
+    state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
+    state->relates_to = field_table_declare(setup->fields, SLICE("m.relates_to"));
+    state->members = recent_table_create(4 * (uint32_t)configuration->capacity);
+    state->events = recent_table_create(EVENTS_REMEMBERED);
+    buffer_append_string(&state->text, "joined less than ");
+    duration_append(&state->text, configuration->within);
+    buffer_append_string(&state->text, " ago");
+    state->within_text = buffer_slice(&state->text);
+    if (!word_list_read(&state->words, "words", &configuration->words, setup->host)) {
+        destroy(state);
+        return NULL;
+    }
+    if (!configuration->deny && !configuration->words.count)
+        module_host_warn(setup->host, "deny", "nothing is denied: every event passes");
+    else if (!configuration->within && !configuration->first)
+        module_host_warn(setup->host, "within", "nobody is a newcomer, since `first` is 0, too");
+    if (configuration->deny & 1u << KIND_INVITES)
+        module_register(setup,
+                        &(struct module_callback){.callback = CALLBACK_user_may_invite, .function = judge_invite});
+    return state;
+}
+
+/* ---- members: a number of 32 bits for each user in each room */
+
+/* 22 bits are the time of the join in steps of ten seconds, which go round in 485 days, and 10 are how many messages
+ * came since: those of them above `first`'s maximum say something else. */
+#define STEP_MS 10000
+#define MESSAGE_BITS 10
+#define STEP_MASK ((1u << (32 - MESSAGE_BITS)) - 1)
+#define MESSAGES_MASK ((1u << MESSAGE_BITS) - 1)
+#define MESSAGES_MAXIMUM 1000u
+#define MEMBER_INVITED 1021u
+#define MEMBER_OUT 1022u   /* left, was banned, knocks */
+#define MEMBER_SINCE 1023u /* no newcomer */
+/* A join so much later than now is one of now: clocks differ. */
+#define STEPS_AHEAD 30u
+
+static uint32_t step_at(int64_t now_ms)
+{
+    return (uint32_t)(now_ms / STEP_MS) & STEP_MASK;
+}
+
+static uint64_t key_of(const struct state *state, struct slice room, struct slice user)
+{
+    return keyed_hash_pair(room, user, state->seed);
+}
+
+static void put_member(const struct state *state, const struct callback_arguments *arguments, uint64_t key,
+                       uint32_t number)
+{
+    if (!arguments->trial)
+        recent_table_put(state->members, key, number);
+}
+
+static void see_join(const struct state *state, const struct callback_arguments *arguments, uint64_t key)
+{
+    uint32_t known, joined = step_at(arguments->now_ms) << MESSAGE_BITS;
+    if (!recent_table_find(state->members, key, &known)) {
+        put_member(state, arguments, key, event_replaces_state(arguments->event) ? MEMBER_SINCE : joined);
+        return;
+    }
+    uint32_t messages = known & MESSAGES_MASK;
+    if (messages == MEMBER_INVITED && state->configuration->exempt_invited)
+        put_member(state, arguments, key, MEMBER_SINCE);
+    else if (messages == MEMBER_INVITED || messages == MEMBER_OUT)
+        put_member(state, arguments, key, joined);
+}
+
+static void see_membership(const struct state *state, const struct callback_arguments *arguments,
+                           struct slice membership)
+{
+    const struct event *event = arguments->event;
+    uint32_t known;
+    if (!slice_present(event->state_key) || !slice_present(event->room_id))
+        return;
+    uint64_t key = key_of(state, event->room_id, event->state_key);
+    if (slice_equal(membership, SLICE("join")))
+        see_join(state, arguments, key);
+    else if (!slice_equal(membership, SLICE("invite")))
+        put_member(state, arguments, key, MEMBER_OUT);
+    else if (!recent_table_find(state->members, key, &known) || (known & MESSAGES_MASK) == MEMBER_OUT)
+        put_member(state, arguments, key, MEMBER_INVITED);
+}
+
+/* Who makes a room is at home there. From room version 12 on the room's id is made of that event's. */
+static void see_creation(const struct state *state, const struct callback_arguments *arguments)
+{
+    const struct event *event = arguments->event;
+    struct slice room = event->room_id;
+    if (!slice_present(room) && slice_present(event->event_id) && event->event_id.length > 1)
+        room = arena_format(arguments->arena, "!%.*s", (int)event->event_id.length - 1, event->event_id.data + 1);
+    if (slice_present(room) && slice_present(event->sender))
+        put_member(state, arguments, key_of(state, room, event->sender), MEMBER_SINCE);
+}
+
+/* Why a user is a newcomer; neither: it is none. */
+struct newness {
+    bool by_time, by_number;
+    uint32_t known;
+};
+
+static struct newness newness_of(const struct state *state, uint64_t key, int64_t now_ms)
+{
+    const struct configuration *configuration = state->configuration;
+    uint32_t known;
+    if (!recent_table_find(state->members, key, &known) || (known & MESSAGES_MASK) > MESSAGES_MAXIMUM)
+        return (struct newness){.known = MEMBER_SINCE};
+    uint32_t age = (step_at(now_ms) - (known >> MESSAGE_BITS)) & STEP_MASK;
+    if (age > STEP_MASK - STEPS_AHEAD)
+        age = 0;
+    return (struct newness){.by_time = (int64_t)age * STEP_MS < configuration->within,
+                            .by_number = (known & MESSAGES_MASK) < (uint32_t)configuration->first,
+                            .known = known};
+}
+
+/* Somebody has spoken who may. Of whom nothing was known, it is known now that it is no newcomer. */
+static void see_message(const struct state *state, const struct callback_arguments *arguments, uint64_t key,
+                        const struct newness *newness)
+{
+    uint32_t messages = newness->known & MESSAGES_MASK;
+    if (!newness->by_time && !newness->by_number)
+        put_member(state, arguments, key, MEMBER_SINCE);
+    else if (messages < MESSAGES_MAXIMUM)
+        put_member(state, arguments, key, newness->known + 1);
+}
+
+/* ---- what is sent */
+
+static bool is_edit(const struct state *state, const struct event *event)
+{
+    if (!event_content_other(event, state->relates_to))
+        return false;
+    yyjson_val *relation = content_member(event_content(event), SLICE("m.relates_to"));
+    return slice_equal(content_string(relation, SLICE("rel_type")), SLICE("m.replace"));
+}
+
+static bool has_word(const struct state *state, const struct callback_arguments *arguments)
+{
+    struct content_walk walk = {0};
+    struct content_text text;
+    while (content_fields_next(&state->costs.fields, arguments, &walk, &text)) {
+        size_t position = 0;
+        uint32_t number;
+        struct slice folded = word_list_fold(state->words, text.text, arguments->arena);
+        if (word_list_next(state->words, folded, &position, &number))
+            return true;
+    }
+    return false;
+}
+
+static bool is_kind(const struct state *state, const struct callback_arguments *arguments, enum kind kind)
+{
+    const struct event *event = arguments->event;
+    switch (kind) {
+    case KIND_MEDIA:
+        return event_costs_media(&state->costs, arguments) > 0;
+    case KIND_LINKS:
+        return event_costs_links(&state->costs, arguments) > 0;
+    case KIND_MENTIONS:
+        return event_costs_mentions(&state->costs, arguments) > 0;
+    case KIND_ANY:
+        return !slice_present(event->state_key);
+    case KIND_EDITS:
+        return is_edit(state, event);
+    case KIND_REACTIONS:
+        return slice_equal(event->type, SLICE("m.reaction"));
+    case KIND_WORDS:
+        return state->words && has_word(state, arguments);
+    case KIND_INVITES:
+    case KINDS:
+        break;
+    }
+    return false;
+}
+
+/* The first kind of what is denied that the event is, plus one; 0: it passes. */
+static uint32_t refused_kind(const struct state *state, const struct callback_arguments *arguments,
+                             const struct newness *newness)
+{
+    unsigned deny = state->configuration->deny | 1u << KIND_WORDS;
+    if (!newness->by_time && !newness->by_number)
+        return 0;
+    if (!newness->by_time)
+        deny &= ~(1u << KIND_ANY);
+    for (unsigned kind = 0; kind < KINDS; kind++)
+        if (deny & 1u << kind && is_kind(state, arguments, (enum kind)kind))
+            return kind + 1;
+    return 0;
+}
+
+static void refuse(const struct state *state, uint32_t refused, bool by_time,
+                   const struct callback_arguments *arguments, struct result *result)
+{
+    result->value = value_refuse(state->code);
+    result->rule = slice_from_string(rule_names[refused - 1]);
+    result->reason = by_time ? state->within_text : SLICE("has said little in the room since joining");
+    result->evidence = subject_text(arguments, SUBJECT_USER);
+}
+
+/* Messages make a newcomer known; reactions and what takes something back do not. */
+static bool counts(const struct event *event)
+{
+    return !slice_present(event->state_key) && !slice_equal(event->type, SLICE("m.reaction")) &&
+           !slice_equal(event->type, SLICE("m.room.redaction"));
+}
+
+static void judge_message(const struct state *state, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct event *event = arguments->event;
+    uint64_t id = slice_present(event->event_id) ? keyed_hash(event->event_id, state->seed) : 0;
+    uint64_t key = key_of(state, event->room_id, event->sender);
+    struct newness newness = newness_of(state, key, arguments->now_ms);
+    uint32_t refused;
+    if (!slice_present(event->event_id) || !recent_table_find(state->events, id, &refused)) {
+        refused = refused_kind(state, arguments, &newness);
+        if (!refused && counts(event))
+            see_message(state, arguments, key, &newness);
+        if (slice_present(event->event_id) && !arguments->trial)
+            recent_table_put(state->events, id, refused);
+    }
+    if (refused && refused <= KINDS)
+        refuse(state, refused, newness.by_time, arguments, result);
+}
+
+static void judge_invite(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct state *state = pointer;
+    struct slice room = subject_text(arguments, SUBJECT_ROOM), user = subject_text(arguments, SUBJECT_USER);
+    result->value.kind = VALUE_PASS;
+    if (!slice_present(room) || !slice_present(user) || !(state->configuration->deny & 1u << KIND_INVITES))
+        return;
+    struct newness newness = newness_of(state, key_of(state, room, user), arguments->now_ms);
+    if (newness.by_time || newness.by_number)
+        refuse(state, KIND_INVITES + 1, newness.by_time, arguments, result);
+}
+
+static void judge_event(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct state *state = pointer;
+    const struct event *event = arguments->event;
+    struct slice membership = subject_membership(event, state->membership);
+    result->value.kind = VALUE_PASS;
+    if (slice_equal(event->type, SLICE("m.room.create"))) {
+        see_creation(state, arguments);
+    } else if (slice_equal(membership, SLICE("invite"))) {
+        judge_invite(pointer, arguments, result);
+        if (result->value.kind == VALUE_PASS)
+            see_membership(state, arguments, membership);
+    } else if (slice_present(membership)) {
+        see_membership(state, arguments, membership);
+    } else if (slice_present(event->room_id) && slice_present(event->sender)) {
+        judge_message(state, arguments, result);
+    }
+}
+
+static const struct module_callback callbacks[] = {
+    {.callback = CALLBACK_check_event_for_spam, .function = judge_event},
+    {.callback = CALLBACK_check_event_allowed, .function = judge_event},
+};
+
+/* ---- snapshots: the version and the seed, then each table behind its length */
+
+static void save(const void *pointer, struct buffer *output)
+{
+    const struct state *state = pointer;
+    parts_put_head(output, SAVED_VERSION, state->seed);
+    size_t start = parts_begin(output);
+    recent_table_save(state->members, output);
+    parts_end(output, start);
+    start = parts_begin(output);
+    recent_table_save(state->events, output);
+    parts_end(output, start);
+}
+
+static bool restore(void *pointer, struct slice saved)
+{
+    struct state *state = pointer;
+    uint64_t seed = 0;
+    if (parts_take_head(&saved, SAVED_VERSION, &seed) && recent_table_restore(state->members, parts_take(&saved)) &&
+        recent_table_restore(state->events, parts_take(&saved)) && saved.length == 0) {
+        state->seed = seed;
+        return true;
+    }
+    (void)recent_table_restore(state->members, SLICE(""));
+    (void)recent_table_restore(state->events, SLICE(""));
+    return false;
+}
+
+extern const struct module_definition module_newcomer;
+const struct module_definition module_newcomer = {
+    .name = "newcomer",
+    .summary = "Denies files, links, mentions, words and more of users who have just joined a room.",
+    .parameters = parameters,
+    .parameter_count = sizeof parameters / sizeof *parameters,
+    .configuration_size = sizeof(struct configuration),
+    .needs_body = true,
+    .reads_time = true,
+    .callbacks = callbacks,
+    .callback_count = sizeof callbacks / sizeof *callbacks,
+    .create = create,
+    .destroy = destroy,
+    .save = save,
+    .restore = restore,
+};
