@@ -4,7 +4,10 @@
 
 static void place(const struct map_host *map, const char *path, char *whole, size_t size)
 {
-    snprintf(whole, size, "%s[%zu]%s%s", map->name, map->index, *path ? "." : "", path);
+    char number[32] = "";
+    if (map->index != MAP_HOST_ALONE)
+        snprintf(number, sizeof number, "[%zu]", map->index);
+    snprintf(whole, size, "%s%s%s%s", map->name, number, *path ? "." : "", path);
 }
 
 static void report(void *context, const char *path, const char *message)

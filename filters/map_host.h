@@ -1,9 +1,12 @@
 /* The host of one map inside a configuration: whatever is reported of it is placed where the administrator wrote it,
- * "rules[1].types[0]". For what a module finds wrong in the items of a PARAMETER_MAP_LIST after they were decoded. */
+ * "rules[1].types[0]". For decoding one, and for what a module finds wrong in it afterwards. */
 #ifndef WEIR_FILTERS_MAP_HOST_H
 #define WEIR_FILTERS_MAP_HOST_H
 
 #include "filters/parameter.h"
+
+/* The `index` of a map that is no item of a list. */
+#define MAP_HOST_ALONE SIZE_MAX
 
 struct map_host {
     const struct module_host *outer;
