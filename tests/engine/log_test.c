@@ -88,8 +88,14 @@ static void terminal_line(const char *no_colour, char *output, size_t size)
     log_warning("take care", LOG_STRING("who", "a b"), LOG_TEXT("wild", slice_of("\033[2J", 4)));
     dup2(saved, STDERR_FILENO);
     close(saved);
-    ssize_t length = read(terminal, output, size - 1);
-    output[length > 0 ? length : 0] = '\0';
+    /* A line may come in pieces. */
+    size_t length = 0;
+    ssize_t piece = 1;
+    while (piece > 0 && length + 1 < size && !memchr(output, '\n', length)) {
+        piece = read(terminal, output + length, size - 1 - length);
+        length += piece > 0 ? (size_t)piece : 0;
+    }
+    output[length] = '\0';
     close(peer);
     close(terminal);
 }
