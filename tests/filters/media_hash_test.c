@@ -68,7 +68,7 @@ Test(media_hash, events)
         "{'type':'m.room.message','content':{'url':'mxc://FAR.example/bad1'}}",
         "{'type':'m.room.message','content':{'url':'mxc://far.example/bad'}}",
         "{'type':'m.room.message','content':{'body':'mxc: mxc:// mxc'}}",
-        "{'type':'m.room.message','content':{},'unsigned':{'a':'" BAD "'}}",
+        ("{'type':'m.room.message','content':{},'unsigned':{'a':'" BAD "'}}"),
         "{'type':'m.room.message'}",
     };
     struct module_fixture fixture = {0};
