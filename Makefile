@@ -30,7 +30,7 @@ ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CFLAGS)
 # What each part may link with: the linker keeps the rule that filters/ knows nothing of Redis, libevent or PostgreSQL.
 LIBS_base := -lyyjson -lxxhash -lm
 LIBS_filters := -ljansson -lhs -lpcre2-8 -llua5.4 -lcrypto -ldl $(LIBS_base)
-LIBS_replication := -levent_core -lpq -lcurl -lzstd $(LIBS_base)
+LIBS_replication := -levent_core -lpq -lzstd -ldl $(LIBS_base)
 LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 
 BASE_SOURCES := $(wildcard base/*.c)

@@ -7,6 +7,7 @@
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 #include "engine/postgres_parameters.h"
+#include "replication/curl_library.h"
 
 static void on_rows(void *context, const struct position_rows *rows)
 {
@@ -86,6 +87,14 @@ static void add_database(struct engine *engine)
 static void add_writers(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
+    struct buffer error = {0};
+    bool loaded = curl_library_load(&error);
+    if (!loaded)
+        log_error("the processes of instance_map cannot be asked for what was missed",
+                  LOG_TEXT("reason", buffer_slice(&error)));
+    buffer_free(&error);
+    if (!loaded)
+        return;
     struct rows_http_writer *writers = memory_allocate_zeroed(configuration->instance_count, sizeof *writers);
     for (size_t index = 0; index < configuration->instance_count; index++) {
         const struct instance_address *instance = &configuration->instances[index];

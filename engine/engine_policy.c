@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "engine/log.h"
 #include "engine/policy_server.h"
+#include "replication/curl_library.h"
 
 /* Of the time that a request has; the rest is for the check. */
 #define KEYS_SHARE 2
@@ -39,13 +40,25 @@ static void start_keys(struct engine_policy *policy, struct event_base *base, co
         log_warning("the policy server believes whoever asks: policy_server.authenticate is false");
 }
 
+/* Whether whoever asks can be told from a stranger. */
+static bool can_authenticate(const struct policy_settings *settings)
+{
+    struct buffer error = {0};
+    bool can = !settings->authenticate || curl_library_load(&error);
+    if (!can)
+        log_error("is no policy server: the keys of those who ask could not be fetched",
+                  LOG_TEXT("reason", buffer_slice(&error)));
+    buffer_free(&error);
+    return can;
+}
+
 struct engine_policy *engine_policy_start(struct event_base *base, const struct configuration *configuration,
                                           struct questions *questions, struct http_server *http,
                                           struct metrics *metrics)
 {
     const struct policy_settings *settings = &configuration->policy;
     const char *server_name = settings->server_name ? settings->server_name : configuration->server_name;
-    if (!settings->enabled || !http)
+    if (!settings->enabled || !http || !can_authenticate(settings))
         return NULL;
     struct engine_policy *policy = memory_allocate_zeroed(1, sizeof *policy);
     policy->only_rooms = table_of_rooms(settings);

@@ -11,7 +11,8 @@
 
 struct engine_policy;
 
-/* Adds its paths to `http`. NULL if it is not configured. `configuration` must outlive it, with the key in it. */
+/* Adds its paths to `http`. NULL if it is not configured, or (logged) if libcurl is not there. `configuration` must
+ * outlive it, with the key in it. */
 struct engine_policy *engine_policy_start(struct event_base *base, const struct configuration *configuration,
                                           struct questions *questions, struct http_server *http,
                                           struct metrics *metrics);

@@ -77,7 +77,7 @@ static const char *result_label(const void *context, size_t index)
 
 static void free_fetch(struct fetch *fetch)
 {
-    curl_easy_cleanup(fetch->easy);
+    curl.easy_cleanup(fetch->easy);
     event_free(fetch->pause);
     buffer_free(&fetch->body);
     buffer_free(&fetch->name);
@@ -122,7 +122,7 @@ static const char *transfer_problem(struct fetch *fetch, CURLcode result)
 {
     long status = 0;
     struct buffer *text = &fetch->keys->text;
-    curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl.easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
     buffer_clear(text);
     if (result == CURLE_OK && status == 200)
         return NULL;
@@ -130,7 +130,7 @@ static const char *transfer_problem(struct fetch *fetch, CURLcode result)
         buffer_append_format(text, "the key server answered with HTTP status %ld", status);
     else
         buffer_append_format(text, "the key server could not be asked: %s",
-                             *fetch->error ? fetch->error : curl_easy_strerror(result));
+                             *fetch->error ? fetch->error : curl.easy_strerror(result));
     return buffer_string(text);
 }
 
@@ -157,7 +157,7 @@ static void on_done(void *context, CURL *easy, CURLcode result)
 {
     (void)context;
     struct fetch *fetch = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+    curl.easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
     const char *problem = transfer_problem(fetch, result);
     if (problem) {
         fail_fetch(fetch, problem);
@@ -185,25 +185,25 @@ static void set_options(struct fetch *fetch)
     left_ms = left_ms < PAUSE_MS ? PAUSE_MS : left_ms;
     buffer_clear(&keys->text);
     buffer_append_format(&keys->text, "%s/_matrix/key/v2/query", keys->notary);
-    curl_easy_setopt(easy, CURLOPT_URL, buffer_string(&keys->text));
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, keys->headers);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, buffer_string(&fetch->question)); /* not copied */
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a name being looked up does not hold up server_keys_destroy */
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)SERVER_KEY_ANSWER_MAXIMUM);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->error);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
+    curl.easy_setopt(easy, CURLOPT_URL, buffer_string(&keys->text));
+    curl.easy_setopt(easy, CURLOPT_HTTPHEADER, keys->headers);
+    curl.easy_setopt(easy, CURLOPT_POSTFIELDS, buffer_string(&fetch->question)); /* not copied */
+    curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl.easy_setopt(easy, CURLOPT_PROXY, "");
+    curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl.easy_setopt(easy, CURLOPT_USERAGENT, "weir");
+    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_ms);
+    curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
+    curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a name being looked up does not hold up server_keys_destroy */
+    curl.easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)SERVER_KEY_ANSWER_MAXIMUM);
+    curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl.easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
+    curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->error);
+    curl.easy_setopt(easy, CURLOPT_PRIVATE, fetch);
     if (keys->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, keys->ca_file);
+        curl.easy_setopt(easy, CURLOPT_CAINFO, keys->ca_file);
 }
 
 /* The first attempt, or another one. What libcurl refuses is tried again, too. */
@@ -211,10 +211,10 @@ static void on_pause_over(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct fetch *fetch = argument;
-    curl_easy_cleanup(fetch->easy);
+    curl.easy_cleanup(fetch->easy);
     buffer_clear(&fetch->body);
     *fetch->error = '\0';
-    fetch->easy = curl_easy_init();
+    fetch->easy = curl.easy_init();
     if (fetch->easy) {
         set_options(fetch);
         fetch->begun = curl_loop_add(fetch->keys->loop, fetch->easy);
@@ -250,7 +250,7 @@ struct server_keys *server_keys_create(struct event_base *base, const struct ser
     keys->notary = memory_copy_text(settings->notary, strlen(settings->notary));
     keys->ca_file = settings->ca_file ? memory_copy_text(settings->ca_file, strlen(settings->ca_file)) : NULL;
     keys->timeout_ms = settings->timeout_ms;
-    keys->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    keys->headers = curl.slist_append(NULL, "Content-Type: application/json");
     keys->counts = metrics_register(metrics, &fetches_metric, FETCH_ENDS, result_label, NULL);
     return keys;
 }
@@ -272,7 +272,7 @@ void server_keys_destroy(struct server_keys *keys)
     answer_cache_destroy(keys->unknown);
     free(keys->notary);
     free(keys->ca_file);
-    curl_slist_free_all(keys->headers);
+    curl.slist_free_all(keys->headers);
     buffer_free(&keys->name);
     buffer_free(&keys->text);
     free(keys);

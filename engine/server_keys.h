@@ -25,7 +25,7 @@ enum server_keys_status {
     SERVER_KEYS_TOO_MANY /* likewise, but too many are being asked for already */
 };
 
-/* `settings` are copied. */
+/* `settings` are copied. libcurl must have been loaded (replication/curl_library.h). */
 struct server_keys *server_keys_create(struct event_base *base, const struct server_keys_settings *settings,
                                        struct metrics *metrics);
 /* Nobody may wait any more. */

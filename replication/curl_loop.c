@@ -17,14 +17,14 @@ struct curl_loop {
 static void forward(struct curl_loop *loop, curl_socket_t socket, int events)
 {
     int running, left;
-    curl_multi_socket_action(loop->multi, socket, events, &running);
+    curl.multi_socket_action(loop->multi, socket, events, &running);
     CURLMsg *message;
-    while ((message = curl_multi_info_read(loop->multi, &left))) {
+    while ((message = curl.multi_info_read(loop->multi, &left))) {
         if (message->msg != CURLMSG_DONE)
             continue;
         CURL *transfer = message->easy_handle;
         CURLcode result = message->data.result;
-        curl_multi_remove_handle(loop->multi, transfer); /* the message is gone from here on */
+        curl.multi_remove_handle(loop->multi, transfer); /* the message is gone from here on */
         loop->done(loop->context, transfer, result);
     }
 }
@@ -54,7 +54,7 @@ static int on_socket_wanted(CURL *transfer, curl_socket_t socket, int wanted, vo
         event = event_new(loop->base, socket, (short)what, on_socket_event, loop);
         event_add(event, NULL);
     }
-    curl_multi_assign(loop->multi, socket, event);
+    curl.multi_assign(loop->multi, socket, event);
     return 0;
 }
 
@@ -73,20 +73,16 @@ static int on_timer_wanted(CURLM *multi, long after_ms, void *context)
 struct curl_loop *curl_loop_create(struct event_base *base, long idle_connections,
                                    void (*done)(void *context, CURL *transfer, CURLcode result), void *context)
 {
-    static bool initialised;
-    if (!initialised)
-        curl_global_init(CURL_GLOBAL_DEFAULT);
-    initialised = true;
     struct curl_loop *loop = memory_allocate_zeroed(1, sizeof *loop);
-    *loop = (struct curl_loop){.base = base, .multi = curl_multi_init(), .done = done, .context = context};
+    *loop = (struct curl_loop){.base = base, .multi = curl.multi_init(), .done = done, .context = context};
     if (!loop->multi)
         abort(); /* out of memory, as in base/memory.h */
     loop->timer = event_new(base, -1, 0, on_timer, loop);
-    curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
-    curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
-    curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
-    curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
-    curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, idle_connections);
+    curl.multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+    curl.multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
+    curl.multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+    curl.multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
+    curl.multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, idle_connections);
     return loop;
 }
 
@@ -94,17 +90,17 @@ void curl_loop_destroy(struct curl_loop *loop)
 {
     if (!loop)
         return;
-    curl_multi_cleanup(loop->multi);
+    curl.multi_cleanup(loop->multi);
     event_free(loop->timer);
     free(loop);
 }
 
 bool curl_loop_add(struct curl_loop *loop, CURL *transfer)
 {
-    return curl_multi_add_handle(loop->multi, transfer) == CURLM_OK;
+    return curl.multi_add_handle(loop->multi, transfer) == CURLM_OK;
 }
 
 void curl_loop_remove(struct curl_loop *loop, CURL *transfer)
 {
-    curl_multi_remove_handle(loop->multi, transfer);
+    curl.multi_remove_handle(loop->multi, transfer);
 }

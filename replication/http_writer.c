@@ -74,7 +74,7 @@ static void say_detail(enum detail detail, const struct http_outcome *outcome, s
     else if (detail == DETAIL_MAXIMUM)
         buffer_append_format(sentence, " (more than %u MiB)", ROWS_HTTP_ANSWER_MAXIMUM >> 20);
     else if (detail != DETAIL_NONE)
-        buffer_append_format(sentence, " (%s)", *outcome->error ? outcome->error : curl_easy_strerror(outcome->result));
+        buffer_append_format(sentence, " (%s)", *outcome->error ? outcome->error : curl.easy_strerror(outcome->result));
 }
 
 static void say_result(const struct http_outcome *outcome, struct buffer *sentence)

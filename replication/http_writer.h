@@ -3,7 +3,7 @@
 #ifndef WEIR_REPLICATION_HTTP_WRITER_H
 #define WEIR_REPLICATION_HTTP_WRITER_H
 
-#include <curl/curl.h>
+#include "replication/curl_library.h"
 
 #include "base/buffer.h"
 #include "replication/rows_http.h"

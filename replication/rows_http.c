@@ -54,7 +54,7 @@ static struct http_writer *find_writer(const struct rows_http *rows, struct slic
 
 static void transfer_free(struct transfer *transfer)
 {
-    curl_easy_cleanup(transfer->easy);
+    curl.easy_cleanup(transfer->easy);
     buffer_free(&transfer->body);
     free((char *)(uintptr_t)transfer->request.writer.data);
     free(transfer);
@@ -84,13 +84,13 @@ static void on_done(void *context, CURL *easy, CURLcode result)
 {
     struct rows_http *rows = context;
     struct transfer *transfer = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    curl.easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
     struct http_outcome outcome = {.result = transfer->too_large ? CURLE_FILESIZE_EXCEEDED : result,
                                    .error = transfer->error,
                                    .body = buffer_slice(&transfer->body),
                                    .timeout_ms = rows->timeout_ms};
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &outcome.status);
-    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &outcome.system_error);
+    curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &outcome.status);
+    curl.easy_getinfo(easy, CURLINFO_OS_ERRNO, &outcome.system_error);
     struct row_answer answer = {0};
     buffer_clear(&rows->text);
     if (outcome.result != CURLE_OK || outcome.status != 200) {
@@ -136,11 +136,11 @@ static bool append_url(const struct http_writer *writer, const struct row_reques
 
 static void set_trust(const struct rows_http *rows, CURL *easy)
 {
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, rows->verify ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, rows->verify ? 2L : 0L);
+    curl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, rows->verify ? 1L : 0L);
+    curl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, rows->verify ? 2L : 0L);
     if (rows->ca_file || rows->ca_path) { /* nobody else then */
-        curl_easy_setopt(easy, CURLOPT_CAINFO, rows->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, rows->ca_path);
+        curl.easy_setopt(easy, CURLOPT_CAINFO, rows->ca_file);
+        curl.easy_setopt(easy, CURLOPT_CAPATH, rows->ca_path);
     }
 }
 
@@ -149,23 +149,23 @@ static void set_options(struct transfer *transfer, const char *url)
 {
     const struct rows_http *rows = transfer->rows;
     CURL *easy = transfer->easy;
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer->writer->unix_path);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, rows->headers);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir");
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)rows->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)rows->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a name being looked up does not hold up rows_http_destroy */
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)ROWS_HTTP_ANSWER_MAXIMUM);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    curl.easy_setopt(easy, CURLOPT_URL, url);
+    curl.easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer->writer->unix_path);
+    curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl.easy_setopt(easy, CURLOPT_PROXY, "");
+    curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl.easy_setopt(easy, CURLOPT_HTTPHEADER, rows->headers);
+    curl.easy_setopt(easy, CURLOPT_USERAGENT, "weir");
+    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)rows->timeout_ms);
+    curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)rows->timeout_ms);
+    curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a name being looked up does not hold up rows_http_destroy */
+    curl.easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)ROWS_HTTP_ANSWER_MAXIMUM);
+    curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl.easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    curl.easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     set_trust(rows, easy);
 }
 
@@ -176,7 +176,7 @@ static const char *begin(struct rows_http *rows, struct transfer *transfer)
         return "the writer has no address here: `instance_map` does not name it";
     if (!append_url(transfer->writer, &transfer->request, &rows->text))
         return "the system gives no random numbers for the id of a request";
-    transfer->easy = curl_easy_init();
+    transfer->easy = curl.easy_init();
     if (!transfer->easy)
         return "libcurl has no memory for a request";
     set_options(transfer, buffer_string(&rows->text));
@@ -243,7 +243,7 @@ struct rows_http *rows_http_create(struct event_base *base, const struct rows_ht
     rows->not_begun = event_new(base, -1, 0, on_not_begun, rows);
     if (settings->secret) {
         buffer_append_format(&rows->text, "Authorization: Bearer %s", settings->secret);
-        rows->headers = curl_slist_append(NULL, buffer_string(&rows->text));
+        rows->headers = curl.slist_append(NULL, buffer_string(&rows->text));
     }
     return rows;
 }
@@ -260,7 +260,7 @@ void rows_http_destroy(struct rows_http *rows)
         transfer_free(transfer);
     }
     curl_loop_destroy(rows->loop);
-    curl_slist_free_all(rows->headers);
+    curl.slist_free_all(rows->headers);
     event_free(rows->not_begun);
     for (size_t index = 0; index < rows->writer_count; index++)
         http_writer_clear(&rows->writers[index]);

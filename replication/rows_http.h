@@ -36,7 +36,8 @@ struct rows_http_settings {
 
 struct rows_http;
 
-/* The settings are copied. The callbacks must not destroy the source. */
+/* The settings are copied. The callbacks must not destroy the source. libcurl must have been loaded (curl_library.h).
+ */
 struct rows_http *rows_http_create(struct event_base *base, const struct rows_http_settings *settings,
                                    const struct row_source_callbacks *callbacks);
 /* Requests under way are dropped without a word. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "replication/curl_library.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
 
@@ -205,6 +206,11 @@ static void run(struct asker *asker)
 
 static void run_http(struct asker *asker, const struct arguments *read, const struct row_source_callbacks *callbacks)
 {
+    struct buffer error = {0};
+    if (!curl_library_load(&error)) {
+        fprintf(stderr, "%s\n", buffer_string(&error));
+        exit(1);
+    }
     struct rows_http *rows = rows_http_create(asker->base, &read->http, callbacks);
     asker->source = rows_http_source(rows);
     run(asker);

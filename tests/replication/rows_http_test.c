@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "replication/curl_library.h"
 #include "replication/rows_http.h"
 
 struct asker {
@@ -58,6 +59,8 @@ static struct rows_http *start(struct event_base *base, struct asker *asker, uin
                                          {.name = "master", .unix_path = "/nowhere/main.sock"}};
     struct rows_http_settings settings = {.writers = writers, .writer_count = 2, .timeout_ms = 5000, .verify = true};
     struct row_source_callbacks callbacks = {.context = asker, .rows = on_rows, .ended = on_ended};
+    struct buffer error = {0};
+    cr_assert(curl_library_load(&error), "%s", buffer_string(&error));
     struct rows_http *rows = rows_http_create(base, &settings, &callbacks);
     memset(writers, 0, sizeof writers);
     asker->source = rows_http_source(rows);
