@@ -104,6 +104,8 @@ class RedisClient:
 
     async def ask(self, callback, args, wanted):
         began = time.monotonic()
+        if self.listener.done():
+            raise ConnectionError("nobody listens any more")
         self.asked += 1
         identity = f"{self.number}.{self.asked}"
         waits = self.waiting[identity] = asyncio.get_running_loop().create_future()
