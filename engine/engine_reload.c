@@ -77,6 +77,12 @@ static const struct read_once {
     NUMBER("requests.stream", requests_stream),
     NUMBER("requests.tries", requests_tries),
     NUMBER("requests.claim_after", requests_claim_after_ms),
+    NUMBER("requests.waiting", requests_waiting),
+    NUMBER("requests.waiting_per_asker", requests_waiting_per_asker),
+    NUMBER("requests.waiting_per_room", requests_waiting_per_room),
+    NUMBER("requests.publish", requests_publish),
+    NUMBER("presence.cache", presence_cache),
+    NUMBER("presence.cache_for", presence_cache_for_ms),
     TEXT("state_dir", state_dir),
     NUMBER("lease", lease_ms),
 #undef TEXT

@@ -45,7 +45,6 @@ struct questions {
     struct waiting_shares *askers, *rooms;
     struct event *deadline; /* of the question that is the first to expire */
     int64_t deadline_ms;    /* for which it is set; 0: it is not */
-    bool may_wait[CALLBACK_COUNT];
     struct buffer json;
     struct questions_counts counts;
     struct question_metrics metrics;
@@ -327,7 +326,7 @@ static bool answer_from_cache(struct questions *questions, struct question *ques
 static const char *too_many(struct questions *questions, struct question *question)
 {
     const struct callback_arguments *arguments = &question->read.arguments;
-    if (!questions->may_wait[question->read.callback])
+    if (!chain_may_wait(questions->chain, question->read.callback))
         return NULL;
     question->asker_hash = waiting_shares_hash(question->asked.asker);
     question->room_hash = waiting_shares_hash(arguments->event ? arguments->event->room_id
@@ -423,25 +422,6 @@ bool questions_resume(struct questions *questions, uint64_t ticket, const struct
 
 /* ---- the chain */
 
-static void look_who_waits(struct questions *questions)
-{
-    const struct chain *chain = questions->chain;
-    for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
-        uint32_t indices[1024];
-        uint32_t count = chain_callback_modules(chain, (enum callback)callback, indices, 1024);
-        questions->may_wait[callback] = count > 1024;
-        for (uint32_t index = 0; index < count && index < 1024; index++)
-            if (chain_module(chain, indices[index])->answer)
-                questions->may_wait[callback] = true;
-    }
-    /* What one goes on into may wait, too. */
-    for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
-        enum callback then = callback_definitions[callback].then;
-        if (then != CALLBACK_UNKNOWN && questions->may_wait[then])
-            questions->may_wait[callback] = true;
-    }
-}
-
 static void free_list(struct question *question)
 {
     while (question) {
@@ -475,7 +455,6 @@ void questions_use_chain(struct questions *questions, struct chain *chain)
     free_list(questions->spare);
     questions->spare = NULL;
     questions->spare_count = 0;
-    look_who_waits(questions);
     while (row) {
         struct question *next = row->next;
         ask_again(questions, row);
@@ -505,7 +484,6 @@ struct questions *questions_create(struct event_base *base, struct chain *chain,
     questions->rooms = waiting_shares_create(settings->waiting_per_room);
     questions->cache = answer_cache_create(settings->cache, (uint64_t)settings->cache_for_ms * 1000000u);
     questions->deadline = evtimer_new(base, on_deadline, questions);
-    look_who_waits(questions);
     questions->metrics = question_metrics_register(metrics, &questions->counts);
     return questions;
 }

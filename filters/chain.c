@@ -189,6 +189,20 @@ static void add_link(struct chain *chain, uint32_t module_index, const struct mo
     link->plain = is_plain(chain, link);
 }
 
+/* `then` chains are one step long, so that two passes see all. */
+static void look_who_waits(struct chain *chain)
+{
+    for (int callback = 0; callback < CALLBACK_COUNT; callback++)
+        for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
+            if (chain->modules[chain->links[callback][number].module_index].definition->answer)
+                chain->may_wait[callback] = true;
+    for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
+        enum callback then = callback_definitions[callback].then;
+        if (then != CALLBACK_UNKNOWN && chain->may_wait[then])
+            chain->may_wait[callback] = true;
+    }
+}
+
 bool chain_seal(struct chain *chain, chain_conflict_function *report, void *context)
 {
     bool good = chain_find_conflicts(chain, report, context);
@@ -201,6 +215,7 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
                 add_link(chain, index, registered);
         }
     }
+    look_who_waits(chain);
     return good;
 }
 
@@ -276,6 +291,11 @@ uint32_t chain_callback_modules(const struct chain *chain, enum callback callbac
     for (uint32_t number = 0; number < chain->link_counts[callback] && number < room; number++)
         indices[number] = chain->links[callback][number].module_index;
     return chain->link_counts[callback];
+}
+
+bool chain_may_wait(const struct chain *chain, enum callback callback)
+{
+    return chain->may_wait[callback];
 }
 
 const struct web_resource *chain_resource(const struct chain *chain, struct slice path, void **state)

@@ -92,6 +92,10 @@ uint32_t chain_callback_modules(const struct chain *chain, enum callback callbac
 /* The login types after start-up, a dict of type → list of fields (Synapse's supported_login_types). */
 struct value chain_login_types(const struct chain *chain, struct arena *arena);
 
+/* Whether a walk of this callback may be parked: a module that registered it, or the callback that it goes on into, may
+ * ask somebody. Of a sealed chain. */
+bool chain_may_wait(const struct chain *chain, enum callback callback);
+
 /* The page served under `path`, with the state to serve it; NULL if there is none. */
 const struct web_resource *chain_resource(const struct chain *chain, struct slice path, void **state);
 /* All of them, in order: `index` from 0 until NULL; `*module_index` says whose. */

@@ -49,6 +49,7 @@ struct chain {
     bool needs_body;
     bool uses_body;
     bool reads_time;
+    bool may_wait[CALLBACK_COUNT];
     chain_trace_function *trace;
     void *trace_context;
     struct chain_dry_run dry_runs[LANES_MAXIMUM];
