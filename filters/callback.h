@@ -63,6 +63,7 @@ struct callback_arguments {
                        time of the recording or of its events (engine/event_time.h). Modules that remember use no other
                        time, and bear one that is older than the last */
     bool trial;     /* somebody only wants to know the answer (`weir explain`): nothing is to be remembered of it */
+    uint64_t tags;  /* the bits of module_tag that modules before this one have set on what is asked about */
 };
 
 /* One module's answer to one callback. `state` is what the module's create made. `result` comes zeroed, that is as

@@ -15,6 +15,7 @@ struct registrar {
     uint32_t callback_count;
     struct web_resource *resources;
     uint32_t resource_count;
+    struct chain *chain;
 };
 
 struct chain *chain_create(const struct chain_settings *settings)
@@ -57,6 +58,8 @@ void chain_destroy(struct chain *chain)
     free(chain->modules);
     free(chain->resources);
     free(chain->server_name);
+    for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++)
+        free(chain->tags[bit]);
     field_table_destroy(chain->fields);
     free(chain);
 }
@@ -69,6 +72,19 @@ void module_register(const struct module_setup *setup, const struct module_callb
     registrar->callbacks =
         memory_reallocate(registrar->callbacks, (registrar->callback_count + 1) * sizeof *registrar->callbacks);
     registrar->callbacks[registrar->callback_count++] = *row;
+}
+
+uint64_t module_tag(const struct module_setup *setup, const char *name, const char *key)
+{
+    char **tags = setup->registrar->chain->tags;
+    for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++) {
+        if (!tags[bit])
+            tags[bit] = memory_copy_text(name, strlen(name));
+        if (strcmp(tags[bit], name) == 0)
+            return 1ull << bit;
+    }
+    module_host_report(setup->host, key, "a chain has at most %u tags", TAGS_MAXIMUM);
+    return 0;
 }
 
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource)
@@ -108,7 +124,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
         module.options = *options;
     module.configuration = memory_allocate_zeroed(1, definition->configuration_size);
     const struct parameter *table = definition->parameters;
-    struct registrar registrar = {0};
+    struct registrar registrar = {.chain = chain};
     bool names_known = parameters_check_names(table, definition->parameter_count, config, host);
     if (parameters_decode(table, definition->parameter_count, config, module.configuration, host)) {
         /* Also with unknown names: what create finds wrong should be said in the same run. */
@@ -165,8 +181,8 @@ static bool is_plain(const struct chain *chain, const struct link *link)
     bool copies = false;
     for (uint32_t index = 0; index < definition->argument_count; index++)
         copies = copies || definition->arguments[index].type == ARGUMENT_COPY;
-    return !copies && !link->registered.legacy && !link->registered.synchronous && !link->bad_arity &&
-           link->parameter_count == definition->argument_count && !module->options.selector &&
+    return !copies && !module->definition->sets_tags && !link->registered.legacy && !link->registered.synchronous &&
+           !link->bad_arity && link->parameter_count == definition->argument_count && !module->options.selector &&
            link->registered.callback != CALLBACK_auth_checkers &&
            !(chain->settings.semantics == SEMANTICS_147 && link->registered.callback == CALLBACK_on_logged_out);
 }

@@ -242,7 +242,9 @@ static enum asked ask_specially(struct walk *walk, const struct link *link, stru
     arguments.count = link->parameter_count;
     copy_objects(definition, &arguments);
     uint64_t started = walk->chain->trace ? now_ns() : 0;
+    result->tags = 0;
     link->function(link->state, &arguments, result);
+    walk->arguments.tags |= result->tags;
     if (walk->chain->trace)
         walk->chain->trace(walk->chain->trace_context, link->module_index, &arguments, result, now_ns() - started);
     if (result->value.kind == VALUE_PASS)
@@ -360,6 +362,7 @@ enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum ca
     walk->place = 0;
     walk->ticket = 0;
     walk->memory = NULL;
+    walk->arguments.tags = 0;
     if (__builtin_expect(walk->arguments.now_ms <= 0, 0))
         walk->arguments.now_ms = wall_ms();
     walk->rule = callback_definitions[callback].rules[chain->settings.semantics];

@@ -46,6 +46,7 @@ struct chain {
     struct chain_resource *resources;
     uint32_t resource_count;
     struct field_table *fields;
+    char *tags[TAGS_MAXIMUM]; /* their names, by bit; NULL from the first that nobody has asked for */
     bool needs_body;
     bool uses_body;
     bool reads_time;

@@ -11,6 +11,7 @@
 #include "filters/service.h"
 
 struct registrar;
+struct outcome;
 
 /* A callback as a module registers it. Rows of the definition's table need only the first two members; `create` adds
  * others with module_register. */
@@ -63,8 +64,17 @@ struct module_setup {
  * call as one registration: presence routers must give both of theirs in one, which the chain checks for the module as
  * a whole. */
 void module_register(const struct module_setup *setup, const struct module_callback *row);
+/* The bit of the tag called `name`, by which one module tells those behind it something about what is asked (`trust`).
+ * The same for all modules of the chain. 0, and reported to the setup's host under `key`, if the chain has TAGS_MAXIMUM
+ * others. */
+#define TAGS_MAXIMUM 64u
+uint64_t module_tag(const struct module_setup *setup, const char *name, const char *key);
+
 /* Registers a page; of two modules with the same path the first wins, with a warning. */
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource);
+
+/* Takes one figure: `name` as metrics are named ("waves"), `text` says what it is, with its unit. */
+typedef void module_figure_function(void *context, const char *name, const char *text, double value);
 
 struct module_definition {
     const char *name;
@@ -77,6 +87,7 @@ struct module_definition {
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent;  /* its callbacks change nothing that they share, and no answer depends on those before it: several
                          threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
+    bool sets_tags;   /* its answers may set `tags` of the result, also when they pass */
     bool reads_time;  /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
@@ -93,6 +104,20 @@ struct module_definition {
      * called on a state that was never asked; false, and the state is as `create` made it, for what it cannot read. */
     void (*save)(const void *state, struct buffer *output);
     bool (*restore)(void *state, struct slice saved);
+    /* What it counts and how full its tables are, for the metrics page, optional: calls `figure` for each, the same
+     * ones each time. */
+    void (*figures)(const void *state, module_figure_function *figure, void *context);
+    /* Modules that follow rooms, optional. `followed_rooms`: the ids of the rooms whose state they must know whole,
+     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state, with its
+     * body read: once for each event of the state as it stands when the chain begins, where somebody can be asked for
+     * it, and then for each that takes an earlier one's place, whatever `only` and `except` say. `ordering` is its
+     * place in the stream of events (Synapse's stream_ordering; 0: not known, older than all others): an older one may
+     * come behind a newer one, and the newest counts. */
+    const char *const *(*followed_rooms)(const void *state, uint32_t *count);
+    void (*state_event)(void *state, const struct event *event, int64_t ordering);
+    /* Modules that learn from what others decide, optional: a walk that another module's answer has ended (that one not
+     * in dry_run). Not called in a trial. */
+    void (*decided)(void *state, const struct callback_arguments *arguments, const struct outcome *outcome);
 };
 
 /* All modules, in the order of modules.def; NULL-terminated. */
