@@ -140,6 +140,7 @@ struct walk {
     const struct chain_rule *rule;
     struct callback_arguments arguments;
     uint32_t place;         /* the link that is being asked */
+    bool second;            /* see walk_start_second */
     uint64_t ticket;        /* of a pending walk */
     struct result gathered; /* by rules that add up */
     void *memory;           /* of such a rule, in the arena */
@@ -152,6 +153,9 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
                            const struct callback_arguments *arguments);
 /* The same for a caller that has filled in `walk->arguments`: nothing is copied. */
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback);
+/* check_event_for_spam about an event that a walk of check_event_allowed has just let pass as it is, every module at
+ * once: those that answer both alike are passed over. Only with the event's id, by which they know it again. */
+enum walk_state walk_start_second(struct walk *walk, const struct chain *chain);
 /* Goes on with a pending walk: what the service said is handed to the module that waits. */
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer);
 
