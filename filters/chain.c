@@ -369,6 +369,13 @@ void chain_set_module_counts(struct chain *chain, uint32_t index, const struct m
     chain->modules[index].counts = *counts;
 }
 
+void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context)
+{
+    const struct chain_module *module = &chain->modules[index];
+    if (module->definition->figures)
+        module->definition->figures(module->state, figure, context);
+}
+
 void chain_trace(struct chain *chain, chain_trace_function *trace, void *context)
 {
     chain->trace = trace;

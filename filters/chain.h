@@ -111,6 +111,9 @@ struct module_counts chain_module_counts(const struct chain *chain, uint32_t ind
 /* For whoever asked the chain something that shall not count. */
 void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts);
 
+/* What a module says of itself for the metrics page; nothing if it has no figures. */
+void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context);
+
 /* Called for every answer of a module while it is set: for `weir explain`. NULL ends it. `nanoseconds` is what the
  * module took. */
 typedef void chain_trace_function(void *context, uint32_t module_index, const struct callback_arguments *arguments,

@@ -53,6 +53,7 @@ struct state {
     struct window_table *counts;
     struct recent_table *answers; /* how often the text had come when it was first asked about */
     struct buffer window_text;    /* "10m" */
+    uint64_t refused;             /* texts that came too often, since the module was made */
 };
 
 static const struct parameter parameters[] = {
@@ -273,6 +274,7 @@ static uint32_t count(const struct question *question, uint64_t group)
     if (arguments->trial)
         return window_table_count(state->counts, key, arguments->now_ms) + 1;
     times = window_table_add(state->counts, key, arguments->now_ms);
+    state->refused += times >= (uint64_t)state->configuration->same;
     if (question->known)
         recent_table_put(state->answers, answer, times);
     return times;
@@ -376,6 +378,16 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    figure(context, "refused_total", "Texts that came too often, once for each event, since the chain was loaded.",
+           (double)state->refused);
+    figure(context, "texts_forgotten_total",
+           "Texts that were forgotten for others before their window had passed: capacity is too small.",
+           (double)window_table_forgotten(state->counts));
+}
+
 extern const struct module_definition module_repeat;
 const struct module_definition module_repeat = {
     .name = "repeat",
@@ -392,4 +404,5 @@ const struct module_definition module_repeat = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .figures = figures,
 };
