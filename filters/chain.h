@@ -47,6 +47,12 @@ struct chain_settings {
 };
 
 struct chain *chain_create(const struct chain_settings *settings);
+/* A chain that belongs to a module of the chain that `setup` is of, for a module that asks others: with the same
+ * semantics and server, and with the fields of events and the tags of the outermost chain, which must outlive it. Its
+ * walks do not go on into another callback; that the outer one's do. NULL: it would lie deeper than
+ * CHAIN_DEPTH_MAXIMUM. */
+struct chain *chain_create_inside(const struct module_setup *setup);
+#define CHAIN_DEPTH_MAXIMUM 4
 void chain_destroy(struct chain *chain);
 
 /* Appends a module with its `config` (may be NULL). The order of calls is the order of the chain. False if the
@@ -155,6 +161,8 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
                            const struct callback_arguments *arguments);
 /* The same for a caller that has filled in `walk->arguments`: nothing is copied. */
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback);
+/* The same within a module's callback, of a chain inside: the tags of the question stay. */
+enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback);
 /* Goes on with a pending walk: what the service said is handed to the module that waits. */
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer);
 

@@ -279,7 +279,7 @@ static bool end_or_continue(struct walk *walk)
     outcome->result.value = walk->rule->initial;
     if (walk->rule->finish)
         walk->rule->finish(walk, &outcome->result);
-    if (then == CALLBACK_UNKNOWN)
+    if (then == CALLBACK_UNKNOWN || walk->chain->outer)
         return false;
     /* federated_user_may_invite: the same question as user_may_invite(sender, state_key, room_id). */
     static const struct event nothing;
@@ -356,13 +356,18 @@ static bool login_type_known(const struct walk *walk)
 
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
 {
+    walk->arguments.tags = 0;
+    return walk_start_inside(walk, chain, callback);
+}
+
+enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback)
+{
     struct arena *arena = walk->arguments.arena;
     walk->chain = chain;
     walk->arguments.callback = callback;
     walk->place = 0;
     walk->ticket = 0;
     walk->memory = NULL;
-    walk->arguments.tags = 0;
     if (__builtin_expect(walk->arguments.now_ms <= 0, 0))
         walk->arguments.now_ms = wall_ms();
     walk->rule = callback_definitions[callback].rules[chain->settings.semantics];

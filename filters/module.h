@@ -57,6 +57,8 @@ struct module_setup {
     enum semantics semantics;
     bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
     bool *uses_body;
+    bool *concurrent;
+    bool *reads_time;
     struct registrar *registrar;
 };
 
@@ -87,6 +89,7 @@ struct module_definition {
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent;  /* its callbacks change nothing that they share, and no answer depends on those before it: several
                          threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
+    bool replaces;    /* its answers let pass or replace, and never refuse */
     bool sets_tags;   /* its answers may set `tags` of the result, also when they pass */
     bool reads_time;  /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
