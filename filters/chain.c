@@ -29,6 +29,23 @@ struct chain *chain_create(const struct chain_settings *settings)
     return chain;
 }
 
+struct chain *chain_create_inside(const struct module_setup *setup)
+{
+    struct chain *outer = setup->registrar->chain;
+    unsigned depth = 1;
+    for (const struct chain *around = outer; around->outer; around = around->outer)
+        depth++;
+    if (depth > CHAIN_DEPTH_MAXIMUM)
+        return NULL;
+    struct chain *chain = memory_allocate_zeroed(1, sizeof *chain);
+    chain->outer = outer;
+    chain->settings = outer->settings;
+    chain->server_name = memory_copy_text(outer->server_name, strlen(outer->server_name));
+    chain->settings.server_name = chain->server_name;
+    chain->fields = outer->fields;
+    return chain;
+}
+
 void module_options_free(struct module_options *options)
 {
     selector_destroy(options->selector);
@@ -61,7 +78,8 @@ void chain_destroy(struct chain *chain)
     free(chain->server_name);
     for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++)
         free(chain->tags[bit]);
-    field_table_destroy(chain->fields);
+    if (!chain->outer)
+        field_table_destroy(chain->fields);
     free(chain);
 }
 
@@ -77,7 +95,10 @@ void module_register(const struct module_setup *setup, const struct module_callb
 
 uint64_t module_tag(const struct module_setup *setup, const char *name, const char *key)
 {
-    char **tags = setup->registrar->chain->tags;
+    struct chain *chain = setup->registrar->chain;
+    while (chain->outer)
+        chain = chain->outer;
+    char **tags = chain->tags;
     for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++) {
         if (!tags[bit])
             tags[bit] = memory_copy_text(name, strlen(name));
@@ -120,6 +141,8 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     struct chain_module module = {.definition = definition,
                                   .needs_body = definition->needs_body,
                                   .uses_body = definition->uses_body,
+                                  .concurrent = definition->concurrent,
+                                  .reads_time = definition->reads_time,
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
     if (options)
         module.options = *options;
@@ -136,6 +159,8 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .semantics = chain->settings.semantics,
                                      .needs_body = &module.needs_body,
                                      .uses_body = &module.uses_body,
+                                     .concurrent = &module.concurrent,
+                                     .reads_time = &module.reads_time,
                                      .registrar = &registrar};
         for (size_t index = 0; index < definition->callback_count; index++)
             module_register(&setup, &definition->callbacks[index]);
@@ -151,7 +176,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
-    chain->reads_time = chain->reads_time || definition->reads_time;
+    chain->reads_time = chain->reads_time || module.reads_time;
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
@@ -303,8 +328,8 @@ bool chain_needs_body(const struct chain *chain)
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 {
     for (uint32_t index = 0; index < chain->module_count; index++) {
-        const struct module_definition *definition = chain->modules[index].definition;
-        if (definition->concurrent && !definition->reads_time)
+        const struct chain_module *module = &chain->modules[index];
+        if (module->concurrent && !module->reads_time)
             continue;
         *module_index = index;
         return false;

@@ -47,6 +47,12 @@ struct chain_settings {
 };
 
 struct chain *chain_create(const struct chain_settings *settings);
+/* A chain that belongs to a module of the chain that `setup` is of, for a module that asks others: with the same
+ * semantics and server, and with the fields of events and the tags of the outermost chain, which must outlive it. Its
+ * walks do not go on into another callback; that the outer one's do. NULL: it would lie deeper than
+ * CHAIN_DEPTH_MAXIMUM. */
+struct chain *chain_create_inside(const struct module_setup *setup);
+#define CHAIN_DEPTH_MAXIMUM 4
 void chain_destroy(struct chain *chain);
 
 /* Appends a module with its `config` (may be NULL). The order of calls is the order of the chain. False if the
@@ -159,6 +165,8 @@ enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum ca
 /* check_event_for_spam about an event that a walk of check_event_allowed has just let pass as it is, every module at
  * once: those that answer both alike are passed over. Only with the event's id, by which they know it again. */
 enum walk_state walk_start_second(struct walk *walk, const struct chain *chain);
+/* The same within a module's callback, of a chain inside: the tags of the question stay. */
+enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback);
 /* Goes on with a pending walk: what the service said is handed to the module that waits. */
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer);
 

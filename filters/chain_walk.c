@@ -279,7 +279,7 @@ static bool end_or_continue(struct walk *walk)
     outcome->result.value = walk->rule->initial;
     if (walk->rule->finish)
         walk->rule->finish(walk, &outcome->result);
-    if (then == CALLBACK_UNKNOWN)
+    if (then == CALLBACK_UNKNOWN || walk->chain->outer)
         return false;
     /* federated_user_may_invite: the same question as user_may_invite(sender, state_key, room_id). */
     static const struct event nothing;
@@ -371,7 +371,6 @@ static enum walk_state start(struct walk *walk, const struct chain *chain, enum 
     walk->second = second;
     walk->ticket = 0;
     walk->memory = NULL;
-    walk->arguments.tags = 0;
     if (__builtin_expect(walk->arguments.now_ms <= 0, 0))
         walk->arguments.now_ms = wall_ms();
     walk->rule = callback_definitions[callback].rules[chain->settings.semantics];
@@ -388,11 +387,18 @@ static enum walk_state start(struct walk *walk, const struct chain *chain, enum 
 
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
 {
+    walk->arguments.tags = 0;
+    return start(walk, chain, callback, false);
+}
+
+enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback)
+{
     return start(walk, chain, callback, false);
 }
 
 enum walk_state walk_start_second(struct walk *walk, const struct chain *chain)
 {
+    walk->arguments.tags = 0;
     bool second = !chain->trace && slice_present(walk->arguments.event->event_id);
     return start(walk, chain, CALLBACK_check_event_for_spam, second);
 }

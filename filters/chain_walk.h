@@ -1,4 +1,5 @@
-/* How a chain lies in memory: for chain.c, which builds it, and chain_walk.c, which asks it. */
+/* How a chain lies in memory: for chain.c, which builds it, chain_walk.c, which asks it, and nested_modules.c, which
+ * looks into those that belong to a module. */
 #ifndef WEIR_FILTERS_CHAIN_WALK_H
 #define WEIR_FILTERS_CHAIN_WALK_H
 
@@ -24,6 +25,8 @@ struct chain_module {
     struct module_options options;
     bool needs_body; /* as its create had the last word */
     bool uses_body;
+    bool concurrent;
+    bool reads_time;
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
@@ -38,6 +41,7 @@ struct chain_resource {
 
 struct chain {
     struct chain_settings settings;
+    struct chain *outer; /* whose module asks this one; NULL: nobody's */
     char *server_name;
     struct chain_module *modules;
     uint32_t module_count;

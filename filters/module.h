@@ -57,6 +57,8 @@ struct module_setup {
     enum semantics semantics;
     bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
     bool *uses_body;
+    bool *concurrent;
+    bool *reads_time;
     struct registrar *registrar;
 };
 
@@ -89,6 +91,7 @@ struct module_definition {
                          threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
     bool answers_alike; /* check_event_allowed and check_event_for_spam have one function, which answers both alike
                            about one event: whom the first has let pass the second need not be asked about */
+    bool replaces;      /* its answers let pass or replace, and never refuse */
     bool sets_tags;     /* its answers may set `tags` of the result, also when they pass */
     bool reads_time;    /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;

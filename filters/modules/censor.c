@@ -392,6 +392,7 @@ const struct module_definition module_censor = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
+    .replaces = true,
     .concurrent = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
