@@ -105,6 +105,18 @@ static void keep_resources(struct chain *chain, struct registrar *registrar, uin
     free(registrar->resources);
 }
 
+/* Whether it is asked about what is observed and replayed, which are events and presence. */
+static bool is_observed(const struct chain_module *module)
+{
+    bool observed = false;
+    for (uint32_t index = 0; index < module->callback_count; index++) {
+        const struct callback_definition *definition = &callback_definitions[module->callbacks[index].callback];
+        observed =
+            observed || definition->arguments[0].type == ARGUMENT_EVENT || definition->family == FAMILY_PRESENCE_ROUTER;
+    }
+    return observed;
+}
+
 static uint64_t hash_of_config(const json_t *config)
 {
     char *text = config ? json_dumps(config, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
@@ -150,7 +162,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
-    chain->reads_time = chain->reads_time || definition->reads_time;
+    chain->reads_time = chain->reads_time || (definition->reads_time && is_observed(&module));
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
@@ -279,7 +291,7 @@ bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 {
     for (uint32_t index = 0; index < chain->module_count; index++) {
         const struct module_definition *definition = chain->modules[index].definition;
-        if (definition->concurrent && !definition->reads_time)
+        if ((definition->concurrent && !definition->reads_time) || !is_observed(&chain->modules[index]))
             continue;
         *module_index = index;
         return false;
