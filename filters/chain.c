@@ -131,6 +131,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     struct chain_module module = {.definition = definition,
                                   .needs_body = definition->needs_body,
                                   .uses_body = definition->uses_body,
+                                  .waits = definition->answer != NULL,
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
     if (options)
         module.options = *options;
@@ -147,6 +148,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .semantics = chain->settings.semantics,
                                      .needs_body = &module.needs_body,
                                      .uses_body = &module.uses_body,
+                                     .waits = &module.waits,
                                      .registrar = &registrar};
         for (size_t index = 0; index < definition->callback_count; index++)
             module_register(&setup, &definition->callbacks[index]);
@@ -222,7 +224,7 @@ static void look_who_waits(struct chain *chain)
 {
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
-            if (chain->modules[chain->links[callback][number].module_index].definition->answer)
+            if (chain->modules[chain->links[callback][number].module_index].waits)
                 chain->may_wait[callback] = true;
     for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
         enum callback then = callback_definitions[callback].then;

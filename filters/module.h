@@ -57,6 +57,7 @@ struct module_setup {
     enum semantics semantics;
     bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
     bool *uses_body;
+    bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
 };
 

@@ -83,7 +83,7 @@ void rate_rule_free(struct rate_rule *rule)
 
 /* The network of an address: of IPv6 the first 64 bits, which one subscriber has at least; mapped IPv4 as IPv4. What is
  * no address has a bucket of its own. */
-static struct slice network_of(struct slice address, bool wide, unsigned char bytes[16])
+struct slice rate_network(struct slice address, bool wide, unsigned char bytes[16])
 {
     static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     const char *start = (const char *)bytes;
@@ -142,7 +142,7 @@ bool rate_rule_concerns(struct rate_rule *rule, const struct callback_arguments 
                              .text = text,
                              .cost = 1};
     if (rule->key == RATE_KEY_IP || rule->key == RATE_KEY_NETWORK)
-        text = network_of(text, rule->key == RATE_KEY_NETWORK, network);
+        text = rate_network(text, rule->key == RATE_KEY_NETWORK, network);
     due->key = slice_present(room) ? keyed_hash_pair(text, room, seed) : keyed_hash(text, seed);
     return true;
 }
@@ -154,21 +154,33 @@ static struct rate_table *table_of(const struct rate_due *due)
     return due->rule->tables[due->trust];
 }
 
-uint32_t rate_dues_settle(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)
+uint32_t rate_dues_look(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)
 {
     for (uint32_t place = 0; place < count; place++) {
         const struct rate_due *due = &dues[place];
         /* Nothing is taken, but the table learns the time: else one whose clock was set back would stand still. */
         if (!arguments->trial)
             (void)rate_table_take(table_of(due), due->key, 0, arguments->now_ms);
-        if (rate_table_has(table_of(due), due->key, due->cost, arguments->now_ms))
-            continue;
-        due->rule->refused += !arguments->trial;
-        return place + 1;
+        if (!rate_table_has(table_of(due), due->key, due->cost, arguments->now_ms))
+            return place + 1;
     }
+    return 0;
+}
+
+void rate_dues_pay(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)
+{
     for (uint32_t place = 0; place < count && !arguments->trial; place++)
         (void)rate_table_take(table_of(&dues[place]), dues[place].key, dues[place].cost, arguments->now_ms);
-    return 0;
+}
+
+uint32_t rate_dues_settle(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)
+{
+    uint32_t beyond = rate_dues_look(dues, count, arguments);
+    if (beyond)
+        dues[beyond - 1].rule->refused += !arguments->trial;
+    else
+        rate_dues_pay(dues, count, arguments);
+    return beyond;
 }
 
 void rate_due_explain(const struct rate_due *due, struct result *result)

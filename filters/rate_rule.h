@@ -59,12 +59,18 @@ struct rate_due {
 /* The text that has the bucket; of RATE_KEY_SENDER_ROOM the sender. Absent: the question does not tell it. Of several
  * addresses it is the last, whose request is the one that decides. */
 struct slice rate_key_text(enum rate_key key, const struct callback_arguments *arguments);
+/* What of an address has the bucket, in `bytes`: the first 64 bits of an IPv6 one, four bytes of IPv4, three if `wide`;
+ * what is no address, itself. */
+struct slice rate_network(struct slice address, bool wide, unsigned char bytes[16]);
 /* The bucket that the question concerns, with a cost of 1; false: none. `seed` is that of the hashes. */
 bool rate_rule_concerns(struct rate_rule *rule, const struct callback_arguments *arguments, uint64_t seed, bool trusted,
                         struct rate_due *due);
 
-/* Holds the question against all its dues before any bucket pays: the place of the first that is beyond its rate, plus
- * one; 0: none, and all have paid, unless it is a trial. */
+/* Holds the question against all its dues: the place of the first that is beyond its rate, plus one; 0: none. */
+uint32_t rate_dues_look(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
+/* Takes from all buckets what is due, but from those that lack it; nothing in a trial. */
+void rate_dues_pay(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
+/* Looks, and if none is beyond its rate, pays; else counts the refusal. */
 uint32_t rate_dues_settle(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
 /* Rule, reason and evidence of a refusal. */
 void rate_due_explain(const struct rate_due *due, struct result *result);

@@ -9,6 +9,7 @@
  * federation a second time), and it is seen once more when it was stored. The ids of the last events are kept with what
  * was said about them: an event counts when it is first asked about, and gets the same answer each time. An event
  * without an id counts each time. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,7 +20,7 @@
 #include "filters/event_costs.h"
 #include "filters/map_host.h"
 #include "filters/pattern_list.h"
-#include "filters/rate_rule.h"
+#include "filters/rate_sharing.h"
 
 #define RULES_MAXIMUM 32u
 /* Ids of events that are remembered, a mebibyte: a minute of a thousand events a second, half a day of one. */
@@ -69,6 +70,7 @@ struct rule_configuration {
 struct configuration {
     struct map_list rules;
     char *trusted_tag;
+    struct rate_sharing_configuration sharing;
     char *code;
 };
 
@@ -85,6 +87,7 @@ struct state {
     uint32_t rule_count;
     uint64_t seed;
     uint64_t trusted; /* the tag's bit; 0: no rule asks for it */
+    struct rate_sharing sharing;
     struct event_costs costs;
     struct recent_table *recent; /* 0: the event passed; else the number of the rule that refused it, plus one */
 };
@@ -169,6 +172,7 @@ static const struct parameter parameters[] = {
      .fallback = "trusted",
      .text =
          "The tag that an earlier module of the chain gives those whom it trusts; where none gives any, nobody is."},
+    RATE_SHARING_PARAMETERS(struct configuration, sharing),
     {.name = "code",
      .type = PARAMETER_CODE,
      .offset = offsetof(struct configuration, code),
@@ -177,11 +181,6 @@ static const struct parameter parameters[] = {
 };
 
 /* ---- questions */
-
-static uint32_t number_of(const struct state *state, const struct rate_rule *rule)
-{
-    return (uint32_t)((const struct rule *)rule - state->rules);
-}
 
 static int64_t cost_of(const struct state *state, enum cost cost, const struct callback_arguments *arguments)
 {
@@ -216,28 +215,45 @@ static bool is_due(const struct state *state, struct rule *rule, unsigned action
     return true;
 }
 
-static uint32_t find_dues(const struct state *state, unsigned action, const struct callback_arguments *arguments,
-                          struct rate_due *dues)
+/* What a question is to pay by all rules that it concerns. */
+struct dues {
+    struct rate_due items[RULES_MAXIMUM];
+    uint32_t numbers[RULES_MAXIMUM]; /* of their rules */
+    uint32_t count;
+};
+
+static unsigned action_of(enum callback callback)
 {
-    uint32_t count = 0;
+    for (size_t number = 0; number < ACTIONS; number++)
+        if (actions[number].callbacks[0] == callback || actions[number].callbacks[1] == callback)
+            return 1u << number;
+    return 0;
+}
+
+static void find_dues(const struct state *state, const struct callback_arguments *arguments, struct dues *dues)
+{
+    unsigned action = action_of(arguments->callback);
+    dues->count = 0;
     for (uint32_t rule = 0; rule < state->rule_count; rule++)
-        count += is_due(state, &state->rules[rule], action, arguments, &dues[count]);
-    return count;
+        if (is_due(state, &state->rules[rule], action, arguments, &dues->items[dues->count]))
+            dues->numbers[dues->count++] = rule;
 }
 
-/* The rule that the question goes beyond, plus one; 0: none, and the buckets have paid unless it is a trial. */
-static uint32_t count(const struct state *state, unsigned action, const struct callback_arguments *arguments)
+/* 0 for what has no id. */
+static uint64_t event_key(const struct state *state, const struct callback_arguments *arguments)
 {
-    struct rate_due dues[RULES_MAXIMUM];
-    uint32_t due_count = find_dues(state, action, arguments, dues);
-    uint32_t beyond = rate_dues_settle(dues, due_count, arguments);
-    return beyond ? number_of(state, dues[beyond - 1].rule) + 1 : 0;
+    struct slice id = arguments->event ? arguments->event->event_id : SLICE_ABSENT;
+    return slice_present(id) ? keyed_hash(id, state->seed) : 0;
 }
 
-static void refuse(const struct state *state, uint32_t number, const struct callback_arguments *arguments,
-                   struct result *result)
+/* `number`: of the rule, plus one; 0: none refuses. */
+static void say(const struct state *state, uint32_t number, const struct callback_arguments *arguments,
+                struct result *result)
 {
-    struct rate_rule *rule = &state->rules[number].rate;
+    result->value.kind = VALUE_PASS;
+    if (!number || number > state->rule_count)
+        return;
+    struct rate_rule *rule = &state->rules[number - 1].rate;
     struct rate_due due = {.rule = rule};
     if (!rate_rule_concerns(rule, arguments, state->seed, arguments->tags & state->trusted, &due))
         due.text = SLICE("");
@@ -245,38 +261,48 @@ static void refuse(const struct state *state, uint32_t number, const struct call
     rate_due_explain(&due, result);
 }
 
-static void judge(struct state *state, unsigned action, const struct callback_arguments *arguments,
-                  struct result *result)
+/* What came of the dues; `beyond` is the place of one of them, plus one. */
+static void conclude(const struct state *state, const struct dues *dues, enum rate_asked asked, uint32_t beyond,
+                     const struct callback_arguments *arguments, struct result *result)
 {
-    struct slice id = arguments->event ? arguments->event->event_id : SLICE_ABSENT;
-    uint64_t event = slice_present(id) ? keyed_hash(id, state->seed) : 0;
-    uint32_t refused;
-    result->value.kind = VALUE_PASS;
-    if (!slice_present(id) || !recent_table_find(state->recent, event, &refused)) {
-        refused = count(state, action, arguments);
-        if (slice_present(id) && !arguments->trial)
-            recent_table_put(state->recent, event, refused);
-    }
-    if (refused && refused <= state->rule_count)
-        refuse(state, refused - 1, arguments, result);
+    if (asked == RATE_ASKED_DENY)
+        result->value = value_refuse(state->code);
+    if (asked != RATE_ASKED_NOBODY)
+        return;
+    uint32_t number = beyond ? dues->numbers[beyond - 1] + 1 : 0;
+    uint64_t event = event_key(state, arguments);
+    if (event && !arguments->trial)
+        recent_table_put(state->recent, event, number);
+    say(state, number, arguments, result);
 }
 
-#define ACTION_FUNCTION(name, number)                                                                                  \
-    static void ask_about_##name(void *state, const struct callback_arguments *arguments, struct result *result)       \
-    {                                                                                                                  \
-        judge(state, 1u << (number), arguments, result);                                                               \
+static void judge(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    struct state *state = pointer;
+    uint64_t event = event_key(state, arguments);
+    struct dues dues;
+    uint32_t beyond;
+    if (event && recent_table_find(state->recent, event, &beyond)) {
+        say(state, beyond, arguments, result);
+        return;
     }
-ACTION_FUNCTION(events, 0)
-ACTION_FUNCTION(joins, 1)
-ACTION_FUNCTION(invites, 2)
-ACTION_FUNCTION(threepid_invites, 3)
-ACTION_FUNCTION(rooms, 4)
-ACTION_FUNCTION(aliases, 5)
-ACTION_FUNCTION(logins, 6)
-ACTION_FUNCTION(registrations, 7)
-static callback_function *const functions[ACTIONS] = {
-    ask_about_events, ask_about_joins,   ask_about_invites, ask_about_threepid_invites,
-    ask_about_rooms,  ask_about_aliases, ask_about_logins,  ask_about_registrations};
+    find_dues(state, arguments, &dues);
+    enum rate_asked asked =
+        rate_sharing_ask(&state->sharing, dues.items, dues.numbers, dues.count, arguments, &beyond, result);
+    conclude(state, &dues, asked, beyond, arguments, result);
+}
+
+static void answer(void *pointer, const struct callback_arguments *arguments, const struct service_answer *answered,
+                   struct result *result)
+{
+    struct state *state = pointer;
+    struct dues dues;
+    uint32_t beyond;
+    find_dues(state, arguments, &dues);
+    enum rate_asked asked = rate_sharing_answer(&state->sharing, dues.items, dues.numbers, dues.count, arguments,
+                                                answered, &beyond, result);
+    conclude(state, &dues, asked, beyond, arguments, result);
+}
 
 /* ---- the configuration */
 
@@ -354,6 +380,7 @@ static void destroy(void *pointer)
         pattern_list_free(&state->rules[index].types);
         rate_rule_free(&state->rules[index].rate);
     }
+    rate_sharing_free(&state->sharing);
     event_costs_free(&state->costs);
     recent_table_destroy(state->recent);
     free(state->rules);
@@ -393,8 +420,8 @@ static void register_callbacks(const struct state *state, const struct module_se
     for (size_t number = 0; number < ACTIONS; number++)
         for (size_t index = 0; index < 2 && used >> number & 1; index++)
             if (actions[number].callbacks[index] != CALLBACK_UNKNOWN)
-                module_register(setup, &(struct module_callback){.callback = actions[number].callbacks[index],
-                                                                 .function = functions[number]});
+                module_register(
+                    setup, &(struct module_callback){.callback = actions[number].callbacks[index], .function = judge});
 }
 
 /* False, and reported, if the chain has too many tags. */
@@ -407,6 +434,34 @@ static bool take_tag(struct state *state, const struct module_setup *setup)
     if (asked)
         state->trusted = module_tag(setup, configuration->trusted_tag, "trusted_tag");
     return !asked || state->trusted;
+}
+
+/* All that makes a rule what it is, for whoever shares it. */
+static void append_identity(struct buffer *text, const struct rule_configuration *rule)
+{
+    const struct text_list *const lists[] = {&rule->actions, &rule->types};
+    buffer_append_format(text, "%s %d %d %" PRId64 "/%" PRId64 " %" PRId64 " %" PRId64, rule->name ? rule->name : "",
+                         rule->key, rule->cost, rule->rate.count, rule->rate.period_ms, rule->burst,
+                         rule->trusted_factor);
+    for (size_t list = 0; list < sizeof lists / sizeof *lists; list++)
+        for (size_t item = 0; item < lists[list]->count; item++)
+            buffer_append_format(text, "%c%s", item ? ',' : ' ', lists[list]->items[item]);
+}
+
+static bool share(struct state *state, const struct module_setup *setup)
+{
+    const struct configuration *configuration = setup->configuration;
+    const struct rule_configuration *items = configuration->rules.items;
+    struct rate_sharing_rule rules[RULES_MAXIMUM];
+    struct buffer texts[RULES_MAXIMUM] = {{0}};
+    for (uint32_t index = 0; index < state->rule_count; index++) {
+        append_identity(&texts[index], &items[index]);
+        rules[index] = (struct rate_sharing_rule){&state->rules[index].rate, buffer_slice(&texts[index])};
+    }
+    bool good = rate_sharing_open(&state->sharing, setup, &configuration->sharing, rules, state->rule_count);
+    for (uint32_t index = 0; index < state->rule_count; index++)
+        buffer_free(&texts[index]);
+    return good;
 }
 
 static void *create(const struct module_setup *setup)
@@ -424,7 +479,7 @@ static void *create(const struct module_setup *setup)
         if (state->rules[index].cost > COST_BYTES && !state->costs.fields.count)
             event_costs_create(&state->costs, setup->fields, setup->host);
     register_callbacks(state, setup);
-    if (!take_tag(state, setup)) {
+    if (!take_tag(state, setup) || !share(state, setup)) {
         destroy(state);
         return NULL;
     }
@@ -485,6 +540,7 @@ const struct module_definition module_rate = {
     .create = create,
     .destroy = destroy,
     .save = save,
+    .answer = answer,
     .restore = restore,
     .figures = figures,
 };
