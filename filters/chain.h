@@ -85,9 +85,10 @@ const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);
 /* Whether any module needs it, or reads it where one can be had. */
 bool chain_uses_body(const struct chain *chain);
-/* Whether any module reads `now_ms`. */
+/* Whether any module that is asked about events reads `now_ms`. */
 bool chain_reads_time(const struct chain *chain);
-/* Whether several threads may ask it at once; if not, `*module_index` says which module forbids it. */
+/* Whether several threads may ask it about events and presence at once; if not, `*module_index` says which module
+ * forbids it. */
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index);
 /* The keys of `content` that the modules read; for event_reader_create. */
 const struct field_table *chain_fields(const struct chain *chain);

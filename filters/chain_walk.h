@@ -27,6 +27,7 @@ struct chain_module {
     bool uses_body;
     bool concurrent;
     bool reads_time;
+    bool waits;
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;

@@ -59,6 +59,7 @@ struct module_setup {
     bool *uses_body;
     bool *concurrent;
     bool *reads_time;
+    bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
 };
 
