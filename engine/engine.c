@@ -386,14 +386,18 @@ static int run_once(struct engine *engine)
     engine->base = event_base_new();
     engine->metrics = metrics_create();
     engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
+    engine->shared_rate = shared_rate_create(engine->base, engine->metrics, on_service_answered, engine);
+    services_offer_rates(engine->services, shared_rate_interface(engine->shared_rate));
     engine->configuration = report_configuration_load("run", engine->options.configuration, CONFIGURATION_FOR_RUN,
                                                       services_interface(engine->services));
     if (engine->configuration) {
         log_open(engine->configuration->log_level);
+        shared_rate_use(engine->shared_rate, &engine->configuration->redis, engine->configuration->server_name);
         exit_code = run(engine);
         configuration_destroy(engine->configuration);
     }
     services_destroy(engine->services);
+    shared_rate_destroy(engine->shared_rate);
     metrics_destroy(engine->metrics);
     event_base_free(engine->base);
     return exit_code;

@@ -24,6 +24,7 @@
 #include "engine/questions.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
@@ -34,6 +35,7 @@ struct engine {
     struct configuration *configuration;
     struct metrics *metrics;
     struct services *services;
+    struct shared_rate *shared_rate;
     struct bodies *bodies;
     struct observer *observer;
     struct catch_up *catch_up;

@@ -298,7 +298,7 @@ struct services *services_create(struct event_base *base, struct metrics *metric
     services->base = base;
     services->answered = answered;
     services->context = context;
-    services->interface = (struct module_services){services, open_service, close_service, post, unusable};
+    services->interface = (struct module_services){services, open_service, close_service, post, unusable, NULL};
     services->turn = event_new(base, -1, 0, on_turn, services);
     TAILQ_INIT(&services->open);
     TAILQ_INIT(&services->ended);
@@ -321,6 +321,11 @@ void services_destroy(struct services *services)
     service_metrics_free(&services->metrics);
     buffer_free(&services->target);
     free(services);
+}
+
+void services_offer_rates(struct services *services, const struct shared_rates *rates)
+{
+    services->interface.rates = rates;
 }
 
 const struct module_services *services_interface(struct services *services)

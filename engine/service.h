@@ -40,5 +40,7 @@ void services_destroy(struct services *services);
  * `close` forgets the questions in flight: nothing is called for their tickets any more. A chain ends its services with
  * itself, and walks that were parked in it cannot go on without it: whoever parks them lets go of them first. */
 const struct module_services *services_interface(struct services *services);
+/* What modules find as `rates` in that interface. To be called before there are any. */
+void services_offer_rates(struct services *services, const struct shared_rates *rates);
 
 #endif

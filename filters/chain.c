@@ -30,6 +30,23 @@ struct chain *chain_create(const struct chain_settings *settings)
     return chain;
 }
 
+struct chain *chain_create_inside(const struct module_setup *setup)
+{
+    struct chain *outer = setup->registrar->chain;
+    unsigned depth = 1;
+    for (const struct chain *around = outer; around->outer; around = around->outer)
+        depth++;
+    if (depth > CHAIN_DEPTH_MAXIMUM)
+        return NULL;
+    struct chain *chain = memory_allocate_zeroed(1, sizeof *chain);
+    chain->outer = outer;
+    chain->settings = outer->settings;
+    chain->server_name = memory_copy_text(outer->server_name, strlen(outer->server_name));
+    chain->settings.server_name = chain->server_name;
+    chain->fields = outer->fields;
+    return chain;
+}
+
 void module_options_free(struct module_options *options)
 {
     selector_destroy(options->selector);
@@ -56,11 +73,13 @@ void chain_destroy(struct chain *chain)
         free_module(&chain->modules[index]);
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         free(chain->links[callback]);
+    free(chain->second_links);
     free(chain->modules);
     free(chain->resources);
     free(chain->server_name);
     tag_names_free(&chain->tags);
-    field_table_destroy(chain->fields);
+    if (!chain->outer)
+        field_table_destroy(chain->fields);
     free(chain);
 }
 
@@ -76,20 +95,29 @@ void module_register(const struct module_setup *setup, const struct module_callb
 
 uint64_t module_tag(const struct module_setup *setup, const char *name, const char *key)
 {
-    uint64_t bit = tag_names_bit(&setup->registrar->chain->tags, name);
+    struct chain *chain = setup->registrar->chain;
+    while (chain->outer)
+        chain = chain->outer;
+    uint64_t bit = tag_names_bit(&chain->tags, name);
     if (!bit)
         module_host_report(setup->host, key, "a chain has at most %u tags", TAGS_MAXIMUM);
     setup->registrar->tags |= bit;
     return bit;
 }
 
+/* The tags that the modules of the chain may set so far, and those before the module that it belongs to. */
+static uint64_t tags_so_far(const struct chain *chain)
+{
+    uint64_t tags = 0;
+    for (; chain; chain = chain->outer)
+        for (uint32_t index = 0; index < chain->module_count; index++)
+            tags |= chain->modules[index].tags;
+    return tags;
+}
+
 bool module_tag_is_set(const struct module_setup *setup, uint64_t tags)
 {
-    const struct chain *chain = setup->registrar->chain;
-    uint64_t set = 0;
-    for (uint32_t index = 0; index < chain->module_count; index++)
-        set |= chain->modules[index].tags;
-    return set & tags;
+    return tags_so_far(setup->registrar->chain) & tags;
 }
 
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource)
@@ -110,6 +138,18 @@ static void keep_resources(struct chain *chain, struct registrar *registrar, uin
     free(registrar->resources);
 }
 
+/* Whether it is asked about what is observed and replayed, which are events and presence. */
+static bool is_observed(const struct chain_module *module)
+{
+    bool observed = false;
+    for (uint32_t index = 0; index < module->callback_count; index++) {
+        const struct callback_definition *definition = &callback_definitions[module->callbacks[index].callback];
+        observed =
+            observed || definition->arguments[0].type == ARGUMENT_EVENT || definition->family == FAMILY_PRESENCE_ROUTER;
+    }
+    return observed;
+}
+
 static uint64_t hash_of_config(const json_t *config)
 {
     char *text = config ? json_dumps(config, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
@@ -125,6 +165,9 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                   .needs_body = definition->needs_body,
                                   .uses_body = definition->uses_body,
                                   .reads_state = definition->reads_state,
+                                  .concurrent = definition->concurrent,
+                                  .reads_time = definition->reads_time,
+                                  .waits = definition->answer != NULL,
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
     if (options)
         module.options = *options;
@@ -142,6 +185,9 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .needs_body = &module.needs_body,
                                      .uses_body = &module.uses_body,
                                      .reads_state = &module.reads_state,
+                                     .concurrent = &module.concurrent,
+                                     .reads_time = &module.reads_time,
+                                     .waits = &module.waits,
                                      .registrar = &registrar};
         for (size_t index = 0; index < definition->callback_count; index++)
             module_register(&setup, &definition->callbacks[index]);
@@ -159,7 +205,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
-    chain->reads_time = chain->reads_time || definition->reads_time;
+    chain->reads_time = chain->reads_time || (module.reads_time && is_observed(&module));
     chain->has_learners = chain->has_learners || definition->decided;
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
@@ -220,12 +266,35 @@ static void look_who_waits(struct chain *chain)
 {
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
-            if (chain->modules[chain->links[callback][number].module_index].definition->answer)
+            if (chain->modules[chain->links[callback][number].module_index].waits)
                 chain->may_wait[callback] = true;
     for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
         enum callback then = callback_definitions[callback].then;
         if (then != CALLBACK_UNKNOWN && chain->may_wait[then])
             chain->may_wait[callback] = true;
+    }
+}
+
+static const struct link *find_link(const struct chain *chain, enum callback callback, uint32_t module_index)
+{
+    for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
+        if (chain->links[callback][number].module_index == module_index)
+            return &chain->links[callback][number];
+    return NULL;
+}
+
+/* Of an event that check_event_allowed let pass. In dry_run what a module says to either is told. */
+static void set_second_links(struct chain *chain)
+{
+    uint32_t count = chain->link_counts[CALLBACK_check_event_for_spam];
+    const struct link *links = chain->links[CALLBACK_check_event_for_spam];
+    chain->second_links = memory_allocate_zeroed(count, sizeof *links);
+    for (uint32_t number = 0; number < count; number++) {
+        const struct chain_module *module = &chain->modules[links[number].module_index];
+        const struct link *first = find_link(chain, CALLBACK_check_event_allowed, links[number].module_index);
+        if (!module->definition->answers_alike || module->options.dry_run || !first ||
+            first->function != links[number].function)
+            chain->second_links[chain->second_count++] = links[number];
     }
 }
 
@@ -242,6 +311,7 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
         }
     }
     look_who_waits(chain);
+    set_second_links(chain);
     return good;
 }
 
@@ -298,8 +368,8 @@ bool chain_needs_body(const struct chain *chain)
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 {
     for (uint32_t index = 0; index < chain->module_count; index++) {
-        const struct module_definition *definition = chain->modules[index].definition;
-        if (definition->concurrent && !definition->reads_time)
+        const struct chain_module *module = &chain->modules[index];
+        if ((module->concurrent && !module->reads_time) || !is_observed(module))
             continue;
         *module_index = index;
         return false;
@@ -362,6 +432,13 @@ struct module_counts chain_module_counts(const struct chain *chain, uint32_t ind
 void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts)
 {
     chain->modules[index].counts = *counts;
+}
+
+void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context)
+{
+    const struct chain_module *module = &chain->modules[index];
+    if (module->definition->figures)
+        module->definition->figures(module->state, figure, context);
 }
 
 void chain_trace(struct chain *chain, chain_trace_function *trace, void *context)

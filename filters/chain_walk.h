@@ -1,4 +1,5 @@
-/* How a chain lies in memory: for chain.c, which builds it, and chain_walk.c, which asks it. */
+/* How a chain lies in memory: for chain.c, which builds it, chain_walk.c, which asks it, and nested_modules.c, which
+ * looks into those that belong to a module. */
 #ifndef WEIR_FILTERS_CHAIN_WALK_H
 #define WEIR_FILTERS_CHAIN_WALK_H
 
@@ -24,6 +25,9 @@ struct chain_module {
     struct module_options options;
     bool needs_body; /* as its create had the last word */
     bool uses_body;
+    bool concurrent;
+    bool reads_time;
+    bool waits;
     bool reads_state;
     uint64_t tags;                     /* that its answers may set */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
@@ -40,11 +44,14 @@ struct chain_resource {
 
 struct chain {
     struct chain_settings settings;
+    struct chain *outer; /* whose module asks this one; NULL: nobody's */
     char *server_name;
     struct chain_module *modules;
     uint32_t module_count;
     struct link *links[CALLBACK_COUNT];
     uint32_t link_counts[CALLBACK_COUNT];
+    struct link *second_links; /* of check_event_for_spam, for walk_start_second */
+    uint32_t second_count;
     struct chain_resource *resources;
     uint32_t resource_count;
     struct field_table *fields;

@@ -61,6 +61,9 @@ struct module_setup {
     bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
     bool *uses_body;
     bool *reads_state;
+    bool *concurrent;
+    bool *reads_time;
+    bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
 };
 
@@ -92,8 +95,12 @@ struct module_definition {
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent;  /* its callbacks change nothing that they share, and no answer depends on those before it: several
                          threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
-    bool sets_tags; /* its answers may set `tags` of the result, those that its create asked for, also when they pass */
-    bool reads_time; /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
+    bool answers_alike; /* check_event_allowed and check_event_for_spam have one function, which answers both alike
+                           about one event: whom the first has let pass the second need not be asked about */
+    bool replaces;      /* its answers let pass or replace, and never refuse */
+    bool sets_tags;     /* its answers may set `tags` of the result, those that its create asked for, also when they pass
+                         */
+    bool reads_time;    /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
