@@ -24,6 +24,7 @@ struct chain_module {
     struct module_options options;
     bool needs_body; /* as its create had the last word */
     bool uses_body;
+    bool handed_over;                  /* it goes on where another of this process was */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
