@@ -28,6 +28,7 @@ struct chain_module {
     bool concurrent;
     bool reads_time;
     bool waits;
+    bool handed_over;                  /* it goes on where another of this process was */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
