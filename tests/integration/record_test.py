@@ -30,6 +30,17 @@ class Record(PostgresServer):
         self.assertEqual(recorder.wait(timeout=30), 0, recorder.log.read_text()[-2000:])
         return recorder.log.read_text()
 
+    def settle_files(self, *paths):
+        """Until nothing more is written: what was published is heard and flushed."""
+        last = None
+
+        def settled():
+            nonlocal last
+            before, last = last, [path.stat().st_size for path in paths or sorted(self.folder.glob("live/*"))]
+            time.sleep(1.5)
+            return before == last and sum(last) > 0
+        wait_until(settled, seconds=90, what="an end of writing")
+
     def fill_database(self, name):
         bodies = oracle.read_jsonl(DATA / f"{name}.events.jsonl.zst")
         self.insert((line["event_id"], line["json"]) for line in bodies)
@@ -48,6 +59,7 @@ class Record(PostgresServer):
                 bodies = self.folder / f"{name}.copy.events.jsonl.zst"
                 recorder = self.start_recorder(configuration, recording, "--events", bodies, *arguments)
                 self.play(original)
+                self.settle_files(recording, bodies)
                 text = self.stop(recorder)
                 self.assertIn("recorded", text)
                 for path in (recording, bodies):
@@ -122,15 +134,7 @@ class Record(PostgresServer):
         bodies = [self.folder / "first.events.jsonl.zst", self.folder / "second.events.jsonl.zst"]
         recorder = self.start_recorder(configuration, first, "--events", bodies[0])
         self.play(DATA / f"{name}.jsonl.zst")
-        last = None
-
-        def settled():
-            nonlocal last
-            now = (first.stat().st_size, bodies[0].stat().st_size)
-            same, last = now == last and now[1] > 0, now
-            time.sleep(1.5)
-            return same
-        wait_until(settled, seconds=60)
+        self.settle_files(first, bodies[0])
         self.publish(rdata(10**9, ev_row("$after")))
         recorder.kill()
         recorder.wait()
@@ -164,6 +168,7 @@ class Record(PostgresServer):
         recorder = self.start_recorder(configuration, folder / "live.jsonl", "--events", folder / "live.events.jsonl",
                                        "--rotate", "200K")
         self.play(DATA / f"{name}.jsonl.zst")
+        self.settle_files()
         self.stop(recorder)
         recordings = sorted((path for path in folder.glob("live.20*Z*.jsonl") if ".events." not in path.name),
                             key=lambda path: path.stat().st_mtime_ns)
@@ -184,6 +189,7 @@ class Record(PostgresServer):
         recorder = self.start_recorder(configuration, folder / "live.jsonl", "--events", folder / "live.events.jsonl",
                                        "--rotate", "100M", "--limit", "1M")
         self.play(DATA / f"{name}.jsonl.zst")
+        self.settle_files()
         self.assertIn("old files removed", self.stop(recorder))
         after = sum(path.stat().st_size for path in folder.glob("live.2*"))
         self.assertLess(after, before)
