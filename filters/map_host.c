@@ -39,6 +39,7 @@ const struct module_host *map_host_open(struct map_host *map, const struct modul
     map->host = (struct module_host){.context = map,
                                      .report = report,
                                      .warn = outer->warn ? warn : NULL,
-                                     .read_file = outer->read_file ? read_file : NULL};
+                                     .read_file = outer->read_file ? read_file : NULL,
+                                     .patterns = outer->patterns};
     return &map->host;
 }
