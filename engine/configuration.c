@@ -112,6 +112,7 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->catch_up_ca_file);
     free(configuration->catch_up_ca_path);
     free(configuration->state_dir);
+    free(configuration->cache_dir);
     free(configuration->modules);
     free(configuration);
 }

@@ -110,6 +110,7 @@ struct configuration {
     bool catch_up_verify; /* catch_up.verify; default true */
     int64_t audit_ms;     /* audit: how often what was judged is compared with the source; 0: never, the default */
     char *state_dir;      /* where a copy of the positions is kept; NULL: nowhere */
+    char *cache_dir;      /* where compiled patterns are kept; default state_dir/patterns; NULL: nowhere */
     int64_t shutdown_timeout_ms; /* how long a stop waits for what is in hand; default 5 s */
     enum engine_role role;       /* role: active, standby; default alone */
     int64_t lease_ms;            /* lease: how long a holder that is not heard of keeps the job; default 1.5 s */
@@ -121,6 +122,8 @@ struct configuration {
     enum semantics semantics;             /* whose rules the chain follows; default latest */
     bool strict;                          /* refuse what Synapse documents as refused but lets through */
     bool take_modules;                    /* map the modules of Synapse's own files; default true */
+    uint32_t patterns_found;              /* compiled sets that came from cache_dir */
+    uint32_t patterns_written;            /* and that were put there */
     struct chain *chain;                  /* sealed */
     struct configuration_module *modules; /* where each module of the chain stands, by its index */
 };

@@ -25,6 +25,7 @@ struct configuration_reader {
     struct configuration *configuration;
     enum configuration_purpose purpose;
     const struct module_services *services; /* for the modules; or NULL */
+    const struct pattern_store *patterns;   /* likewise */
     bool read_files; /* false: every file named in the configuration counts as unreadable (for fuzzing) */
     /* [0] is ours, Synapse's follow in their order. */
     struct configuration_file *files;
