@@ -56,7 +56,8 @@ static bool read_module_file(void *context, const char *name, struct buffer *con
     const struct module_reading *reading = context;
     struct buffer reason = {0};
     char *path = configuration_resolve_path(reading->reader->files[reading->file].path, name);
-    bool read = reading->reader->read_files && configuration_read_file(path, MODULE_FILE_MAXIMUM, content, &reason);
+    bool read = reading->reader->read_files &&
+                configuration_read_watched(reading->reader, path, MODULE_FILE_MAXIMUM, content, &reason);
     if (!read)
         buffer_append_format(error, "\"%s\" cannot be read: %s", path,
                              reading->reader->read_files ? buffer_string(&reason) : "files are left out");
@@ -73,6 +74,8 @@ static bool resolve_module_path(void *context, const char *name, struct buffer *
         return false;
     }
     char *resolved = configuration_resolve_path(reading->reader->files[reading->file].path, name);
+    if (reading->reader->files_read)
+        files_read_add(reading->reader->files_read, resolved);
     if (!strchr(resolved, '/'))
         buffer_append_string(path, "./");
     buffer_append_string(path, resolved);
@@ -251,7 +254,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
 {
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
-    if (!take_options(reading, &options)) {
+    if ((reader->given_up && atomic_load(reader->given_up)) || !take_options(reading, &options)) {
         module_options_free(&options);
         return;
     }
