@@ -55,6 +55,7 @@ void chain_destroy(struct chain *chain)
         free_module(&chain->modules[index]);
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         free(chain->links[callback]);
+    free(chain->second_links);
     free(chain->modules);
     free(chain->resources);
     free(chain->server_name);
@@ -219,6 +220,29 @@ static void look_who_waits(struct chain *chain)
     }
 }
 
+static const struct link *find_link(const struct chain *chain, enum callback callback, uint32_t module_index)
+{
+    for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
+        if (chain->links[callback][number].module_index == module_index)
+            return &chain->links[callback][number];
+    return NULL;
+}
+
+/* Of an event that check_event_allowed let pass. In dry_run what a module says to either is told. */
+static void set_second_links(struct chain *chain)
+{
+    uint32_t count = chain->link_counts[CALLBACK_check_event_for_spam];
+    const struct link *links = chain->links[CALLBACK_check_event_for_spam];
+    chain->second_links = memory_allocate_zeroed(count, sizeof *links);
+    for (uint32_t number = 0; number < count; number++) {
+        const struct chain_module *module = &chain->modules[links[number].module_index];
+        const struct link *first = find_link(chain, CALLBACK_check_event_allowed, links[number].module_index);
+        if (!module->definition->answers_alike || module->options.dry_run || !first ||
+            first->function != links[number].function)
+            chain->second_links[chain->second_count++] = links[number];
+    }
+}
+
 bool chain_seal(struct chain *chain, chain_conflict_function *report, void *context)
 {
     bool good = chain_find_conflicts(chain, report, context);
@@ -232,6 +256,7 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
         }
     }
     look_who_waits(chain);
+    set_second_links(chain);
     return good;
 }
 
@@ -342,6 +367,13 @@ struct module_counts chain_module_counts(const struct chain *chain, uint32_t ind
 void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts)
 {
     chain->modules[index].counts = *counts;
+}
+
+void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context)
+{
+    const struct chain_module *module = &chain->modules[index];
+    if (module->definition->figures)
+        module->definition->figures(module->state, figure, context);
 }
 
 void chain_trace(struct chain *chain, chain_trace_function *trace, void *context)

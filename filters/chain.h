@@ -111,6 +111,9 @@ struct module_counts chain_module_counts(const struct chain *chain, uint32_t ind
 /* For whoever asked the chain something that shall not count. */
 void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts);
 
+/* What a module says of itself for the metrics page; nothing if it has no figures. */
+void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context);
+
 /* Called for every answer of a module while it is set: for `weir explain`. NULL ends it. `nanoseconds` is what the
  * module took. */
 typedef void chain_trace_function(void *context, uint32_t module_index, const struct callback_arguments *arguments,
@@ -140,6 +143,7 @@ struct walk {
     const struct chain_rule *rule;
     struct callback_arguments arguments;
     uint32_t place;         /* the link that is being asked */
+    bool second;            /* see walk_start_second */
     uint64_t ticket;        /* of a pending walk */
     struct result gathered; /* by rules that add up */
     void *memory;           /* of such a rule, in the arena */
@@ -152,6 +156,9 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
                            const struct callback_arguments *arguments);
 /* The same for a caller that has filled in `walk->arguments`: nothing is copied. */
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback);
+/* check_event_for_spam about an event that a walk of check_event_allowed has just let pass as it is, every module at
+ * once: those that answer both alike are passed over. Only with the event's id, by which they know it again. */
+enum walk_state walk_start_second(struct walk *walk, const struct chain *chain);
 /* Goes on with a pending walk: what the service said is handed to the module that waits. */
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer);
 

@@ -43,6 +43,8 @@ struct chain {
     uint32_t module_count;
     struct link *links[CALLBACK_COUNT];
     uint32_t link_counts[CALLBACK_COUNT];
+    struct link *second_links; /* of check_event_for_spam, for walk_start_second */
+    uint32_t second_count;
     struct chain_resource *resources;
     uint32_t resource_count;
     struct field_table *fields;

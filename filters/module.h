@@ -87,8 +87,10 @@ struct module_definition {
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent;  /* its callbacks change nothing that they share, and no answer depends on those before it: several
                          threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
-    bool sets_tags;   /* its answers may set `tags` of the result, also when they pass */
-    bool reads_time;  /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
+    bool answers_alike; /* check_event_allowed and check_event_for_spam have one function, which answers both alike
+                           about one event: whom the first has let pass the second need not be asked about */
+    bool sets_tags;     /* its answers may set `tags` of the result, also when they pass */
+    bool reads_time;    /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */

@@ -203,6 +203,7 @@ const struct module_definition module_event_types = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = false,
     .concurrent = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

@@ -429,6 +429,15 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    figure(context, "members", "Users in rooms of whom is known when they joined or that they are no newcomers.",
+           (double)recent_table_used(state->members));
+    figure(context, "members_forgotten_total", "Users in rooms who were forgotten for others: capacity is too small.",
+           (double)recent_table_forgotten(state->members));
+}
+
 extern const struct module_definition module_newcomer;
 const struct module_definition module_newcomer = {
     .name = "newcomer",
@@ -438,10 +447,12 @@ const struct module_definition module_newcomer = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .reads_time = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .figures = figures,
 };
