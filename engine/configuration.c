@@ -161,6 +161,11 @@ static bool add_text(struct configuration_reader *reader, const char *path, bool
     return false;
 }
 
+bool configuration_add_text(struct configuration_reader *reader, const char *path, struct slice text)
+{
+    return add_text(reader, path, false, text);
+}
+
 bool configuration_add_file(struct configuration_reader *reader, const char *path, bool lenient,
                             const struct configuration_place *place)
 {

@@ -218,6 +218,9 @@ bool configuration_check_name(struct configuration_reader *reader, const struct 
 bool configuration_add_file(struct configuration_reader *reader, const char *path, bool lenient,
                             const struct configuration_place *place);
 
+/* The same with its text at hand: for files that are no configuration and are read in the same way. */
+bool configuration_add_text(struct configuration_reader *reader, const char *path, struct slice text);
+
 /* `name` beside the file `base`, unless it is absolute; the caller frees it. */
 char *configuration_resolve_path(const char *base, const char *name);
 /* Puts a regular file of at most `maximum` bytes into `content`; false with the reason, e.g. "No such file or
