@@ -295,6 +295,22 @@ Test(trust, only_messages_that_pass_count)
     fixture_close(&fixture);
 }
 
+/* What is refused before it comes to `trust` has not counted, so nothing is taken back. */
+Test(trust, refusals_of_modules_before)
+{
+    struct module_fixture fixture = {0};
+    modules_begin(&fixture);
+    cr_assert(modules_append(&fixture, "links", "{\"deny\": \"bad.example\"}", NULL));
+    cr_assert(modules_append(&fixture, "trust", "{\"sources\": [{\"min_messages\": 2}]}", NULL));
+    cr_assert(modules_append(&fixture, "keywords", "{\"words\": \"cheap\"}", "{\"except\": {\"tags\": \"trusted\"}}"));
+    modules_seal(&fixture);
+    says(&fixture, START, "@a:x", 2);
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://bad.example"), "links");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://bad.example"), "links");
+    cr_expect(trusts(&fixture, START, "@a:x"));
+    fixture_close(&fixture);
+}
+
 /* A message is not the one that makes its sender trusted, by whichever callback and however often it is asked about. */
 Test(trust, a_message_does_not_count_for_itself)
 {
