@@ -112,6 +112,7 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->catch_up_ca_file);
     free(configuration->catch_up_ca_path);
     free(configuration->state_dir);
+    free(configuration->cache_dir);
     free(configuration->modules);
     free(configuration);
 }
@@ -155,7 +156,7 @@ bool configuration_add_file(struct configuration_reader *reader, const char *pat
                             const struct configuration_place *place)
 {
     struct buffer text = {0}, reason = {0};
-    bool read = reader->read_files && configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason);
+    bool read = reader->read_files && configuration_read_watched(reader, path, YAML_SIZE_MAXIMUM, &text, &reason);
     if (!read)
         configuration_error(reader, place, "\"%s\" cannot be read: %s", path, buffer_string(&reason));
     bool added = read && add_text(reader, path, lenient, buffer_slice(&text));
@@ -189,30 +190,46 @@ static struct configuration *finish(struct configuration_reader *reader, struct 
     return NULL;
 }
 
+static struct configuration *load_text(struct configuration_reader *reader, const char *path, struct slice text,
+                                       struct buffer *errors, struct buffer *warnings)
+{
+    reader->configuration = configuration_create(path);
+    if (add_text(reader, path, false, text))
+        take_all(reader);
+    return finish(reader, errors, warnings);
+}
+
 struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
                                               const struct module_services *services, bool read_files,
                                               struct buffer *errors, struct buffer *warnings)
 {
-    struct configuration_reader reader = {.configuration = configuration_create(path),
-                                          .purpose = purpose,
-                                          .services = services,
-                                          .read_files = read_files};
-    if (add_text(&reader, path, false, text))
-        take_all(&reader);
-    return finish(&reader, errors, warnings);
+    struct configuration_reader reader = {.purpose = purpose, .services = services, .read_files = read_files};
+    return load_text(&reader, path, text, errors, warnings);
+}
+
+struct configuration *configuration_load_with(const struct configuration_loading *loading, struct buffer *errors,
+                                              struct buffer *warnings)
+{
+    struct configuration_reader reader = {.purpose = loading->purpose,
+                                          .services = loading->services,
+                                          .files_read = loading->files,
+                                          .given_up = loading->given_up,
+                                          .read_files = true};
+    struct buffer text = {0}, reason = {0};
+    struct configuration *configuration = NULL;
+    if (configuration_read_watched(&reader, loading->path, YAML_SIZE_MAXIMUM, &text, &reason))
+        configuration = load_text(&reader, loading->path, buffer_slice(&text), errors, warnings);
+    else
+        buffer_append_format(errors, "%s: cannot be read: %s\n", loading->path, buffer_string(&reason));
+    buffer_free(&text);
+    buffer_free(&reason);
+    return configuration;
 }
 
 struct configuration *configuration_load(const char *path, enum configuration_purpose purpose,
                                          const struct module_services *services, struct buffer *errors,
                                          struct buffer *warnings)
 {
-    struct buffer text = {0}, reason = {0};
-    struct configuration *configuration = NULL;
-    if (configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason))
-        configuration = configuration_load_text(path, buffer_slice(&text), purpose, services, true, errors, warnings);
-    else
-        buffer_append_format(errors, "%s: cannot be read: %s\n", path, buffer_string(&reason));
-    buffer_free(&text);
-    buffer_free(&reason);
-    return configuration;
+    const struct configuration_loading loading = {.path = path, .purpose = purpose, .services = services};
+    return configuration_load_with(&loading, errors, warnings);
 }

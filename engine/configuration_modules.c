@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "engine/configuration_reader.h"
 #include "engine/log.h"
+#include "engine/pattern_folder.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 
@@ -55,7 +56,8 @@ static bool read_module_file(void *context, const char *name, struct buffer *con
     const struct module_reading *reading = context;
     struct buffer reason = {0};
     char *path = configuration_resolve_path(reading->reader->files[reading->file].path, name);
-    bool read = reading->reader->read_files && configuration_read_file(path, MODULE_FILE_MAXIMUM, content, &reason);
+    bool read = reading->reader->read_files &&
+                configuration_read_watched(reading->reader, path, MODULE_FILE_MAXIMUM, content, &reason);
     if (!read)
         buffer_append_format(error, "\"%s\" cannot be read: %s", path,
                              reading->reader->read_files ? buffer_string(&reason) : "files are left out");
@@ -72,6 +74,8 @@ static bool resolve_module_path(void *context, const char *name, struct buffer *
         return false;
     }
     char *resolved = configuration_resolve_path(reading->reader->files[reading->file].path, name);
+    if (reading->reader->files_read)
+        files_read_add(reading->reader->files_read, resolved);
     if (!strchr(resolved, '/'))
         buffer_append_string(path, "./");
     buffer_append_string(path, resolved);
@@ -160,7 +164,8 @@ static bool take_text(struct module_reading *reading, const char *key, char **te
 /* `dry_run`, `only`, `except`, `error` and `reason`; false, reported, if one of them is wrong. */
 static bool take_options(struct module_reading *reading, struct module_options *options)
 {
-    const struct module_host host = {.context = reading, .report = report_option};
+    const struct module_host host = {
+        .context = reading, .report = report_option, .patterns = reading->reader->patterns};
     json_t *only = option_json(reading, "only"), *except = option_json(reading, "except");
     json_t *dry_run = option_json(reading, "dry_run");
     bool good = !dry_run || json_is_boolean(dry_run);
@@ -249,7 +254,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
 {
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
-    if (!take_options(reading, &options)) {
+    if ((reader->given_up && atomic_load(reader->given_up)) || !take_options(reading, &options)) {
         module_options_free(&options);
         return;
     }
@@ -259,6 +264,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
                                .read_file = read_module_file,
                                .resolve_path = resolve_module_path,
                                .services = reader->services,
+                               .patterns = reader->patterns,
                                .log = log_for_module};
     json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
     size_t errors = reader->error_count;
@@ -328,9 +334,27 @@ static bool take_list(struct configuration_reader *reader, const struct yaml_nod
     return true;
 }
 
+/* The folder of compiled patterns, open while the modules are made. */
+static void open_patterns(struct configuration_reader *reader, struct pattern_folder *folder)
+{
+    struct configuration *configuration = reader->configuration;
+    if (!configuration->cache_dir && configuration->state_dir) {
+        struct buffer path = {0};
+        buffer_append_format(&path, "%s/patterns", configuration->state_dir);
+        configuration->cache_dir = memory_copy_text(path.data, path.length);
+        buffer_free(&path);
+    }
+    if (!reader->read_files || !configuration->cache_dir)
+        return;
+    pattern_folder_open(folder, configuration->cache_dir);
+    reader->patterns = &folder->store;
+}
+
 void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root)
 {
     struct configuration *configuration = reader->configuration;
+    struct pattern_folder patterns = {0};
+    open_patterns(reader, &patterns);
     struct chain_settings settings = {.semantics = configuration->semantics,
                                       .server_name = configuration->server_name,
                                       .strict = configuration->strict};
@@ -339,4 +363,8 @@ void configuration_take_modules(struct configuration_reader *reader, const struc
         configuration_take_synapse_modules(reader);
     configuration_take_legacy_modules(reader);
     chain_seal(configuration->chain, report_conflict, reader);
+    configuration->patterns_found = patterns.found;
+    configuration->patterns_written = patterns.written;
+    reader->patterns = NULL;
+    pattern_folder_close(&patterns);
 }

@@ -72,6 +72,7 @@ void chain_destroy(struct chain *chain)
         free_module(&chain->modules[index]);
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         free(chain->links[callback]);
+    free(chain->second_links);
     free(chain->modules);
     free(chain->resources);
     free(chain->server_name);
@@ -126,6 +127,18 @@ static void keep_resources(struct chain *chain, struct registrar *registrar, uin
     free(registrar->resources);
 }
 
+/* Whether it is asked about what is observed and replayed, which are events and presence. */
+static bool is_observed(const struct chain_module *module)
+{
+    bool observed = false;
+    for (uint32_t index = 0; index < module->callback_count; index++) {
+        const struct callback_definition *definition = &callback_definitions[module->callbacks[index].callback];
+        observed =
+            observed || definition->arguments[0].type == ARGUMENT_EVENT || definition->family == FAMILY_PRESENCE_ROUTER;
+    }
+    return observed;
+}
+
 static uint64_t hash_of_config(const json_t *config)
 {
     char *text = config ? json_dumps(config, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
@@ -142,6 +155,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                   .uses_body = definition->uses_body,
                                   .concurrent = definition->concurrent,
                                   .reads_time = definition->reads_time,
+                                  .waits = definition->answer != NULL,
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
     if (options)
         module.options = *options;
@@ -160,6 +174,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .uses_body = &module.uses_body,
                                      .concurrent = &module.concurrent,
                                      .reads_time = &module.reads_time,
+                                     .waits = &module.waits,
                                      .registrar = &registrar};
         for (size_t index = 0; index < definition->callback_count; index++)
             module_register(&setup, &definition->callbacks[index]);
@@ -175,7 +190,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
-    chain->reads_time = chain->reads_time || module.reads_time;
+    chain->reads_time = chain->reads_time || (module.reads_time && is_observed(&module));
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
@@ -235,12 +250,35 @@ static void look_who_waits(struct chain *chain)
 {
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
-            if (chain->modules[chain->links[callback][number].module_index].definition->answer)
+            if (chain->modules[chain->links[callback][number].module_index].waits)
                 chain->may_wait[callback] = true;
     for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
         enum callback then = callback_definitions[callback].then;
         if (then != CALLBACK_UNKNOWN && chain->may_wait[then])
             chain->may_wait[callback] = true;
+    }
+}
+
+static const struct link *find_link(const struct chain *chain, enum callback callback, uint32_t module_index)
+{
+    for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
+        if (chain->links[callback][number].module_index == module_index)
+            return &chain->links[callback][number];
+    return NULL;
+}
+
+/* Of an event that check_event_allowed let pass. In dry_run what a module says to either is told. */
+static void set_second_links(struct chain *chain)
+{
+    uint32_t count = chain->link_counts[CALLBACK_check_event_for_spam];
+    const struct link *links = chain->links[CALLBACK_check_event_for_spam];
+    chain->second_links = memory_allocate_zeroed(count, sizeof *links);
+    for (uint32_t number = 0; number < count; number++) {
+        const struct chain_module *module = &chain->modules[links[number].module_index];
+        const struct link *first = find_link(chain, CALLBACK_check_event_allowed, links[number].module_index);
+        if (!module->definition->answers_alike || module->options.dry_run || !first ||
+            first->function != links[number].function)
+            chain->second_links[chain->second_count++] = links[number];
     }
 }
 
@@ -257,6 +295,7 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
         }
     }
     look_who_waits(chain);
+    set_second_links(chain);
     return good;
 }
 
@@ -304,7 +343,7 @@ bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 {
     for (uint32_t index = 0; index < chain->module_count; index++) {
         const struct chain_module *module = &chain->modules[index];
-        if (module->concurrent && !module->reads_time)
+        if ((module->concurrent && !module->reads_time) || !is_observed(module))
             continue;
         *module_index = index;
         return false;

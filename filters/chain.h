@@ -85,9 +85,10 @@ const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);
 /* Whether any module needs it, or reads it where one can be had. */
 bool chain_uses_body(const struct chain *chain);
-/* Whether any module reads `now_ms`. */
+/* Whether any module that is asked about events reads `now_ms`. */
 bool chain_reads_time(const struct chain *chain);
-/* Whether several threads may ask it at once; if not, `*module_index` says which module forbids it. */
+/* Whether several threads may ask it about events and presence at once; if not, `*module_index` says which module
+ * forbids it. */
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index);
 /* The keys of `content` that the modules read; for event_reader_create. */
 const struct field_table *chain_fields(const struct chain *chain);
@@ -149,6 +150,7 @@ struct walk {
     const struct chain_rule *rule;
     struct callback_arguments arguments;
     uint32_t place;         /* the link that is being asked */
+    bool second;            /* see walk_start_second */
     uint64_t ticket;        /* of a pending walk */
     struct result gathered; /* by rules that add up */
     void *memory;           /* of such a rule, in the arena */
@@ -161,6 +163,9 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
                            const struct callback_arguments *arguments);
 /* The same for a caller that has filled in `walk->arguments`: nothing is copied. */
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback);
+/* check_event_for_spam about an event that a walk of check_event_allowed has just let pass as it is, every module at
+ * once: those that answer both alike are passed over. Only with the event's id, by which they know it again. */
+enum walk_state walk_start_second(struct walk *walk, const struct chain *chain);
 /* The same within a module's callback, of a chain inside: the tags of the question stay. */
 enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback);
 /* Goes on with a pending walk: what the service said is handed to the module that waits. */

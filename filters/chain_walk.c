@@ -312,13 +312,21 @@ static bool settle(struct walk *walk, const struct link *link)
     return true;
 }
 
+static const struct link *links_of(const struct walk *walk, uint32_t *count)
+{
+    const struct chain *chain = walk->chain;
+    enum callback callback = walk->arguments.callback;
+    *count = walk->second ? chain->second_count : chain->link_counts[callback];
+    return walk->second ? chain->second_links : chain->links[callback];
+}
+
 static enum walk_state go_on(struct walk *walk)
 {
     bool has_body = !walk->arguments.event || walk->arguments.event->has_body;
     struct result *result = &walk->outcome.result;
     do {
-        const struct link *links = walk->chain->links[walk->arguments.callback];
-        uint32_t count = walk->chain->link_counts[walk->arguments.callback];
+        uint32_t count;
+        const struct link *links = links_of(walk, &count);
         for (; walk->place < count; walk->place++) {
             const struct link *link = &links[walk->place];
             if (link->needs_body && !has_body)
@@ -354,18 +362,13 @@ static bool login_type_known(const struct walk *walk)
     return false;
 }
 
-enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
-{
-    walk->arguments.tags = 0;
-    return walk_start_inside(walk, chain, callback);
-}
-
-enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback)
+static enum walk_state start(struct walk *walk, const struct chain *chain, enum callback callback, bool second)
 {
     struct arena *arena = walk->arguments.arena;
     walk->chain = chain;
     walk->arguments.callback = callback;
     walk->place = 0;
+    walk->second = second;
     walk->ticket = 0;
     walk->memory = NULL;
     if (__builtin_expect(walk->arguments.now_ms <= 0, 0))
@@ -382,6 +385,24 @@ enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, 
     return go_on(walk);
 }
 
+enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
+{
+    walk->arguments.tags = 0;
+    return start(walk, chain, callback, false);
+}
+
+enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback)
+{
+    return start(walk, chain, callback, false);
+}
+
+enum walk_state walk_start_second(struct walk *walk, const struct chain *chain)
+{
+    walk->arguments.tags = 0;
+    bool second = !chain->trace && slice_present(walk->arguments.event->event_id);
+    return start(walk, chain, CALLBACK_check_event_for_spam, second);
+}
+
 enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
                            const struct callback_arguments *arguments)
 {
@@ -391,7 +412,8 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
 
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer)
 {
-    const struct link *link = &walk->chain->links[walk->arguments.callback][walk->place];
+    uint32_t count;
+    const struct link *link = &links_of(walk, &count)[walk->place];
     const struct chain_module *module = &walk->chain->modules[link->module_index];
     struct result *result = &walk->outcome.result;
     *result = (struct result){0};

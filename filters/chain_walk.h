@@ -27,6 +27,8 @@ struct chain_module {
     bool uses_body;
     bool concurrent;
     bool reads_time;
+    bool waits;
+    bool handed_over;                  /* it goes on where another of this process was */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
@@ -47,6 +49,8 @@ struct chain {
     uint32_t module_count;
     struct link *links[CALLBACK_COUNT];
     uint32_t link_counts[CALLBACK_COUNT];
+    struct link *second_links; /* of check_event_for_spam, for walk_start_second */
+    uint32_t second_count;
     struct chain_resource *resources;
     uint32_t resource_count;
     struct field_table *fields;

@@ -59,6 +59,7 @@ struct module_setup {
     bool *uses_body;
     bool *concurrent;
     bool *reads_time;
+    bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
 };
 
@@ -89,9 +90,11 @@ struct module_definition {
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent;  /* its callbacks change nothing that they share, and no answer depends on those before it: several
                          threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
-    bool replaces;    /* its answers let pass or replace, and never refuse */
-    bool sets_tags;   /* its answers may set `tags` of the result, also when they pass */
-    bool reads_time;  /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
+    bool answers_alike; /* check_event_allowed and check_event_for_spam have one function, which answers both alike
+                           about one event: whom the first has let pass the second need not be asked about */
+    bool replaces;      /* its answers let pass or replace, and never refuse */
+    bool sets_tags;     /* its answers may set `tags` of the result, also when they pass */
+    bool reads_time;    /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -111,11 +114,13 @@ struct module_definition {
      * ones each time. */
     void (*figures)(const void *state, module_figure_function *figure, void *context);
     /* Modules that follow rooms, optional. `followed_rooms`: the ids of the rooms whose state they must know whole,
-     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state, with its
-     * body read: once for each event of the state as it stands when the chain begins, where somebody can be asked for
-     * it, and then for each that takes an earlier one's place, whatever `only` and `except` say. `ordering` is its
-     * place in the stream of events (Synapse's stream_ordering; 0: not known, older than all others): an older one may
-     * come behind a newer one, and the newest counts. */
+     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state but for
+     * its members, with its body: once for each event of the state as it stands when the chain begins, where somebody
+     * can be asked for it, and then for each that takes an earlier one's place, whatever `only` and `except` say. One
+     * without a body has lost its content (it was redacted); without an event id, too, nothing stands under its type
+     * and state key any more. `ordering` is its place in the stream of events (Synapse's stream_ordering; 0: not known,
+     * older than all others): an older one may come behind a newer one, and the newest counts; the same may come
+     * again. */
     const char *const *(*followed_rooms)(const void *state, uint32_t *count);
     void (*state_event)(void *state, const struct event *event, int64_t ordering);
     /* Modules that learn from what others decide, optional: a walk that another module's answer has ended (that one not

@@ -52,7 +52,7 @@ static void report(void *context, const char *path, const char *message)
 static bool read_side(struct side *side, const char *name, const json_t *values, const struct module_host *host)
 {
     struct side_reporting reporting = {host, name};
-    struct module_host inner = {.context = &reporting, .report = report};
+    struct module_host inner = {.context = &reporting, .report = report, .patterns = host->patterns};
     if (values && !json_is_object(values)) {
         module_host_report(host, name, "must be a map with lists under rooms, senders, servers or types");
         return false;

@@ -447,6 +447,7 @@ const struct module_definition module_newcomer = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .reads_time = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

@@ -192,10 +192,13 @@ static struct slice without_quotation(const struct callback_arguments *arguments
     return rest;
 }
 
-static bool counts_in_text(unsigned char byte)
-{
-    return byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-}
+/* 1 for the bytes that count: letters, digits, and all beyond ASCII. */
+static const uint8_t counting_bytes[256] = {
+    ['0' ... '9'] = 1,
+    ['A' ... 'Z'] = 1,
+    ['a' ... 'z'] = 1,
+    [0x80 ... 0xff] = 1,
+};
 
 /* What texts are compared by. */
 static struct slice normal_text(const struct state *state, struct slice text, struct arena *arena)
@@ -203,9 +206,10 @@ static struct slice normal_text(const struct state *state, struct slice text, st
     enum text_folding folding = (enum text_folding)state->configuration->fold;
     char *output = arena_allocate(arena, text_fold_room(folding, text) + 1);
     size_t length = text_fold(folding, text, output), kept = 0;
-    for (size_t at = 0; at < length; at++)
-        if (counts_in_text((unsigned char)output[at]))
-            output[kept++] = output[at];
+    for (size_t at = 0; at < length; at++) {
+        output[kept] = output[at];
+        kept += counting_bytes[(unsigned char)output[at]];
+    }
     return slice_of(output, kept);
 }
 
@@ -393,6 +397,7 @@ const struct module_definition module_repeat = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .reads_time = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

@@ -32,6 +32,9 @@ static const struct {
     {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
     {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
     {"state_guard", "{\"min_interval\": \"1m\"}"},
+    {"registration", "{}"},
+    {"login", "{\"rate_ip\": \"3/m\", \"rate_user\": \"2/m\"}"},
+    {"room_rules", "{\"rate\": \"2/h\"}"},
     {"presence_groups", "{\"groups\": [{\"from\": \"@s*\", \"to\": \"@*\"}], \"max_fanout\": 4}"},
 };
 #define MODULES (sizeof modules / sizeof *modules)
