@@ -58,6 +58,7 @@ struct module_setup {
     bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
     bool *uses_body;
     bool *concurrent;
+    bool *answers_alike;
     bool *reads_time;
     bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
