@@ -59,12 +59,20 @@ enum engine_role { ROLE_ALONE, ROLE_ACTIVE, ROLE_STANDBY };
 
 #define CONFIGURATION_MODULE_KEY 48
 
+/* A YAML file that was read. */
+enum configuration_source_kind { SOURCE_OWN, SOURCE_INCLUDED, SOURCE_SYNAPSE };
+struct configuration_source {
+    char *path;
+    enum configuration_source_kind kind;
+};
+
 /* Where a module of the chain is written. */
 struct configuration_module {
-    uint32_t file; /* 0: the configuration itself; others are Synapse's */
+    uint32_t file; /* its place in `sources` */
     uint32_t line;
     uint32_t column;
     char key[CONFIGURATION_MODULE_KEY]; /* "modules[2]", "spam_checker" */
+    char *label;                        /* its `name`, or else its `module`; NULL for those of Synapse's */
 };
 
 struct configuration {
@@ -129,6 +137,8 @@ struct configuration {
     uint32_t patterns_written;            /* and that were put there */
     struct chain *chain;                  /* sealed */
     struct configuration_module *modules; /* where each module of the chain stands, by its index */
+    struct configuration_source *sources; /* [0] is the configuration itself */
+    size_t source_count;
 };
 
 /* What the file is needed for decides what must be in it. */

@@ -16,6 +16,7 @@ struct registrar {
     struct web_resource *resources;
     uint32_t resource_count;
     struct chain *chain;
+    uint64_t tags; /* that it has asked for */
 };
 
 struct chain *chain_create(const struct chain_settings *settings)
@@ -76,8 +77,7 @@ void chain_destroy(struct chain *chain)
     free(chain->modules);
     free(chain->resources);
     free(chain->server_name);
-    for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++)
-        free(chain->tags[bit]);
+    tag_names_free(&chain->tags);
     if (!chain->outer)
         field_table_destroy(chain->fields);
     free(chain);
@@ -98,15 +98,26 @@ uint64_t module_tag(const struct module_setup *setup, const char *name, const ch
     struct chain *chain = setup->registrar->chain;
     while (chain->outer)
         chain = chain->outer;
-    char **tags = chain->tags;
-    for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++) {
-        if (!tags[bit])
-            tags[bit] = memory_copy_text(name, strlen(name));
-        if (strcmp(tags[bit], name) == 0)
-            return 1ull << bit;
-    }
-    module_host_report(setup->host, key, "a chain has at most %u tags", TAGS_MAXIMUM);
-    return 0;
+    uint64_t bit = tag_names_bit(&chain->tags, name);
+    if (!bit)
+        module_host_report(setup->host, key, "a chain has at most %u tags", TAGS_MAXIMUM);
+    setup->registrar->tags |= bit;
+    return bit;
+}
+
+/* The tags that the modules of the chain may set so far, and those before the module that it belongs to. */
+static uint64_t tags_so_far(const struct chain *chain)
+{
+    uint64_t tags = 0;
+    for (; chain; chain = chain->outer)
+        for (uint32_t index = 0; index < chain->module_count; index++)
+            tags |= chain->modules[index].tags;
+    return tags;
+}
+
+bool module_tag_is_set(const struct module_setup *setup, uint64_t tags)
+{
+    return tags_so_far(setup->registrar->chain) & tags;
 }
 
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource)
@@ -153,6 +164,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     struct chain_module module = {.definition = definition,
                                   .needs_body = definition->needs_body,
                                   .uses_body = definition->uses_body,
+                                  .reads_state = definition->reads_state,
                                   .concurrent = definition->concurrent,
                                   .answers_alike = definition->answers_alike,
                                   .reads_time = definition->reads_time,
@@ -173,6 +185,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .semantics = chain->settings.semantics,
                                      .needs_body = &module.needs_body,
                                      .uses_body = &module.uses_body,
+                                     .reads_state = &module.reads_state,
                                      .concurrent = &module.concurrent,
                                      .answers_alike = &module.answers_alike,
                                      .reads_time = &module.reads_time,
@@ -184,15 +197,18 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     }
     module.callbacks = registrar.callbacks;
     module.callback_count = registrar.callback_count;
-    if (!names_known || !module.state) {
+    bool selects = !module.options.selector || selector_find_tags(module.options.selector, &chain->tags, host);
+    if (!names_known || !module.state || !selects) {
         free(registrar.resources);
         free_module(&module);
         return false;
     }
+    module.tags = definition->sets_tags && !module.options.dry_run ? registrar.tags : 0;
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
     chain->reads_time = chain->reads_time || (module.reads_time && is_observed(&module));
+    chain->has_learners = chain->has_learners || definition->decided;
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
@@ -329,6 +345,16 @@ const struct module_options *chain_module_options(const struct chain *chain, uin
 bool chain_module_needs_body(const struct chain *chain, uint32_t index)
 {
     return chain->modules[index].needs_body;
+}
+
+bool chain_module_reads_state(const struct chain *chain, uint32_t index)
+{
+    return chain->modules[index].reads_state;
+}
+
+const char *chain_tag_name(const struct chain *chain, unsigned bit)
+{
+    return tag_names_at(&chain->tags, bit);
 }
 
 const char *chain_module_reads_text(const struct chain *chain, uint32_t index)

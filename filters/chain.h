@@ -80,6 +80,10 @@ const struct module_definition *chain_module(const struct chain *chain, uint32_t
 const struct module_options *chain_module_options(const struct chain *chain, uint32_t index);
 /* Whether a module needs the event's body, and whether any does. */
 bool chain_module_needs_body(const struct chain *chain, uint32_t index);
+/* Whether it may look at the room's state. */
+bool chain_module_reads_state(const struct chain *chain, uint32_t index);
+/* The name of the tag number `bit`, from 0; NULL behind the last. Lives as long as the chain. */
+const char *chain_tag_name(const struct chain *chain, unsigned bit);
 /* What a module judges by, in words, as module_reads_text. */
 const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);

@@ -29,7 +29,9 @@ struct chain_module {
     bool answers_alike;
     bool reads_time;
     bool waits;
-    bool handed_over;                  /* it goes on where another of this process was */
+    bool handed_over; /* it goes on where another of this process was */
+    bool reads_state;
+    uint64_t tags;                     /* that its answers may set */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
@@ -55,10 +57,11 @@ struct chain {
     struct chain_resource *resources;
     uint32_t resource_count;
     struct field_table *fields;
-    char *tags[TAGS_MAXIMUM]; /* their names, by bit; NULL from the first that nobody has asked for */
+    struct tag_names tags;
     bool needs_body;
     bool uses_body;
     bool reads_time;
+    bool has_learners; /* some module has `decided` */
     bool may_wait[CALLBACK_COUNT];
     chain_trace_function *trace;
     void *trace_context;
