@@ -47,6 +47,7 @@ Test(combine, words_unless_the_server_is_trusted)
                   "{\"tuple\":[{\"bool\":false},{\"none\":true}]}");
     cr_expect(chain_needs_body(fixture.chain));
     cr_expect_not(chain_reads_time(fixture.chain));
+    cr_expect_not(chain_module_reads_state(fixture.chain, 0));
     uint32_t index;
     cr_expect(chain_concurrent(fixture.chain, &index));
     fixture_close(&fixture);
@@ -317,6 +318,12 @@ Test(combine, configurations_that_are_none)
                    "rules[0].module: `http_service` waits for somebody outside");
     expect_refused("{'rules':[{'module':'censor','config':{'rules':[{'list':['a']}]}}],'expression':'censor'}",
                    "rules[0].module: `censor` never refuses anything, it only replaces");
+    expect_refused("{'rules':[{'module':'hold'}],'expression':'hold'}",
+                   "rules[0].module: `hold` learns from what other modules decide");
+    expect_refused("{'rules':[{'module':'trust','config':{'users':['@a:x']}}],'expression':'trust'}",
+                   "rules[0].module: `trust` learns from what other modules decide");
+    expect_refused("{'rules':[{'module':'list_spam_checker'}],'expression':'list_spam_checker'}",
+                   "rules[0].module: `list_spam_checker` serves pages");
     expect_refused("{'rules':[{'module':'registration','config':{'usernames':{'deny':['a']}}}],"
                    "'expression':'registration'}",
                    "refuses nothing");
@@ -350,6 +357,17 @@ Test(combine, a_trial_counts_nothing)
     cr_assert_eq(judge_read(fixture.judge, slice_from_string(json), &event), EVENT_READ_OK);
     cr_expect_eq(judge_event(fixture.judge, &event, JUDGE_EVENT_FOR_SPAM)->kind, OUTCOME_DENIED);
     EXPECT_FIGURE(&fixture, "words_hits_total", 0);
+    fixture_close(&fixture);
+}
+
+/* An event that check_event_allowed let pass is not looked at again by check_event_for_spam, if every rule says the
+ * same to both. */
+Test(combine, rules_that_read_the_rooms_state)
+{
+    struct module_fixture fixture = {0};
+    open_combine(&fixture, "{'rules':[{'module':'state_guard','config':{'protect':['tombstone']}}," TRUSTED
+                           "],'expression':'state_guard & !trusted'}");
+    cr_expect(chain_module_reads_state(fixture.chain, 0));
     fixture_close(&fixture);
 }
 
