@@ -5,6 +5,7 @@ import json
 import signal
 import unittest
 
+import harness
 from harness import SERVER_NAME, ev_row, rdata, wait_until
 from postgres_test import PostgresServer
 
@@ -220,6 +221,59 @@ class PolicyList(PostgresServer):
         wait_until(lambda: read() == 3, what="both rooms, of a module with another configuration")
         self.assertEqual(self.say("@bad:x"), ["mine: ban @bad:x"])
         self.stop_engine(engine)
+
+
+class Replay(harness.Server):
+    """In a replay the start comes from a file, and the changes from the recorded rows and bodies."""
+
+    def setUp(self):
+        super().setUp()
+        self.lines, self.events = [], []
+
+    def row(self, row):
+        text = f"RDATA events persister1 {len(self.lines) + 1} {json.dumps(row)}"
+        self.lines.append(json.dumps({"t": 1000.0 + len(self.lines), "ch": SERVER_NAME, "data": text}))
+
+    def keep(self, event_id, event):
+        self.events.append(json.dumps({"event_id": event_id, "stream_ordering": len(self.events) + 1,
+                                       "instance": "persister1", "rejected": None, "json": event}))
+
+    def rule(self, event_id, key, content, rows=("ev", "state")):
+        kind = "m.policy.rule.user"
+        self.keep(event_id, {"type": kind, "room_id": ROOM, "sender": "@mod:lab.test", "state_key": key,
+                             "content": content})
+        for row in rows:
+            self.row(["ev", [event_id, ROOM, kind, key, None, None, None, False, False]] if row == "ev" else
+                     ["state", [ROOM, kind, key, event_id]])
+
+    def say(self, name, user):
+        self.keep(name, {"type": "m.room.message", "room_id": "!r:lab.test", "sender": user, "content": {"body": "x"}})
+        self.row(json.loads(ev_row(name)))
+
+    def test_rules_of_a_recording(self):
+        exported = [{"type": "m.policy.rule.user", "state_key": "old", "event_id": "$old", "sender": "@mod:lab.test",
+                     "room_id": ROOM, "content": ban("@old:x")}]
+        self.write("state.json", json.dumps(exported))
+        self.say("old", "@old:x")
+        self.say("new too early", "@new:x")
+        self.rule("$new", "new", ban("@new:x"))
+        self.say("new", "@new:x")
+        self.rule("$only", "only", ban("@only:x"), rows=("ev",))
+        self.say("only", "@only:x")
+        self.rule("$empty", "old", {})
+        self.say("old is gone", "@old:x")
+        self.row(["ev", ["$redaction", ROOM, "m.room.redaction", None, "$new", None, None, False, False]])
+        self.say("new was redacted", "@new:x")
+        self.row(["state", [ROOM, "m.policy.rule.user", "only", None]])
+        self.say("only is gone", "@only:x")
+        configuration = self.configuration(modules=POLICIES.replace("config: {", "config: {files: state.json, "))
+        recording = self.write("recording.jsonl", "\n".join(self.lines) + "\n")
+        bodies = self.write("bodies.jsonl", "\n".join(self.events) + "\n")
+        for jobs in ("1", "2"):
+            rows = [json.loads(row) for row in self.replay(configuration, recording, bodies, "--jobs", jobs)]
+            self.assertEqual([(row["event_id"], row["rule"], row["reason"]) for row in rows],
+                             [("old", "mine: ban @old:x", "spam"), ("new", "mine: ban @new:x", "spam"),
+                              ("only", "mine: ban @only:x", "spam")])
 
 
 if __name__ == "__main__":
