@@ -162,14 +162,23 @@ static void look_for_body(struct followed_rooms *followed, struct slice room_id,
     chain_state_event(followed->chain, &event, ordering);
 }
 
-static void ask_for_event(struct followed_rooms *followed, const struct event_row *row, struct slice event_id,
-                          int64_t ordering)
+/* Asks for an event that the row changed: itself, or the one it redacts. */
+static void ask_for_event(struct followed_rooms *followed, const struct event_row *row, int64_t token)
 {
+    bool redacts = row->kind == EVENT_ROW_EV && slice_present(row->redacts);
+    struct slice event_id = redacts ? row->redacts : row->event_id;
+    /* A redaction is later than what it redacts, but does not make that later than it was. */
+    int64_t ordering = redacts ? 0 : token;
     if (followed->reader.read_event)
         followed->reader.read_event(followed->reader.context, row->room_id, event_id, ordering);
     else
-        look_for_body(followed, row->room_id, event_id, ordering,
-                      row->kind == EVENT_ROW_EV && slice_present(row->redacts));
+        look_for_body(followed, row->room_id, event_id, ordering, redacts);
+}
+
+static bool changes_state(const struct event_row *row)
+{
+    return row->kind == EVENT_ROW_STATE ||
+           (!row->rejected && !row->outlier && (slice_present(row->state_key) || slice_present(row->redacts)));
 }
 
 void followed_rooms_row(struct followed_rooms *followed, const struct event_row *row, int64_t token)
@@ -185,12 +194,8 @@ void followed_rooms_row(struct followed_rooms *followed, const struct event_row 
         struct state_event gone = {
             .room_id = row->room_id, .type = row->type, .state_key = row->state_key, .ordering = token};
         followed_rooms_event(followed, &gone);
-    } else if (row->kind == EVENT_ROW_STATE) {
-        ask_for_event(followed, row, row->event_id, token);
-    } else if (!row->rejected && !row->outlier && slice_present(row->redacts)) {
-        ask_for_event(followed, row, row->redacts, 0);
-    } else if (!row->rejected && !row->outlier && slice_present(row->state_key)) {
-        ask_for_event(followed, row, row->event_id, token);
+    } else if (changes_state(row)) {
+        ask_for_event(followed, row, token);
     }
 }
 
