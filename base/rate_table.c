@@ -279,15 +279,18 @@ void rate_table_save(const struct rate_table *table, struct buffer *output)
     buffer_append(output, (const char *)&header, sizeof header);
     /* A table that was never asked is not even touched. */
     for (uint32_t number = 0; table->base_ms && number < table->group_count; number++) {
+        char *place = buffer_reserve(output, sizeof(struct group));
         for (int index = 0; index < GROUP; index++) {
             struct entry entry = table->groups[number].entries[index];
             if (entry.full_at <= now)
                 continue;
             entry.full_at = entry.full_at - now < most ? entry.full_at - now : most;
-            buffer_append(output, (const char *)&entry, sizeof entry);
-            header.entries++;
+            memcpy(place, &entry, sizeof entry);
+            place += sizeof entry;
+            output->length += sizeof entry;
         }
     }
+    header.entries = (output->length - start - sizeof header) / sizeof(struct entry);
     memcpy(output->data + start, &header, sizeof header);
 }
 
