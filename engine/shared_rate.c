@@ -340,25 +340,24 @@ static uint64_t ask(void *context, const struct shared_question *question, const
 
 /* ---- life */
 
-static void connect_if_wanted(struct shared_rate *rate)
+void shared_rate_wake(struct shared_rate *rate)
 {
     const struct redis_link_callbacks callbacks = {
         .context = rate, .ready = on_ready, .lost = on_lost, .reply = on_reply};
-    if (rate->address && rate->members && !rate->link)
+    if (rate->address && __atomic_load_n(&rate->members, __ATOMIC_RELAXED) && !rate->link)
         rate->link = redis_link_create(rate->base, rate->address, "shared rates", &callbacks);
 }
 
 static void join(void *context)
 {
     struct shared_rate *rate = context;
-    rate->members++;
-    connect_if_wanted(rate);
+    __atomic_fetch_add(&rate->members, 1, __ATOMIC_RELAXED);
 }
 
 static void leave(void *context)
 {
     struct shared_rate *rate = context;
-    rate->members--;
+    __atomic_fetch_sub(&rate->members, 1, __ATOMIC_RELAXED);
 }
 
 struct shared_rate *shared_rate_create(struct event_base *base, struct metrics *metrics,
@@ -415,7 +414,7 @@ void shared_rate_use(struct shared_rate *rate, const struct redis_address *addre
     rate->address = address;
     buffer_clear(&rate->prefix);
     buffer_append_format(&rate->prefix, "%s/weir/rates/", server_name);
-    connect_if_wanted(rate);
+    shared_rate_wake(rate);
 }
 
 const struct shared_rates *shared_rate_interface(struct shared_rate *rate)

@@ -36,7 +36,10 @@ void shared_rate_destroy(struct shared_rate *rate);
 /* From now on it may connect, once a module wants to ask. `address` must stay valid, `server_name` is copied. */
 void shared_rate_use(struct shared_rate *rate, const struct redis_address *address, const char *server_name);
 
-/* For services_offer_rates. */
+/* Modules may have come since: it connects if one wants to ask. On the event loop. */
+void shared_rate_wake(struct shared_rate *rate);
+
+/* What modules find as `rates` of module_services. They may be made, and ended, in another thread. */
 const struct shared_rates *shared_rate_interface(struct shared_rate *rate);
 
 #endif

@@ -221,7 +221,7 @@ void chain_state_hand_over(const struct chain *from, struct chain *to, struct ch
             before->definition->save(before->state, &state);
         if (!before)
             counts->anew++;
-        else if (module->definition->restore(module->state, buffer_slice(&state)))
+        else if ((module->handed_over = module->definition->restore(module->state, buffer_slice(&state))))
             counts->restored++;
         else
             counts->damaged++;

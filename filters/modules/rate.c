@@ -472,6 +472,7 @@ const struct module_definition module_rate = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .reads_time = true,
+    .answers_alike = true,
     .create = create,
     .destroy = destroy,
     .save = save,
