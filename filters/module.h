@@ -98,9 +98,9 @@ struct module_definition {
     bool answers_alike; /* check_event_allowed and check_event_for_spam have one function, which answers both alike
                            about one event: whom the first has let pass the second need not be asked about */
     bool replaces;      /* its answers let pass or replace, and never refuse */
-    bool sets_tags;     /* its answers may set `tags` of the result, those that its create asked for, also when they pass
-                         */
-    bool reads_time;    /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
+    bool sets_tags;  /* its answers may set `tags` of the result, those that its create asked for, also when they pass
+                      */
+    bool reads_time; /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */

@@ -89,6 +89,7 @@ static void take_needs(const struct chain *chain, const struct module_setup *set
     uint32_t ignored;
     *setup->needs_body = *setup->needs_body || chain_needs_body(chain);
     *setup->uses_body = *setup->uses_body || chain_uses_body(chain);
+    *setup->reads_state = *setup->reads_state || chain_module_reads_state(chain, 0);
     *setup->reads_time = *setup->reads_time || chain_reads_time(chain);
     *setup->concurrent = *setup->concurrent && chain_concurrent(chain, &ignored);
 }
