@@ -289,10 +289,14 @@ class Bot:
         digest = hashlib.sha256(f"{row.get('room_id')} {about} {action['type']}".encode()).hexdigest()[:32]
         return f"{self.settings.server_name}/weir/actions/done/{digest}", f"weir{digest}"
 
+    def is_ours(self, row):
+        """What we say quotes the rule that hit, and would hit it again: for ever, if anything were done about it."""
+        room = self.settings.moderation_room
+        return (self.user_id and row.get("sender") == self.user_id) or (room and row.get("room_id") == room)
+
     def is_protected(self, row):
         sender = row.get("sender")
-        return isinstance(sender, str) and (sender == self.user_id or any(
-            fnmatch.fnmatchcase(sender, pattern) for pattern in self.settings.protect))
+        return isinstance(sender, str) and any(fnmatch.fnmatchcase(sender, pattern) for pattern in self.settings.protect)
 
     def act(self, held, row):
         """All actions of a row that are not done yet; an action that is refused does not hold up those behind it."""
@@ -339,8 +343,7 @@ class Bot:
         except (ValueError, RecursionError) as error:
             self.put_aside(held, f"the row cannot be read: {error}")
             return
-        wanted = actions_of(row)
-        if not wanted:
+        if not actions_of(row) or self.is_ours(row):
             self.acknowledge(held)
             return
         if self.settings.max_age and held.age() > self.settings.max_age:

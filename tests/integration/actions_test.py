@@ -227,13 +227,14 @@ class Consumer(harness.Server):
         self.row("$1", "redact", "ban", "report", sender="@admin:lab.test")
         self.row("$2", "ban", sender="@bot:lab.test")
         self.row("$3", "kick", "redact")
-        bot = self.bot("--protect", "@admin*", "--actions", "redact,report,ban")
+        self.row("$4", "redact", room_id="!mods:lab.test")
+        bot = self.bot("--protect", "@admin*", "--actions", "redact,report,ban", "--moderation-room", "!mods:lab.test")
         self.settled()
         self.assertEqual([request[1].split("/")[6] for request in self.api.requests if "whoami" not in request[1]],
                          ["report", "redact"])
         text = self.stop(bot)
         self.assertIn("is too old", text)
-        self.assertEqual(text.count("the user is protected"), 3)
+        self.assertEqual(text.count("the user is protected"), 2)
 
     def test_a_dry_run_does_nothing(self):
         self.row("$1", "redact", "ban")
