@@ -62,6 +62,7 @@ struct module_setup {
     bool *uses_body;
     bool *reads_state;
     bool *concurrent;
+    bool *answers_alike;
     bool *reads_time;
     bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;

@@ -170,7 +170,7 @@ uint32_t rate_dues_look(const struct rate_due *dues, uint32_t count, const struc
 void rate_dues_pay(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)
 {
     for (uint32_t place = 0; place < count && !arguments->trial; place++)
-        (void)rate_table_take(table_of(&dues[place]), dues[place].key, dues[place].cost, arguments->now_ms);
+        rate_table_charge(table_of(&dues[place]), dues[place].key, dues[place].cost, arguments->now_ms);
 }
 
 uint32_t rate_dues_settle(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)

@@ -68,7 +68,7 @@ bool rate_rule_concerns(struct rate_rule *rule, const struct callback_arguments 
 
 /* Holds the question against all its dues: the place of the first that is beyond its rate, plus one; 0: none. */
 uint32_t rate_dues_look(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
-/* Takes from all buckets what is due, but from those that lack it; nothing in a trial. */
+/* Takes from all buckets what is due, also from those that lack it; nothing in a trial. */
 void rate_dues_pay(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
 /* Looks, and if none is beyond its rate, pays; else counts the refusal. */
 uint32_t rate_dues_settle(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
