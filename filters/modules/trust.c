@@ -241,6 +241,8 @@ static void *create(const struct module_setup *setup)
     }
     create_tables(state);
     *setup->reads_state = state->power != NULL;
+    *setup->reads_time = state->users != NULL;
+    *setup->concurrent = !state->users && !state->power;
     if (!state->source_count)
         module_host_warn(setup->host, "sources", "is empty: nobody is trusted");
     return state;
@@ -498,5 +500,6 @@ const struct module_definition module_trust = {
     .figures = figures,
     .followed_rooms = followed_rooms,
     .state_event = state_event,
+    .follows_members = true,
     .decided = decided,
 };

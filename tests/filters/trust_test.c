@@ -169,7 +169,10 @@ Test(trust, the_rooms_state_where_it_is_told)
                  OUTCOME_DENIED);
     fixture_close(&fixture);
     open_trust(&fixture, "[{\"users\": \"@a:x\"}]");
+    uint32_t module;
     cr_expect_not(chain_module_reads_state(fixture.chain, 0), "nobody need send it");
+    cr_expect(chain_concurrent(fixture.chain, &module), "and nothing is remembered");
+    cr_expect_not(chain_reads_time(fixture.chain));
     fixture_close(&fixture);
 }
 
