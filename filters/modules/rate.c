@@ -532,6 +532,15 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->recent, &from->recent, sizeof state->recent);
+    for (uint32_t index = 0; index < state->rule_count; index++)
+        memory_exchange(&state->rules[index].table, &from->rules[index].table, sizeof state->rules[index].table);
+}
+
 extern const struct module_definition module_rate;
 const struct module_definition module_rate = {
     .name = "rate",
@@ -548,4 +557,5 @@ const struct module_definition module_rate = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
 };
