@@ -15,7 +15,7 @@ AGAIN = "the configuration was loaded again"
 REFUSED = "the configuration was not loaded; the old one goes on"
 CHANGED = "a file of the configuration has changed"
 TYPES = "modules: [{{module: event_types, config: {{deny: [{}]}}}}]"
-# Some seconds of compiling.
+# Patterns; some seconds of compiling.
 SLOW = 800
 API = "requests: {http: true}"
 
@@ -54,10 +54,10 @@ class Reload(harness.Server):
         wait_until(lambda: self.metric(engine, "weir_events_judged_total") == before + 1)
         return self.metric(engine, "weir_events_denied_total") == denied + 1
 
-    def slow_modules(self, first="m.bad"):
+    def slow_modules(self, first="m.bad", count=SLOW):
         """A list of patterns that nobody has compiled before."""
         Reload.lists = getattr(Reload, "lists", 0) + 1
-        words = [f"(spam|scam){Reload.lists}x{number}[a-f]+[0-9]{{2,5}}(buy|sell)?" for number in range(SLOW)]
+        words = [f"(spam|scam){Reload.lists}x{number}[a-f]+[0-9]{{2,5}}(buy|sell)?" for number in range(count)]
         self.write("slow.txt", "\n".join(words) + "\n")
         return (f"modules:\n  - {{module: event_types, config: {{deny: [{first}]}}}}\n"
                 "  - {module: keywords, config: {patterns_file: slow.txt, syntax: regex}}\n")
@@ -301,7 +301,7 @@ class Reload(harness.Server):
         self.write("ids.txt", "".join(f"@spammer{number}:bad.example\n" for number in range(200000)))
         ids = "  - {module: sender_list, config: {users_file: ids.txt}}\n"
         engine = self.start_engine(self.configuration(body, modules=TYPES.format("m.bad")))
-        self.configuration(body, modules=self.slow_modules() + ids)
+        self.configuration(body, modules=self.slow_modules(count=300) + ids)
         answers, gaps = [], []
         thread = threading.Thread(target=lambda: answers.append(self.post(engine)))
         connection = http.client.HTTPConnection(engine.http, timeout=60)
@@ -325,7 +325,7 @@ class Reload(harness.Server):
         state = self.folder / "state"
         state.mkdir(mode=0o700)
         body = f"{API}\nbodies: {{file: bodies.jsonl}}\nstate_dir: state"
-        engine = self.start_engine(self.configuration(body, modules=self.slow_modules()))
+        engine = self.start_engine(self.configuration(body, modules=self.slow_modules(count=100)))
         kept = list((state / "patterns").iterdir())
         self.assertEqual([path.suffix for path in kept], [".patterns"])
         self.assertEqual(kept[0].stat().st_mode & 0o777, 0o600)
