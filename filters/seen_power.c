@@ -142,8 +142,9 @@ static void see_creation(struct seen_power *power, const struct event *event, st
         return;
     size_t index, count;
     add_user(reading, event->sender, mighty ? LEVEL_MIGHTY : LEVEL_MAXIMUM);
-    if (mighty)
-        yyjson_arr_foreach(content_member(content, SLICE("additional_creators")), index, count, other)
+    yyjson_val *others = content_member(content, SLICE("additional_creators"));
+    if (mighty && yyjson_is_arr(others))
+        yyjson_arr_foreach(others, index, count, other)
             add_user(reading, slice_of(yyjson_get_str(other), yyjson_get_len(other)), LEVEL_MIGHTY);
     put_room(power, reading);
 }
@@ -159,13 +160,15 @@ static void see_levels(struct seen_power *power, const struct event *event, stru
         }
     reading->levels.has_levels = true;
     reading->levels.fallback = level_of(content_member(content, SLICE("users_default")));
+    yyjson_val *users = content_member(content, SLICE("users"));
     size_t index, count;
-    yyjson_obj_foreach(content_member(content, SLICE("users")), index, count, user, value)
-    {
-        uint8_t level = level_of(value);
-        if (level >= power->least || reading->levels.fallback >= power->least)
-            add_user(reading, slice_of(yyjson_get_str(user), yyjson_get_len(user)), level);
-    }
+    if (yyjson_is_obj(users))
+        yyjson_obj_foreach(users, index, count, user, value)
+        {
+            uint8_t level = level_of(value);
+            if (level >= power->least || reading->levels.fallback >= power->least)
+                add_user(reading, slice_of(yyjson_get_str(user), yyjson_get_len(user)), level);
+        }
     put_room(power, reading);
 }
 

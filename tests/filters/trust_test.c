@@ -93,6 +93,22 @@ Test(trust, power_levels_that_were_seen)
     fixture_close(&fixture);
 }
 
+/* Levels without users, and users that are none. */
+Test(trust, levels_that_say_little)
+{
+    static const char *const contents[] = {"{\"users_default\":50}", "{\"users_default\":50,\"users\":[\"@a:x\"]}",
+                                           "{\"users_default\":50,\"users\":null}", "{}", "{\"users\":{}}"};
+    for (size_t index = 0; index < sizeof contents / sizeof *contents; index++) {
+        struct module_fixture fixture = {0};
+        open_trust(&fixture, "[{\"power_level\": 50}]");
+        state(&fixture, "m.room.create", "@maker:x", "{\"room_version\":\"12\",\"additional_creators\":\"@a:x\"}");
+        state(&fixture, "m.room.power_levels", "@maker:x", contents[index]);
+        cr_expect_eq(trusts(&fixture, START, "@a:x"), index < 3, "%s", contents[index]);
+        cr_expect(trusts(&fixture, START, "@maker:x"));
+        fixture_close(&fixture);
+    }
+}
+
 /* From room version 12 on the creators have the power, whatever the levels say, and the room's id is the event's. */
 Test(trust, creators_of_new_rooms)
 {
