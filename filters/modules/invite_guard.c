@@ -121,7 +121,8 @@ static void create_limit(struct state *state, enum limit limit, const struct con
     struct rate rate = configuration->rates[limit];
     struct rate_limit bucket = {rate.count, rate.period_ms, rate.count};
     struct buffer period = {0};
-    state->tables[limit] = kept_rate(&state->kept, rate_table_create(&bucket, (uint32_t)configuration->capacity));
+    kept_tables_add_rate(&state->kept, &state->tables[limit],
+                         rate_table_create(&bucket, (uint32_t)configuration->capacity));
     duration_append(&period, rate.period_ms);
     buffer_append_format(&state->reasons[limit], "more than %" PRId64 " invites %s within %s", rate.count,
                          limit_texts[limit], buffer_string(&period));
@@ -137,7 +138,7 @@ static void *create(const struct module_setup *setup)
     state->server_name = slice_from_string(setup->server_name);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->kept = kept_tables_open(SAVED_VERSION);
-    state->invites = kept_asked_once(&state->kept, asked_once_create(INVITES_REMEMBERED));
+    kept_tables_add_asked_once(&state->kept, &state->invites, asked_once_create(INVITES_REMEMBERED));
     for (unsigned limit = 0; limit < LIMITS; limit++)
         create_limit(state, (enum limit)limit, configuration);
     name_list_open(&state->protected, options);
@@ -332,6 +333,12 @@ static bool restore(void *pointer, struct slice saved)
     return kept_tables_restore(&state->kept, saved);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
+}
+
 static void figures(const void *pointer, module_figure_function *figure, void *context)
 {
     static const struct {
@@ -365,5 +372,6 @@ const struct module_definition module_invite_guard = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

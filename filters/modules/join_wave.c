@@ -125,13 +125,13 @@ static void *create(const struct module_setup *setup)
     state->code = slice_from_string(configuration->code);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->kept = kept_tables_open(SAVED_VERSION);
-    state->joins = kept_asked_once(&state->kept, asked_once_create(JOINS_REMEMBERED));
-    state->members = kept_recent(&state->kept, recent_table_create(4 * capacity));
-    state->holds = kept_recent(&state->kept, recent_table_create(4 * HOLDS_MAXIMUM));
+    kept_tables_add_asked_once(&state->kept, &state->joins, asked_once_create(JOINS_REMEMBERED));
+    kept_tables_add_recent(&state->kept, &state->members, recent_table_create(4 * capacity));
+    kept_tables_add_recent(&state->kept, &state->holds, recent_table_create(4 * HOLDS_MAXIMUM));
     struct rate_limit limit = {rate.count, rate.period_ms, rate.count};
-    state->rooms = kept_rate(&state->kept, rate_table_create(&limit, capacity / 4));
+    kept_tables_add_rate(&state->kept, &state->rooms, rate_table_create(&limit, capacity / 4));
     if (configuration->per_server > 0)
-        state->of_rooms = kept_window(&state->kept, window_table_create(rate.period_ms, capacity / 2));
+        kept_tables_add_window(&state->kept, &state->of_rooms, window_table_create(rate.period_ms, capacity / 2));
     buffer_append_format(&state->reason, "more than %" PRId64 " joins within ", rate.count);
     duration_append(&state->reason, rate.period_ms);
     buffer_append_string(&state->reason, "; held for ");
@@ -352,6 +352,12 @@ static bool restore(void *pointer, struct slice saved)
     return kept_tables_restore(&state->kept, saved);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
+}
+
 static void figures(const void *pointer, module_figure_function *figure, void *context)
 {
     const struct state *state = pointer;
@@ -384,5 +390,6 @@ const struct module_definition module_join_wave = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

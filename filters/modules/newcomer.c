@@ -144,8 +144,8 @@ static void *create(const struct module_setup *setup)
     event_costs_create(&state->costs, setup->fields, setup->host);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->relates_to = field_table_declare(setup->fields, SLICE("m.relates_to"));
-    state->members = kept_recent(&state->kept, recent_table_create(4 * (uint32_t)configuration->capacity));
-    state->events = kept_recent(&state->kept, recent_table_create(EVENTS_REMEMBERED));
+    kept_tables_add_recent(&state->kept, &state->members, recent_table_create(4 * (uint32_t)configuration->capacity));
+    kept_tables_add_recent(&state->kept, &state->events, recent_table_create(EVENTS_REMEMBERED));
     buffer_append_string(&state->text, "joined less than ");
     duration_append(&state->text, configuration->within);
     buffer_append_string(&state->text, " ago");
@@ -426,6 +426,12 @@ static bool restore(void *pointer, struct slice saved)
     return kept_tables_restore(&state->kept, saved);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
+}
+
 static void figures(const void *pointer, module_figure_function *figure, void *context)
 {
     const struct state *state = pointer;
@@ -451,5 +457,6 @@ const struct module_definition module_newcomer = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

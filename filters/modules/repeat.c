@@ -152,10 +152,11 @@ static void *create(const struct module_setup *setup)
     state->code = slice_from_string(configuration->code);
     state->kept = kept_tables_open(SAVED_VERSION);
     state->relates_to = field_table_declare(setup->fields, SLICE("m.relates_to"));
-    state->answers = kept_recent(&state->kept, recent_table_create(ANSWERS_REMEMBERED));
-    state->counts = kept_window(&state->kept, window_table_create(configuration->window, 2 * capacity));
+    kept_tables_add_recent(&state->kept, &state->answers, recent_table_create(ANSWERS_REMEMBERED));
+    kept_tables_add_window(&state->kept, &state->counts, window_table_create(configuration->window, 2 * capacity));
     if (configuration->similarity < 1)
-        state->similar = kept_similar_texts(&state->kept, similar_texts_create(configuration->similarity, capacity));
+        kept_tables_add_similar(&state->kept, &state->similar,
+                                similar_texts_create(configuration->similarity, capacity));
     duration_append(&state->window_text, configuration->window);
     if (!content_fields_create(&state->fields, &configuration->fields, false, setup->fields, setup->host)) {
         destroy(state);
@@ -352,6 +353,12 @@ static bool restore(void *pointer, struct slice saved)
     return kept_tables_restore(&state->kept, saved);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
+}
+
 static void figures(const void *pointer, module_figure_function *figure, void *context)
 {
     const struct state *state = pointer;
@@ -378,5 +385,6 @@ const struct module_definition module_repeat = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

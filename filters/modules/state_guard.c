@@ -219,8 +219,8 @@ static void *create(const struct module_setup *setup)
     }
     if (configuration->min_interval) {
         const struct rate_limit limit = {.count = 1, .period_ms = configuration->min_interval, .burst = 1};
-        state->recent = kept_recent(&state->kept, recent_table_create(EVENTS_REMEMBERED));
-        state->changes = kept_rate(&state->kept, rate_table_create(&limit, CHANGES_REMEMBERED));
+        kept_tables_add_recent(&state->kept, &state->recent, recent_table_create(EVENTS_REMEMBERED));
+        kept_tables_add_rate(&state->kept, &state->changes, rate_table_create(&limit, CHANGES_REMEMBERED));
     }
     if (!state->rule_count && !configuration->protect && !state->changes)
         module_host_warn(setup->host, "", "nothing is guarded: every change passes");
@@ -384,6 +384,12 @@ static bool restore(void *pointer, struct slice saved)
     return kept_tables_restore(&state->kept, saved);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
+}
+
 static void figures(const void *pointer, module_figure_function *figure, void *context)
 {
     const struct state *state = pointer;
@@ -413,5 +419,6 @@ const struct module_definition module_state_guard = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

@@ -19,17 +19,17 @@ struct tables {
     struct rate_table *rate;
     struct window_table *window;
     struct similar_texts *similar;
+    struct asked_once *asked;
 };
 
-static struct tables open_tables(uint64_t version)
+static void open_tables(struct tables *tables, uint64_t version)
 {
-    struct tables tables = {.kept = kept_tables_open(version)};
-    tables.recent = kept_recent(&tables.kept, recent_table_create(64));
-    tables.rate = kept_rate(&tables.kept, rate_table_create(&(struct rate_limit){2, 60000, 2}, 64));
-    tables.window = kept_window(&tables.kept, window_table_create(60000, 64));
-    tables.similar = kept_similar_texts(&tables.kept, similar_texts_create(0.7, 64));
-    (void)kept_asked_once(&tables.kept, asked_once_create(64));
-    return tables;
+    tables->kept = kept_tables_open(version);
+    kept_tables_add_recent(&tables->kept, &tables->recent, recent_table_create(64));
+    kept_tables_add_rate(&tables->kept, &tables->rate, rate_table_create(&(struct rate_limit){2, 60000, 2}, 64));
+    kept_tables_add_window(&tables->kept, &tables->window, window_table_create(60000, 64));
+    kept_tables_add_similar(&tables->kept, &tables->similar, similar_texts_create(0.7, 64));
+    kept_tables_add_asked_once(&tables->kept, &tables->asked, asked_once_create(64));
 }
 
 static void fill(const struct tables *tables)
@@ -52,7 +52,9 @@ static bool is_filled(const struct tables *tables)
 
 Test(kept_tables, what_is_saved_is_restored)
 {
-    struct tables tables = open_tables(VERSION), restored = open_tables(VERSION);
+    struct tables tables, restored;
+    open_tables(&tables, VERSION);
+    open_tables(&restored, VERSION);
     struct buffer saved = {0};
     tables.kept.seed = 77;
     fill(&tables);
@@ -67,7 +69,10 @@ Test(kept_tables, what_is_saved_is_restored)
 
 Test(kept_tables, whole_or_not_at_all)
 {
-    struct tables tables = open_tables(VERSION), restored = open_tables(VERSION), other = open_tables(VERSION + 1);
+    struct tables tables, restored, other;
+    open_tables(&tables, VERSION);
+    open_tables(&restored, VERSION);
+    open_tables(&other, VERSION + 1);
     struct buffer saved = {0};
     tables.kept.seed = 77;
     fill(&tables);
@@ -85,4 +90,21 @@ Test(kept_tables, whole_or_not_at_all)
     kept_tables_free(&tables.kept);
     kept_tables_free(&restored.kept);
     kept_tables_free(&other.kept);
+}
+
+Test(kept_tables, exchanged)
+{
+    struct tables tables, others;
+    open_tables(&tables, VERSION);
+    open_tables(&others, VERSION);
+    tables.kept.seed = 77;
+    fill(&tables);
+    kept_tables_exchange(&others.kept, &tables.kept);
+    cr_expect(is_filled(&others));
+    cr_expect_not(is_filled(&tables));
+    cr_expect_eq(others.kept.seed, 77u);
+    cr_expect_eq(tables.kept.seed, keyed_hash_seed);
+    kept_tables_free(&tables.kept);
+    cr_expect(is_filled(&others));
+    kept_tables_free(&others.kept);
 }
