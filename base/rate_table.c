@@ -11,6 +11,7 @@
 #include "base/memory.h"
 
 #define GROUP 4
+#define GROUPS_SAMPLED 4096u
 /* Thirty-four years: a table that lives longer takes time for standing still. */
 #define ELAPSED_MAXIMUM_MS ((int64_t)1 << 40)
 #define TIME_MAXIMUM_MS ((int64_t)1 << 60)
@@ -211,6 +212,16 @@ int64_t rate_table_tokens(const struct rate_table *table, uint64_t key, int64_t 
     uint64_t period = (uint64_t)table->limit.period_ms;
     uint64_t lack = lack_of(find(table, key), steps_at(table, time_for(table, now_ms)));
     return table->limit.burst - (int64_t)((lack + period - 1) / period);
+}
+
+uint64_t rate_table_keys(const struct rate_table *table)
+{
+    uint32_t looked_at = table->group_count < GROUPS_SAMPLED ? table->group_count : GROUPS_SAMPLED;
+    uint64_t now = steps_at(table, table->last_ms), taken = 0;
+    for (uint32_t number = 0; table->base_ms && number < looked_at; number++)
+        for (int index = 0; index < GROUP; index++)
+            taken += table->groups[number].entries[index].full_at > now;
+    return taken * table->group_count / looked_at;
 }
 
 uint64_t rate_table_forgotten(const struct rate_table *table)

@@ -48,6 +48,9 @@ bool rate_table_take(struct rate_table *table, uint64_t key, int64_t cost, int64
 /* Tokens that are there, whole ones. */
 int64_t rate_table_tokens(const struct rate_table *table, uint64_t key, int64_t now_ms);
 
+/* Buckets that are not full, as of the last time: exact in a table of up to 16,384 places, of a larger one an estimate
+ * from so many of them, which keys fill evenly: to within 3 % where a tenth is taken. Touches no other memory. */
+uint64_t rate_table_keys(const struct rate_table *table);
 /* Buckets that were forgotten before they were full. */
 uint64_t rate_table_forgotten(const struct rate_table *table);
 /* Bytes reserved, whether touched or not. */

@@ -3,18 +3,25 @@
 #include "engine/check_report.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "engine/text_layout.h"
 
 #define PAGE_WIDTH 100u
 
-/* The warnings name Synapse's file in full. */
+/* The warnings name Synapse's file in full. A module with a name of its own is shown with it. */
 static void append_place(struct buffer *output, const struct configuration *configuration, uint32_t index)
 {
     const struct configuration_module *written = &configuration->modules[index];
-    buffer_append_format(output, "%s, line %u%s", written->key, written->line,
-                         written->file ? " of Synapse's file" : "");
+    const struct configuration_source *source = &configuration->sources[written->file];
+    if (written->label && strcmp(written->label, chain_module(configuration->chain, index)->name) != 0)
+        buffer_append_format(output, "\"%s\", ", written->label);
+    buffer_append_format(output, "%s, line %u", written->key, written->line);
+    if (source->kind == SOURCE_SYNAPSE)
+        buffer_append_string(output, " of Synapse's file");
+    else if (source->kind == SOURCE_INCLUDED)
+        buffer_append_format(output, " of %s", source->path);
 }
 
 static bool is_about_event(const struct callback_definition *definition)

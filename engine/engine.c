@@ -86,12 +86,6 @@ static void on_stored_ahead(void *context, enum stream stream, struct slice writ
     observer_restore_ahead(engine->observer, stream, writer, record);
 }
 
-static void on_chain_unused(void *context, struct chain *chain)
-{
-    (void)context;
-    chain_destroy(chain);
-}
-
 static void on_service_answered(void *context, uint64_t ticket, const struct service_answer *answer)
 {
     struct engine *engine = context;
@@ -245,7 +239,7 @@ static void start_observer(struct engine *engine)
                                            .fetch = engine_on_fetch,
                                            .seen = engine->audit ? on_seen : NULL,
                                            .flow = on_observer_flow,
-                                           .chain_unused = on_chain_unused};
+                                           .chain_unused = engine_on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
     bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
     struct presence_router_callbacks presence_callbacks = {
@@ -312,6 +306,7 @@ static void hold_reloads(void)
 
 static bool start(struct engine *engine)
 {
+    engine_reload_start(engine);
     for (size_t index = 0; index < HANDLED_SIGNALS; index++) {
         const int number = handled_signals[index].number;
         engine->signals[index] = evsignal_new(engine->base, number, handled_signals[index].handler, engine);
@@ -357,6 +352,7 @@ static void stop(struct engine *engine, bool started)
         if (engine->signals[index])
             event_free(engine->signals[index]);
     engine_shutdown_stop(engine);
+    engine_reload_stop(engine);
     buffer_free(&engine->own_channel);
 }
 
@@ -388,14 +384,26 @@ static int run_once(struct engine *engine)
     engine->base = event_base_new();
     engine->metrics = metrics_create();
     engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
-    engine->configuration = report_configuration_load("run", engine->options.configuration, CONFIGURATION_FOR_RUN,
-                                                      services_interface(engine->services));
+    engine->shared_rate = shared_rate_create(engine->base, engine->metrics, on_service_answered, engine);
+    engine->worker = worker_create(engine->base);
+    engine->chain_services = service_batch_create(shared_rate_interface(engine->shared_rate));
+    const struct configuration_loading loading = {.path = engine->options.configuration,
+                                                  .purpose = CONFIGURATION_FOR_RUN,
+                                                  .services = service_batch_interface(engine->chain_services),
+                                                  .files = &engine->files};
+    engine->configuration = report_configuration_load_with("run", &loading);
     if (engine->configuration) {
         log_open(engine->configuration->log_level);
+        service_batch_attach(engine->chain_services, engine->services);
+        shared_rate_use(engine->shared_rate, &engine->configuration->redis, engine->configuration->server_name);
         exit_code = run(engine);
         configuration_destroy(engine->configuration);
+    } else {
+        engine_reload_stop(engine);
     }
+    service_batch_destroy(engine->chain_services);
     services_destroy(engine->services);
+    shared_rate_destroy(engine->shared_rate);
     metrics_destroy(engine->metrics);
     event_base_free(engine->base);
     return exit_code;

@@ -22,11 +22,20 @@
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
 #include "engine/questions.h"
+#include "engine/reload.h"
+#include "engine/reload_area.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
+
+/* A chain that was in use, and in which events may still wait. */
+struct retired_chain {
+    struct chain *chain;
+    struct service_batch *services;
+};
 
 struct engine {
     struct engine_options options;
@@ -34,6 +43,13 @@ struct engine {
     struct configuration *configuration;
     struct metrics *metrics;
     struct services *services;
+    struct shared_rate *shared_rate;
+    struct service_batch *chain_services; /* of the configuration's chain */
+    struct files_read files;              /* of the first configuration, until they are watched */
+    struct worker *worker;
+    struct reload *reload; /* NULL until the engine has started */
+    struct retired_chain *retired;
+    size_t retired_count;
     struct bodies *bodies;
     struct observer *observer;
     struct catch_up *catch_up;
@@ -56,8 +72,9 @@ struct engine {
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
-    struct callback_area *callback_area; /* these three: unless requests.http is set, NULL */
+    struct callback_area *callback_area; /* these four: unless requests.http is set, NULL */
     struct antispam_area *antispam_area;
+    struct reload_area *reload_area;
     struct explain_area explain_area;
     struct engine_policy *policy; /* NULL unless policy_server is enabled */
     struct event *signals[3];
@@ -123,6 +140,13 @@ void engine_api_start(struct engine *engine);
 /* Answers what waits, before the listener goes; the rest after it. */
 void engine_api_stop(struct engine *engine);
 void engine_api_free(struct engine *engine);
+
+/* After the configuration is there, and before the HTTP listener. */
+void engine_reload_start(struct engine *engine);
+/* When nothing uses a chain any more but the configuration. */
+void engine_reload_stop(struct engine *engine);
+/* observer_callbacks.chain_unused */
+void engine_on_chain_unused(void *context, struct chain *chain);
 
 /* event_callback_fn of SIGHUP, and of SIGTERM and SIGINT, with the engine as argument. */
 void engine_on_reload_signal(evutil_socket_t number, short what, void *argument);

@@ -416,6 +416,14 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    if (state->changes)
+        figure(context, "changes_forgotten_total", "Changes of state that were forgotten before min_interval was over.",
+               (double)rate_table_forgotten(state->changes));
+}
+
 static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_check_event_allowed, .function = judge},
     {.callback = CALLBACK_user_may_send_state_event, .function = judge, .where_known = true},
@@ -437,4 +445,5 @@ const struct module_definition module_state_guard = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .figures = figures,
 };

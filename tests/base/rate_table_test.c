@@ -225,3 +225,21 @@ Test(keyed_hash, seeds_and_pairs)
     keyed_hash_draw_seed();
     cr_expect_neq(drawn, keyed_hash_seed);
 }
+
+Test(rate_table, keys_are_counted_or_estimated)
+{
+    const struct rate_limit limit = {.count = 1, .period_ms = 1000, .burst = 1};
+    const uint32_t capacities[] = {1024, 1000000};
+    for (int index = 0; index < 2; index++) {
+        struct rate_table *table = rate_table_create(&limit, capacities[index]);
+        cr_expect_eq(rate_table_keys(table), 0u);
+        uint32_t wanted = capacities[index] / 2;
+        for (uint32_t key = 1; key <= wanted; key++)
+            cr_expect(rate_table_take(table, key * UINT64_C(0x9e3779b97f4a7c15), 1, 1700000000000));
+        double error = (double)rate_table_keys(table) / wanted - 1;
+        cr_expect(error > -0.03 && error < 0.03, "%f", error);
+        (void)rate_table_take(table, 5, 0, 1700000001000);
+        cr_expect_eq(rate_table_keys(table), 0u, "all are full again");
+        rate_table_destroy(table);
+    }
+}
