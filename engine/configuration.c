@@ -48,6 +48,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->catch_up_timeout_ms = 30000;
     configuration->catch_up_verify = true;
     configuration->shutdown_timeout_ms = 5000;
+    configuration->state_interval_ms = 300000;
     configuration->lease_ms = 1500;
     configuration->log_level = LOG_INFO;
     configuration->take_modules = true;

@@ -117,10 +117,11 @@ struct configuration {
     int64_t catch_up_timeout_ms; /* catch_up.timeout: of one answer; default 30 s */
     char *catch_up_ca_file;      /* catch_up.ca_file, ca_path: who is trusted where the map says `tls: true` */
     char *catch_up_ca_path;
-    bool catch_up_verify; /* catch_up.verify; default true */
-    int64_t audit_ms;     /* audit: how often what was judged is compared with the source; 0: never, the default */
-    char *state_dir;      /* where a copy of the positions is kept; NULL: nowhere */
-    char *cache_dir;      /* where compiled patterns are kept; default state_dir/patterns; NULL: nowhere */
+    bool catch_up_verify;      /* catch_up.verify; default true */
+    int64_t audit_ms;          /* audit: how often what was judged is compared with the source; 0: never, the default */
+    char *state_dir;           /* where a copy of the positions is kept; NULL: nowhere */
+    int64_t state_interval_ms; /* how often what modules remember is written there; default 5 min, 0: at a stop only */
+    char *cache_dir;           /* where compiled patterns are kept; default state_dir/patterns; NULL: nowhere */
     int64_t shutdown_timeout_ms; /* how long a stop waits for what is in hand; default 5 s */
     enum engine_role role;       /* role: active, standby; default alone */
     bool watch;                  /* watch: whether changed files are loaded by themselves; default false */
@@ -143,9 +144,10 @@ struct configuration {
 
 /* What the file is needed for decides what must be in it. */
 enum configuration_purpose {
-    CONFIGURATION_FOR_RUN,    /* everything; a module that needs bodies without a body source is an error */
-    CONFIGURATION_FOR_REPLAY, /* server_name and modules; the rest may be there and is checked */
-    CONFIGURATION_FOR_CLIENT, /* play, tail: server_name and redis; modules are not built */
+    CONFIGURATION_FOR_RUN,      /* everything; a module that needs bodies without a body source is an error */
+    CONFIGURATION_FOR_REPLAY,   /* server_name and modules; the rest may be there and is checked */
+    CONFIGURATION_FOR_BACKTEST, /* likewise; modules that ask services are left out, with a warning */
+    CONFIGURATION_FOR_CLIENT,   /* play, tail: server_name and redis; modules are not built */
 };
 
 /* `services` is how the modules ask somebody outside, and must outlive the configuration; NULL: they can ask nobody.

@@ -201,6 +201,7 @@ const struct setting configuration_settings[] = {
     {.name = "catch_up", .type = SETTING_MAP, .children = catch_up_settings},
     {.name = "audit", .type = SETTING_DURATION, INTO(audit_ms), .maximum = 24 * HOUR_MS},
     {.name = "state_dir", .type = SETTING_PATH, INTO(state_dir), .check = configuration_check_state_dir},
+    {.name = "state_interval", .type = SETTING_DURATION, INTO(state_interval_ms), .maximum = 24 * HOUR_MS},
     {.name = "watch", .type = SETTING_BOOLEAN, INTO(watch)},
     {.name = "cache_dir", .type = SETTING_PATH, INTO(cache_dir)},
     {.name = "shutdown_timeout", .type = SETTING_DURATION, INTO(shutdown_timeout_ms), .maximum = HOUR_MS},

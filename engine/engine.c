@@ -304,6 +304,11 @@ static void hold_reloads(void)
     sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
+static bool on_may_keep(void *context)
+{
+    return !engine_waits(context);
+}
+
 static bool start(struct engine *engine)
 {
     engine_reload_start(engine);
@@ -323,6 +328,8 @@ static bool start(struct engine *engine)
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
     engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
     module_state_read(engine->configuration);
+    struct module_keeper_settings keeping = {engine->configuration, on_may_keep, engine};
+    engine->module_keeper = module_keeper_open(engine->base, &keeping, engine->metrics);
     engine_catch_up_start(engine);
     engine_lease_prepare(engine);
     start_observer(engine);
@@ -346,7 +353,7 @@ static void stop(struct engine *engine, bool started)
     engine_followed_stop(engine);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
-    if (started)
+    if (module_keeper_close(engine->module_keeper, engine->configuration->shutdown_timeout_ms) && started)
         module_state_write(engine->configuration);
     for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
         if (engine->signals[index])

@@ -18,6 +18,7 @@
 #include "engine/http_server.h"
 #include "engine/lease.h"
 #include "engine/metrics.h"
+#include "engine/module_keeper.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
@@ -65,6 +66,7 @@ struct engine {
     struct presence_router *presence;
     struct outbox *outbox;
     struct state_keeper *state;              /* NULL without a state_dir */
+    struct module_keeper *module_keeper;     /* NULL without a state_dir */
     uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
     struct lease *lease;                     /* NULL without a role */
     struct questions *questions;

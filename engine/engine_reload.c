@@ -83,6 +83,7 @@ static const struct read_once {
     NUMBER("presence.cache", presence_cache),
     NUMBER("presence.cache_for", presence_cache_for_ms),
     TEXT("state_dir", state_dir),
+    NUMBER("state_interval", state_interval_ms),
     NUMBER("lease", lease_ms),
 #undef TEXT
 #undef NUMBER

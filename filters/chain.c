@@ -166,6 +166,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                   .uses_body = definition->uses_body,
                                   .reads_state = definition->reads_state,
                                   .concurrent = definition->concurrent,
+                                  .answers_alike = definition->answers_alike,
                                   .reads_time = definition->reads_time,
                                   .waits = definition->answer != NULL,
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
@@ -186,6 +187,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .uses_body = &module.uses_body,
                                      .reads_state = &module.reads_state,
                                      .concurrent = &module.concurrent,
+                                     .answers_alike = &module.answers_alike,
                                      .reads_time = &module.reads_time,
                                      .waits = &module.waits,
                                      .registrar = &registrar};
@@ -202,6 +204,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
         return false;
     }
     module.tags = definition->sets_tags && !module.options.dry_run ? registrar.tags : 0;
+    module.tags_read = registrar.tags | (module.options.selector ? selector_tags(module.options.selector) : 0);
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
@@ -283,16 +286,18 @@ static const struct link *find_link(const struct chain *chain, enum callback cal
     return NULL;
 }
 
-/* Of an event that check_event_allowed let pass. In dry_run what a module says to either is told. */
+/* Of an event that check_event_allowed let pass. In dry_run what a module says to either is told; and who looks at tags
+ * may find others there. */
 static void set_second_links(struct chain *chain)
 {
+    uint64_t tags = tags_so_far(chain);
     uint32_t count = chain->link_counts[CALLBACK_check_event_for_spam];
     const struct link *links = chain->links[CALLBACK_check_event_for_spam];
     chain->second_links = memory_allocate_zeroed(count, sizeof *links);
     for (uint32_t number = 0; number < count; number++) {
         const struct chain_module *module = &chain->modules[links[number].module_index];
         const struct link *first = find_link(chain, CALLBACK_check_event_allowed, links[number].module_index);
-        if (!module->definition->answers_alike || module->options.dry_run || !first ||
+        if (!module->answers_alike || module->options.dry_run || module->tags_read & tags || !first ||
             first->function != links[number].function)
             chain->second_links[chain->second_count++] = links[number];
     }

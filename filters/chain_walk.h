@@ -26,11 +26,13 @@ struct chain_module {
     bool needs_body; /* as its create had the last word */
     bool uses_body;
     bool concurrent;
+    bool answers_alike;
     bool reads_time;
     bool waits;
-    bool handed_over; /* it goes on where another of this process was */
     bool reads_state;
-    uint64_t tags;                     /* that its answers may set */
+    bool handed_over;                  /* it goes on where another of this process was */
+    uint64_t tags;                     /* that its answers may set; 0 in dry_run */
+    uint64_t tags_read;                /* that its create asked for to read, or its selector names */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;

@@ -62,6 +62,7 @@ struct module_setup {
     bool *uses_body;
     bool *reads_state;
     bool *concurrent;
+    bool *answers_alike;
     bool *reads_time;
     bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
@@ -98,9 +99,9 @@ struct module_definition {
     bool answers_alike; /* check_event_allowed and check_event_for_spam have one function, which answers both alike
                            about one event: whom the first has let pass the second need not be asked about */
     bool replaces;      /* its answers let pass or replace, and never refuse */
-    bool sets_tags;     /* its answers may set `tags` of the result, those that its create asked for, also when they pass
-                         */
-    bool reads_time;    /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
+    bool sets_tags;  /* its answers may set `tags` of the result, those that its create asked for, also when they pass
+                      */
+    bool reads_time; /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -116,6 +117,10 @@ struct module_definition {
      * called on a state that was never asked; false, and the state is as `create` made it, for what it cannot read. */
     void (*save)(const void *state, struct buffer *output);
     bool (*restore)(void *state, struct slice saved);
+    /* The same from state to state within one process, optional: for tables that take longer to save and to restore than
+     * events can wait (a million keys: half a second). `from` is a state of the same configuration; what it remembers
+     * is exchanged for the memory of `state`, which was never asked, and it may still be asked afterwards. */
+    void (*take_over)(void *state, void *from);
     /* What it counts and how full its tables are, for the metrics page, optional: calls `figure` for each, the same
      * ones each time. */
     void (*figures)(const void *state, module_figure_function *figure, void *context);

@@ -40,18 +40,20 @@ static void grow(struct policy_index *index)
         alive += index->buckets[place].count > 0;
     while (places < (alive + 1) * 4)
         places *= 2;
-    struct policy_index grown = {.buckets = memory_allocate_zeroed(places, sizeof *grown.buckets),
-                                 .filter = memory_allocate_zeroed(places / 8, sizeof *grown.filter),
-                                 .mask = places - 1,
-                                 .used = alive};
+    struct policy_bucket *old = index->buckets;
+    uint64_t *old_filter = index->filter;
+    index->buckets = memory_allocate_zeroed(places, sizeof *index->buckets);
+    index->filter = memory_allocate_zeroed(places / 8, sizeof *index->filter);
+    index->mask = places - 1;
+    index->used = alive;
     for (uint64_t place = 0; place < before; place++) {
-        if (!index->buckets[place].count)
+        if (!old[place].count)
             continue;
-        *place_of(&grown, index->buckets[place].key) = index->buckets[place];
-        set_bit(&grown, index->buckets[place].key);
+        *place_of(index, old[place].key) = old[place];
+        set_bit(index, old[place].key);
     }
-    policy_index_free(index);
-    *index = grown;
+    free(old);
+    free(old_filter);
 }
 
 struct policy_bucket *policy_index_take(struct policy_index *index, uint64_t key)

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/keyed_hash.h"
+#include "base/memory.h"
 #include "base/parts.h"
 #include "filters/subject.h"
 
@@ -170,7 +171,7 @@ uint32_t rate_dues_look(const struct rate_due *dues, uint32_t count, const struc
 void rate_dues_pay(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)
 {
     for (uint32_t place = 0; place < count && !arguments->trial; place++)
-        (void)rate_table_take(table_of(&dues[place]), dues[place].key, dues[place].cost, arguments->now_ms);
+        rate_table_charge(table_of(&dues[place]), dues[place].key, dues[place].cost, arguments->now_ms);
 }
 
 uint32_t rate_dues_settle(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments)
@@ -213,6 +214,11 @@ void rate_rule_clear(struct rate_rule *rule)
 {
     for (int trust = RATE_OTHERS; trust < RATE_TRUSTS && rule->tables[trust]; trust++)
         (void)rate_table_restore(rule->tables[trust], SLICE(""));
+}
+
+void rate_rule_take_over(struct rate_rule *rule, struct rate_rule *from)
+{
+    memory_exchange(rule->tables, from->tables, sizeof rule->tables);
 }
 
 void rate_rules_figures(const struct rate_rule *const *rules, uint32_t count, module_figure_function *figure,

@@ -68,7 +68,7 @@ bool rate_rule_concerns(struct rate_rule *rule, const struct callback_arguments 
 
 /* Holds the question against all its dues: the place of the first that is beyond its rate, plus one; 0: none. */
 uint32_t rate_dues_look(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
-/* Takes from all buckets what is due, but from those that lack it; nothing in a trial. */
+/* Takes from all buckets what is due, also from those that lack it; nothing in a trial. */
 void rate_dues_pay(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
 /* Looks, and if none is beyond its rate, pays; else counts the refusal. */
 uint32_t rate_dues_settle(const struct rate_due *dues, uint32_t count, const struct callback_arguments *arguments);
@@ -80,6 +80,8 @@ void rate_due_explain(const struct rate_due *due, struct result *result);
 void rate_rule_save(const struct rate_rule *rule, struct buffer *output);
 bool rate_rule_restore(struct rate_rule *rule, struct slice *parts);
 void rate_rule_clear(struct rate_rule *rule);
+/* module_definition.take_over of a rule with the same settings. */
+void rate_rule_take_over(struct rate_rule *rule, struct rate_rule *from);
 
 /* module_definition.figures of modules with such rules: keys, refused, forgotten. */
 void rate_rules_figures(const struct rate_rule *const *rules, uint32_t count, module_figure_function *figure,

@@ -343,9 +343,9 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
 {
     const struct state *state = pointer;
     figure(context, "held", "Holds in the list, those among them that have just ended.", held_users_count(state->held));
-    figure(context, "hits", "Refusals by other modules that have counted.", (double)state->hit_count);
-    figure(context, "refusals", "Questions about what held users do that were refused.", (double)state->refusals);
-    figure(context, "forgotten", "Holds that ended early because there were too many.",
+    figure(context, "hits_total", "Refusals by other modules that have counted.", (double)state->hit_count);
+    figure(context, "refusals_total", "Questions about what held users do that were refused.", (double)state->refusals);
+    figure(context, "forgotten_total", "Holds that ended early because there were too many.",
            (double)held_users_forgotten(state->held));
 }
 

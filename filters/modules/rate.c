@@ -10,7 +10,6 @@
  * was said about them: an event counts when it is first asked about, and gets the same answer each time. An event
  * without an id counts each time. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/keyed_hash.h"
@@ -20,6 +19,7 @@
 #include "filters/event_costs.h"
 #include "filters/map_host.h"
 #include "filters/pattern_list.h"
+#include "filters/rate_actions.h"
 #include "filters/rate_sharing.h"
 
 #define RULES_MAXIMUM 32u
@@ -31,29 +31,6 @@ static const char *const key_names[] = {"sender", "room", "server", "sender_room
 enum cost { COST_EVENTS, COST_BYTES, COST_MENTIONS, COST_LINKS, COST_MEDIA };
 static const char *const cost_names[] = {"events", "bytes", "mentions", "links", "media", NULL};
 static const char *const cost_texts[] = {"", " bytes", " mentions", " links", " media"};
-
-#define KEY_BIT(key) (1u << (key))
-#define KEYS_OF_USERS (KEY_BIT(RATE_KEY_SENDER) | KEY_BIT(RATE_KEY_SERVER))
-#define KEYS_IN_ROOMS (KEYS_OF_USERS | KEY_BIT(RATE_KEY_ROOM) | KEY_BIT(RATE_KEY_SENDER_ROOM))
-
-/* What people do, by the callbacks that tell of it, and the keys which those have. Of an invite over federation
- * user_may_invite is asked after federated_user_may_invite; it shall not count twice. */
-static const struct action {
-    const char *name;
-    enum callback callbacks[2];
-    unsigned keys;
-} actions[] = {
-    {"events", {CALLBACK_check_event_for_spam, CALLBACK_check_event_allowed}, KEYS_IN_ROOMS},
-    {"joins", {CALLBACK_user_may_join_room, CALLBACK_UNKNOWN}, KEYS_IN_ROOMS},
-    {"invites", {CALLBACK_user_may_invite, CALLBACK_UNKNOWN}, KEYS_IN_ROOMS},
-    {"threepid_invites", {CALLBACK_user_may_send_3pid_invite, CALLBACK_UNKNOWN}, KEYS_IN_ROOMS},
-    {"rooms", {CALLBACK_user_may_create_room, CALLBACK_UNKNOWN}, KEYS_OF_USERS},
-    {"aliases", {CALLBACK_user_may_create_room_alias, CALLBACK_UNKNOWN}, KEYS_OF_USERS},
-    {"logins", {CALLBACK_check_login_for_spam, CALLBACK_UNKNOWN}, KEY_BIT(RATE_KEY_SENDER) | KEY_BIT(RATE_KEY_IP)},
-    {"registrations", {CALLBACK_check_registration_for_spam, CALLBACK_UNKNOWN}, KEY_BIT(RATE_KEY_IP)},
-};
-#define ACTIONS (sizeof actions / sizeof *actions)
-#define ACTION_EVENTS 1u /* the bit of the first row */
 
 struct rule_configuration {
     char *name;
@@ -206,7 +183,8 @@ static bool is_due(const struct state *state, struct rule *rule, unsigned action
     const struct event *event = arguments->event;
     if (!(rule->actions & action))
         return false;
-    if (action == ACTION_EVENTS && rule->types.count && !slice_present(pattern_list_match(&rule->types, event->type)))
+    if (action == RATE_ACTION_EVENTS && rule->types.count &&
+        !slice_present(pattern_list_match(&rule->types, event->type)))
         return false;
     if (!rate_rule_concerns(&rule->rate, arguments, state->seed, arguments->tags & state->trusted, due))
         return false;
@@ -222,17 +200,9 @@ struct dues {
     uint32_t count;
 };
 
-static unsigned action_of(enum callback callback)
-{
-    for (size_t number = 0; number < ACTIONS; number++)
-        if (actions[number].callbacks[0] == callback || actions[number].callbacks[1] == callback)
-            return 1u << number;
-    return 0;
-}
-
 static void find_dues(const struct state *state, const struct callback_arguments *arguments, struct dues *dues)
 {
-    unsigned action = action_of(arguments->callback);
+    unsigned action = rate_action_of(arguments->callback);
     dues->count = 0;
     for (uint32_t rule = 0; rule < state->rule_count; rule++)
         if (is_due(state, &state->rules[rule], action, arguments, &dues->items[dues->count]))
@@ -306,50 +276,19 @@ static void answer(void *pointer, const struct callback_arguments *arguments, co
 
 /* ---- the configuration */
 
-static bool read_action(struct rule *rule, const struct module_host *host,
-                        const struct rule_configuration *configuration, size_t item)
-{
-    const struct text_list *list = &configuration->actions;
-    const char *names[ACTIONS + 1] = {NULL};
-    for (size_t number = 0; number < ACTIONS; number++) {
-        names[number] = actions[number].name;
-        if (strcmp(list->items[item], actions[number].name) != 0)
-            continue;
-        rule->actions |= 1u << number;
-        if (actions[number].keys & KEY_BIT(configuration->key))
-            return true;
-        module_host_report(host, "key", "Synapse tells no `%s` of %s: give those a rule with another key",
-                           key_names[configuration->key], actions[number].name);
-        return false;
-    }
-    const char *nearest = nearest_word(list->items[item], names);
-    char message[256];
-    if (nearest)
-        snprintf(message, sizeof message, "is no action; did you mean `%s`?", nearest);
-    else
-        snprintf(message, sizeof message,
-                 "is no action: those are events, joins, invites, threepid_invites, rooms, "
-                 "aliases, logins and registrations");
-    text_list_report(host, "actions", list, item, message);
-    return false;
-}
-
 static bool read_actions(struct rule *rule, const struct module_host *host,
                          const struct rule_configuration *configuration)
 {
-    bool good = true;
-    for (size_t item = 0; item < configuration->actions.count; item++)
-        good = read_action(rule, host, configuration, item) && good;
-    if (!configuration->actions.count)
-        module_host_report(host, "actions", "is empty: the rule would count nothing");
-    bool events_only = rule->actions == ACTION_EVENTS;
+    bool good = rate_actions_read(&rule->actions, host, &configuration->actions, configuration->key,
+                                  key_names[configuration->key]);
+    bool events_only = rule->actions == RATE_ACTION_EVENTS;
     if (good && rule->cost != COST_EVENTS && !events_only)
         module_host_report(host, "cost", "only events have %s: give the other actions a rule of their own",
                            cost_names[rule->cost]);
-    if (good && configuration->types.count && !(rule->actions & ACTION_EVENTS))
+    if (good && configuration->types.count && !(rule->actions & RATE_ACTION_EVENTS))
         module_host_report(host, "types", "only events have a type, and the rule counts none");
-    return good && configuration->actions.count && (rule->cost == COST_EVENTS || events_only) &&
-           (!configuration->types.count || rule->actions & ACTION_EVENTS);
+    return good && (rule->cost == COST_EVENTS || events_only) &&
+           (!configuration->types.count || rule->actions & RATE_ACTION_EVENTS);
 }
 
 static bool read_rule(struct rule *rule, const struct module_host *host, const struct rule_configuration *configuration)
@@ -414,14 +353,10 @@ static void register_callbacks(const struct state *state, const struct module_se
     for (uint32_t index = 0; index < state->rule_count; index++) {
         const struct rule *rule = &state->rules[index];
         used |= rule->actions;
-        if (rule->actions & ACTION_EVENTS && (rule->rate.key != RATE_KEY_ROOM || rule->cost != COST_EVENTS))
+        if (rule->actions & RATE_ACTION_EVENTS && (rule->rate.key != RATE_KEY_ROOM || rule->cost != COST_EVENTS))
             *setup->needs_body = true;
     }
-    for (size_t number = 0; number < ACTIONS; number++)
-        for (size_t index = 0; index < 2 && used >> number & 1; index++)
-            if (actions[number].callbacks[index] != CALLBACK_UNKNOWN)
-                module_register(
-                    setup, &(struct module_callback){.callback = actions[number].callbacks[index], .function = judge});
+    rate_actions_register(used, setup, judge);
 }
 
 /* False, and reported, if the chain has too many tags. */
@@ -526,6 +461,15 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
     rate_rules_figures(rules, state->rule_count, figure, context);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->recent, &from->recent, sizeof state->recent);
+    for (uint32_t index = 0; index < state->rule_count; index++)
+        rate_rule_take_over(&state->rules[index].rate, &from->rules[index].rate);
+}
+
 extern const struct module_definition module_rate;
 const struct module_definition module_rate = {
     .name = "rate",
@@ -544,4 +488,5 @@ const struct module_definition module_rate = {
     .answer = answer,
     .restore = restore,
     .figures = figures,
+    .take_over = take_over,
 };

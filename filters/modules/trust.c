@@ -415,7 +415,8 @@ static void state_event(void *pointer, const struct event *event, int64_t orderi
 {
     struct state *state = pointer;
     struct slice membership = subject_membership(event, state->membership);
-    if (!slice_present(membership) || !slice_present(event->state_key) || !slice_present(event->room_id) ||
+    bool gone = slice_equal(event->type, SLICE("m.room.member")) && !slice_present(event->event_id);
+    if ((!slice_present(membership) && !gone) || !slice_present(event->state_key) || !slice_present(event->room_id) ||
         !state->members)
         return;
     (void)followed_members_see(state->members, keyed_hash_pair(event->room_id, event->state_key, state->seed), ordering,

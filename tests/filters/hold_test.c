@@ -314,21 +314,6 @@ Test(hold, of_too_many_those_that_began_first_end)
     fixture_close(&fixture);
 }
 
-static double figure_value;
-static void take_figure(void *context, const char *name, const char *text, double value)
-{
-    cr_expect(text && *text);
-    if (strcmp(name, context) == 0)
-        figure_value = value;
-}
-
-static double figure(struct module_fixture *fixture, const char *name)
-{
-    figure_value = -1;
-    module_find("hold")->figures(fixture->chain->modules[0].state, take_figure, (void *)(uintptr_t)name);
-    return figure_value;
-}
-
 Test(hold, is_remembered)
 {
     for (int seeded = 0; seeded < 2; seeded++) {
@@ -339,10 +324,10 @@ Test(hold, is_remembered)
         modules_message(&fixture, START, "@a:x", "cheap");
         modules_message(&fixture, START, "@b:x", "cheap");
         modules_message(&fixture, START, "@a:x", "cheap");
-        cr_expect_eq(figure(&fixture, "held"), 1);
-        cr_expect_eq(figure(&fixture, "hits"), 3);
-        cr_expect_eq(figure(&fixture, "refusals"), 1);
-        cr_expect_eq(figure(&fixture, "forgotten"), 0);
+        EXPECT_FIGURE(&fixture, "held", 1);
+        EXPECT_FIGURE(&fixture, "hits_total", 3);
+        EXPECT_FIGURE(&fixture, "refusals_total", 1);
+        EXPECT_FIGURE(&fixture, "forgotten_total", 0);
         struct buffer snapshot = {0};
         struct chain_state_counts counts = {0};
         const char *problem = NULL;

@@ -1,4 +1,5 @@
 /* Tags: set by a module, read by the selectors of those behind it, for one walk. */
+#include "filters/chain_walk.h"
 #include "tests/filters/modules_fixture.h"
 
 #define START 1700000000000
@@ -86,6 +87,23 @@ Test(tags, there_are_at_most_64)
     cr_expect_not(modules_append(&fixture, "keywords", CHEAP, "{\"only\": {\"tags\": [\"t3\", \"more\"]}}"));
     cr_expect_str_eq(fixture.reports, ": only.tags[1]: a chain has at most 64 tags\n");
     chain_destroy(fixture.chain);
+}
+
+/* Whoever looks at tags is asked anew by the second callback: they may be others there. */
+Test(tags, are_looked_at_by_each_callback)
+{
+    struct module_fixture fixture = {0};
+    modules_begin(&fixture);
+    cr_assert(modules_append(&fixture, "trust", TRUST_A, NULL));
+    cr_assert(modules_append(&fixture, "links", "{\"deny\": \"bad.example\"}", NULL));
+    cr_assert(modules_append(&fixture, "mentions", "{}", NULL));
+    cr_assert(modules_append(&fixture, "shape", "{}", "{\"only\": {\"tags\": \"trusted\"}}"));
+    modules_seal(&fixture);
+    cr_assert_eq(fixture.chain->second_count, 3);
+    cr_expect_eq(fixture.chain->second_links[0].module_index, 0);
+    cr_expect_eq(fixture.chain->second_links[1].module_index, 2);
+    cr_expect_eq(fixture.chain->second_links[2].module_index, 3);
+    fixture_close(&fixture);
 }
 
 #define JOIN(user) "{\"user_id\": \"" user "\", \"room_id\": \"!r:x\", \"is_invited\": false}"

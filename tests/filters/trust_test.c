@@ -202,7 +202,8 @@ static void *state_of(struct module_fixture *fixture)
 static void member(struct module_fixture *fixture, const char *room, const char *user, const char *membership,
                    int64_t ordering)
 {
-    struct event event = {.room_id = slice_from_string(room),
+    struct event event = {.event_id = membership ? SLICE("$m") : SLICE_ABSENT,
+                          .room_id = slice_from_string(room),
                           .type = SLICE("m.room.member"),
                           .state_key = slice_from_string(user),
                           .membership = slice_from_string(membership)};
@@ -233,6 +234,8 @@ Test(trust, members_of_a_room)
     cr_expect_not(trusts(&fixture, START, "@a:x"), "of an unknown place is older than all");
     member(&fixture, "!more:x", "@a:x", "join", 0);
     cr_expect(trusts(&fixture, START, "@a:x"));
+    member(&fixture, "!more:x", "@a:x", NULL, 10);
+    cr_expect_not(trusts(&fixture, START, "@a:x"), "nothing stands there any more");
     fixture_close(&fixture);
 }
 
