@@ -63,7 +63,7 @@ struct state {
     const char **rooms;  /* by list */
     struct list *lists;
     uint32_t list_count;
-    struct policy_guard guard;
+    bool has_files;
     struct policy_set *set;
     uint64_t left_out; /* events that came when the set was full */
     void (*log)(const char *level, const char *module, struct slice message);
@@ -220,7 +220,6 @@ static void destroy(void *pointer)
     for (uint32_t list = 0; list < state->list_count; list++)
         free(state->lists[list].figure);
     policy_set_destroy(state->set);
-    policy_guard_free(&state->guard);
     free(state->lists);
     free(state->rooms);
     free(state);
@@ -278,11 +277,13 @@ static bool open_lists(struct state *state, const struct configuration *configur
         apply[index] = rooms[index].apply;
         good = open_list(state, &rooms[index], map_host_open(&place, host, "rooms", index)) && good;
     }
-    struct policy_set_settings settings = {.lists = state->list_count,
-                                           .apply = apply,
-                                           .ignore_case = configuration->ignore_case,
-                                           .capacity = (size_t)configuration->capacity,
-                                           .guard = &state->guard};
+    struct policy_set_settings settings = {
+        .lists = state->list_count,
+        .apply = apply,
+        .ignore_case = configuration->ignore_case,
+        .capacity = (size_t)configuration->capacity,
+    };
+    policy_guard_open(&settings.guard, &configuration->never, state->server_name);
     state->set = policy_set_create(&settings);
     return good;
 }
@@ -345,7 +346,7 @@ static void *create(const struct module_setup *setup)
     state->server_name = slice_from_string(setup->server_name);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->log = setup->host->log;
-    policy_guard_open(&state->guard, &configuration->never, state->server_name);
+    state->has_files = configuration->files.count > 0;
     bool good = open_lists(state, configuration, setup->host);
     for (size_t index = 0; good && index < configuration->files.count; index++) {
         struct map_host place;
@@ -401,7 +402,7 @@ static bool is_exempt(const struct state *state, enum policy_kind kind, struct s
 {
     char folded[POLICY_ENTITY_MAXIMUM];
     return slice_present(name) && name.length <= sizeof folded &&
-           policy_guard_exempts(&state->guard, kind, slice_of(folded, policy_fold(name, folded)));
+           policy_guard_exempts(policy_set_guard(state->set), kind, slice_of(folded, policy_fold(name, folded)));
 }
 
 /* A user or a room, and its server (absent: not asked about). */
@@ -511,6 +512,23 @@ static bool restore(void *pointer, struct slice saved)
     return policy_set_restore(state->set, saved);
 }
 
+/* The rules are shared: the other state may still be asked, and what comes from now on holds for both. Only where files
+ * were read anew the two are not the same. */
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    state->left_out = from->left_out;
+    if (state->has_files) {
+        struct buffer saved = {0};
+        policy_set_save(from->set, &saved);
+        (void)policy_set_restore(state->set, buffer_slice(&saved));
+        buffer_free(&saved);
+        return;
+    }
+    policy_set_destroy(state->set);
+    state->set = policy_set_share(from->set);
+}
+
 static void figures(const void *pointer, module_figure_function *figure, void *context)
 {
     const struct state *state = pointer;
@@ -554,6 +572,7 @@ const struct module_definition module_policy_list = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
     .followed_rooms = followed_rooms,
     .state_event = state_event,

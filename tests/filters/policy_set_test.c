@@ -65,7 +65,7 @@ Test(policy_set, finds_what_the_plain_way_finds)
     uint32_t seed = 7;
     policy_guard_open(&guard, &(struct text_list){0}, SLICE("own"));
     struct policy_set *set = policy_set_create(
-        &(struct policy_set_settings){.lists = LISTS, .apply = apply, .capacity = 100000, .guard = &guard});
+        &(struct policy_set_settings){.lists = LISTS, .apply = apply, .capacity = 100000, .guard = guard});
     for (int64_t step = 1; step <= 20000; step++) {
         uint32_t list = next_random(&seed) % LISTS, number = next_random(&seed) % PLACES;
         struct model *rule = &model[list][number];
@@ -90,7 +90,6 @@ Test(policy_set, finds_what_the_plain_way_finds)
             expect_same(set, model, name);
     }
     policy_set_destroy(set);
-    policy_guard_free(&guard);
 }
 
 Test(glob_match, matches_and_covers)
