@@ -150,14 +150,14 @@ static void throw_away(struct reload *reload, struct run *run)
 static bool use(struct reload *reload, struct run *run)
 {
     uint64_t from_ns = clock_now_ns();
+    uint32_t modules = run->loaded ? chain_module_count(run->loaded->chain) : 0;
     struct buffer refusal = {0};
     log_lines(&run->warnings, false);
     if (!run->loaded) {
         log_lines(&run->errors, true);
     } else if (reload->settings.use(reload->settings.context, run->loaded, run->services, &refusal, &run->warnings)) {
         run->services = NULL;
-        reload->result.modules = chain_module_count(run->loaded->chain);
-        run->loaded->chain = NULL;
+        reload->result.modules = modules;
         reload->result.stall = (double)(clock_now_ns() - from_ns) / 1e9;
         latency_record(reload->stall, clock_now_ns() - from_ns);
         return true;
