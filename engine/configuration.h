@@ -168,6 +168,9 @@ struct configuration_loading {
 };
 struct configuration *configuration_load_with(const struct configuration_loading *loading, struct buffer *errors,
                                               struct buffer *warnings);
+/* `to` gets the chain of `from`, and where its modules stand; its own chain, which it returns, is the caller's. `from`
+ * can only be destroyed afterwards. */
+struct chain *configuration_take_chain(struct configuration *to, struct configuration *from);
 void configuration_destroy(struct configuration *configuration);
 
 #endif
