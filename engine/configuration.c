@@ -48,6 +48,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->catch_up_timeout_ms = 30000;
     configuration->catch_up_verify = true;
     configuration->shutdown_timeout_ms = 5000;
+    configuration->state_interval_ms = 300000;
     configuration->lease_ms = 1500;
     configuration->log_level = LOG_INFO;
     configuration->take_modules = true;
@@ -123,6 +124,7 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->catch_up_ca_file);
     free(configuration->catch_up_ca_path);
     free(configuration->state_dir);
+    free(configuration->cache_dir);
     free(configuration);
 }
 
@@ -172,7 +174,7 @@ bool configuration_add_file(struct configuration_reader *reader, const char *pat
     struct buffer text = {0}, reason = {0};
     bool read = reader->text_of
                     ? reader->text_of(reader->text_context, path, &text)
-                    : reader->read_files && configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason);
+                    : reader->read_files && configuration_read_watched(reader, path, YAML_SIZE_MAXIMUM, &text, &reason);
     if (!read)
         configuration_error(reader, place, "\"%s\" cannot be read: %s", path, buffer_string(&reason));
     bool added = read && add_text(reader, path, lenient, buffer_slice(&text));
@@ -219,8 +221,8 @@ static struct configuration *finish(struct configuration_reader *reader, struct 
     return NULL;
 }
 
-static struct configuration *load(struct configuration_reader *reader, const char *path, struct slice text,
-                                  struct buffer *errors, struct buffer *warnings)
+static struct configuration *load_text(struct configuration_reader *reader, const char *path, struct slice text,
+                                       struct buffer *errors, struct buffer *warnings)
 {
     reader->configuration = configuration_create(path);
     if (add_text(reader, path, false, text))
@@ -233,7 +235,26 @@ struct configuration *configuration_load_text(const char *path, struct slice tex
                                               struct buffer *errors, struct buffer *warnings)
 {
     struct configuration_reader reader = {.purpose = purpose, .services = services, .read_files = read_files};
-    return load(&reader, path, text, errors, warnings);
+    return load_text(&reader, path, text, errors, warnings);
+}
+
+struct configuration *configuration_load_with(const struct configuration_loading *loading, struct buffer *errors,
+                                              struct buffer *warnings)
+{
+    struct configuration_reader reader = {.purpose = loading->purpose,
+                                          .services = loading->services,
+                                          .files_read = loading->files,
+                                          .given_up = loading->given_up,
+                                          .read_files = true};
+    struct buffer text = {0}, reason = {0};
+    struct configuration *configuration = NULL;
+    if (configuration_read_watched(&reader, loading->path, YAML_SIZE_MAXIMUM, &text, &reason))
+        configuration = load_text(&reader, loading->path, buffer_slice(&text), errors, warnings);
+    else
+        buffer_append_format(errors, "%s: cannot be read: %s\n", loading->path, buffer_string(&reason));
+    buffer_free(&text);
+    buffer_free(&reason);
+    return configuration;
 }
 
 struct configuration *configuration_load_texts(const char *path, struct slice text, enum configuration_purpose purpose,
@@ -241,20 +262,13 @@ struct configuration *configuration_load_texts(const char *path, struct slice te
                                                struct buffer *errors, struct buffer *warnings)
 {
     struct configuration_reader reader = {.purpose = purpose, .text_of = text_of, .text_context = context};
-    return load(&reader, path, text, errors, warnings);
+    return load_text(&reader, path, text, errors, warnings);
 }
 
 struct configuration *configuration_load(const char *path, enum configuration_purpose purpose,
                                          const struct module_services *services, struct buffer *errors,
                                          struct buffer *warnings)
 {
-    struct buffer text = {0}, reason = {0};
-    struct configuration *configuration = NULL;
-    if (configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason))
-        configuration = configuration_load_text(path, buffer_slice(&text), purpose, services, true, errors, warnings);
-    else
-        buffer_append_format(errors, "%s: cannot be read: %s\n", path, buffer_string(&reason));
-    buffer_free(&text);
-    buffer_free(&reason);
-    return configuration;
+    const struct configuration_loading loading = {.path = path, .purpose = purpose, .services = services};
+    return configuration_load_with(&loading, errors, warnings);
 }

@@ -93,6 +93,10 @@ void configuration_check_http_tls(struct configuration_reader *reader, const str
     const char *certificate = configuration->http_certificate_file, *key = configuration->http_private_key_file;
     struct tls_reading reading = {reader, place, node};
     bool there = node->kind == YAML_KIND_MAP && node->count > 0;
+    if (reader->files_read && certificate && key) {
+        files_read_add(reader->files_read, certificate);
+        files_read_add(reader->files_read, key);
+    }
     if (there && !certificate)
         report_tls(&reading, TLS_SERVER_PRIVATE_KEY, "needs `certificate_file` beside it");
     else if (there && !key)

@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "engine/configuration_include.h"
 #include "engine/log.h"
+#include "engine/pattern_folder.h"
+#include "filters/action.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 
@@ -57,7 +59,8 @@ static bool read_module_file(void *context, const char *name, struct buffer *con
     const struct module_reading *reading = context;
     struct buffer reason = {0};
     char *path = resolve_in_config(reading, name);
-    bool read = reading->reader->read_files && configuration_read_file(path, MODULE_FILE_MAXIMUM, content, &reason);
+    bool read = reading->reader->read_files &&
+                configuration_read_watched(reading->reader, path, MODULE_FILE_MAXIMUM, content, &reason);
     if (!read)
         buffer_append_format(error, "\"%s\" cannot be read: %s", path,
                              reading->reader->read_files ? buffer_string(&reason) : "files are left out");
@@ -74,6 +77,8 @@ static bool resolve_module_path(void *context, const char *name, struct buffer *
         return false;
     }
     char *resolved = resolve_in_config(reading, name);
+    if (reading->reader->files_read)
+        files_read_add(reading->reader->files_read, resolved);
     if (!strchr(resolved, '/'))
         buffer_append_string(path, "./");
     buffer_append_string(path, resolved);
@@ -124,7 +129,7 @@ static const struct module_definition *find_module(struct module_reading *readin
 static void check_item_keys(struct module_reading *reading)
 {
     static const char *const names[] = {"module", "name",  "config", "dry_run", "only",
-                                        "except", "error", "reason", NULL};
+                                        "except", "error", "reason", "actions", NULL};
     struct buffer key = {0};
     for (size_t index = 0; index < reading->item->count; index++) {
         const struct yaml_pair *pair = &reading->item->pairs[index];
@@ -160,10 +165,44 @@ static bool take_text(struct module_reading *reading, const char *key, char **te
     return good;
 }
 
-/* `dry_run`, `only`, `except`, `error` and `reason`; false, reported, if one of them is wrong. */
+/* A list of names, or one name; false, reported, if one of them is no action. */
+static bool take_actions(struct module_reading *reading, uint32_t *actions)
+{
+    json_t *list = option_json(reading, "actions");
+    struct buffer path = {0}, message = {0};
+    bool good = !list || json_is_array(list);
+    if (!good)
+        report_option(reading, "actions", "must be a list of actions: [redact, notify]");
+    for (size_t index = 0; good && index < json_array_size(list); index++) {
+        const char *name = json_string_value(json_array_get(list, index));
+        enum action action = action_find(slice_from_string(name));
+        if (action != ACTION_UNKNOWN) {
+            *actions |= ACTION_BIT(action);
+            continue;
+        }
+        const char *nearest = name ? nearest_word(name, action_names) : NULL;
+        buffer_append_format(&path, "actions[%zu]", index);
+        buffer_append_string(&message, "is no action");
+        if (nearest)
+            buffer_append_format(&message, "; did you mean `%s`?", nearest);
+        else
+            buffer_append_string(&message, "; there are: ");
+        for (int known = 0; !nearest && known < ACTION_COUNT; known++)
+            buffer_append_format(&message, "%s%s", known ? ", " : "", action_names[known]);
+        report_option(reading, buffer_string(&path), buffer_string(&message));
+        good = false;
+    }
+    buffer_free(&path);
+    buffer_free(&message);
+    json_decref(list);
+    return good;
+}
+
+/* `dry_run`, `only`, `except`, `error`, `reason` and `actions`; false, reported, if one of them is wrong. */
 static bool take_options(struct module_reading *reading, struct module_options *options)
 {
-    const struct module_host host = {.context = reading, .report = report_option};
+    const struct module_host host = {
+        .context = reading, .report = report_option, .patterns = reading->reader->patterns};
     json_t *only = option_json(reading, "only"), *except = configuration_item_except(reading);
     json_t *dry_run = option_json(reading, "dry_run");
     bool good = !dry_run || json_is_boolean(dry_run);
@@ -177,6 +216,7 @@ static bool take_options(struct module_reading *reading, struct module_options *
     char *error = NULL;
     good = take_text(reading, "reason", &options->reason) && good;
     good = take_text(reading, "error", &error) && good;
+    good = take_actions(reading, &options->actions) && good;
     if (error)
         options->error_fields = json_pack("{s:s}", "error", error);
     free(error);
@@ -266,7 +306,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
 {
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
-    if (!take_options(reading, &options)) {
+    if ((reader->given_up && atomic_load(reader->given_up)) || !take_options(reading, &options)) {
         module_options_free(&options);
         return;
     }
@@ -276,6 +316,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
                                .read_file = read_module_file,
                                .resolve_path = resolve_module_path,
                                .services = reader->services,
+                               .patterns = reader->patterns,
                                .log = log_for_module};
     json_t *config = configuration_item_config(reading);
     size_t errors = reader->error_count;
@@ -361,6 +402,22 @@ void configuration_take_list(struct configuration_reader *reader, const struct m
     }
 }
 
+/* The folder of compiled patterns, open while the modules are made. */
+static void open_patterns(struct configuration_reader *reader, struct pattern_folder *folder)
+{
+    struct configuration *configuration = reader->configuration;
+    if (!configuration->cache_dir && configuration->state_dir) {
+        struct buffer path = {0};
+        buffer_append_format(&path, "%s/patterns", configuration->state_dir);
+        configuration->cache_dir = memory_copy_text(path.data, path.length);
+        buffer_free(&path);
+    }
+    if (!reader->read_files || !configuration->cache_dir)
+        return;
+    pattern_folder_open(folder, configuration->cache_dir);
+    reader->patterns = &folder->store;
+}
+
 /* The lists of files that are included at the top, then our own; false if there is none, so that Synapse's may be
  * looked at. */
 static bool take_lists(struct configuration_reader *reader)
@@ -382,6 +439,8 @@ static bool take_lists(struct configuration_reader *reader)
 void configuration_take_modules(struct configuration_reader *reader)
 {
     struct configuration *configuration = reader->configuration;
+    struct pattern_folder patterns = {0};
+    open_patterns(reader, &patterns);
     struct chain_settings settings = {.semantics = configuration->semantics,
                                       .server_name = configuration->server_name,
                                       .strict = configuration->strict};
@@ -390,4 +449,8 @@ void configuration_take_modules(struct configuration_reader *reader)
         configuration_take_synapse_modules(reader);
     configuration_take_legacy_modules(reader);
     chain_seal(configuration->chain, report_conflict, reader);
+    configuration->patterns_found = patterns.found;
+    configuration->patterns_written = patterns.written;
+    reader->patterns = NULL;
+    pattern_folder_close(&patterns);
 }

@@ -29,6 +29,9 @@ struct configuration_reader {
     struct configuration *configuration;
     enum configuration_purpose purpose;
     const struct module_services *services; /* for the modules; or NULL */
+    const struct pattern_store *patterns;   /* likewise */
+    struct files_read *files_read;          /* what is watched; or NULL */
+    const atomic_bool *given_up;            /* or NULL */
     bool read_files; /* false: every file named in the configuration counts as unreadable (for fuzzing) */
     /* Gives the text of a YAML file that the configuration names, instead of the disk; NULL: the disk does. */
     configuration_text_function *text_of;
@@ -226,6 +229,9 @@ char *configuration_resolve_path(const char *base, const char *name);
 /* Puts a regular file of at most `maximum` bytes into `content`; false with the reason, e.g. "No such file or
  * directory", in `error`. */
 bool configuration_read_file(const char *path, size_t maximum, struct buffer *content, struct buffer *error);
+/* The same for a file that the configuration depends on. */
+bool configuration_read_watched(struct configuration_reader *reader, const char *path, size_t maximum,
+                                struct buffer *content, struct buffer *error);
 
 /* As configuration_load, with the text of the file at hand. */
 struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
