@@ -43,13 +43,13 @@ class Cases(unittest.TestCase):
     def test_cases_of_ours_can_fail(self):
         """Each profile's own cases find it out when one of its modules is gone."""
         for cases in sorted((PROFILES / "tests").glob("*.yaml")):
-            label = "rates"
-            code, output, _ = self.run_cases(self.profile(cases.stem, f"    without: [{label}]\n"), cases)
+            code, output, _ = self.run_cases(self.profile(cases.stem, "    without: [rates]\n"), cases)
             self.assertEqual(code, 1, cases)
-            self.assertIn(f" by {label}", output, cases)
-            code, output, _ = self.run_cases(self.profile(cases.stem, "    dry_run: true\n"), cases)
-            self.assertEqual(code, 1, cases)
-            self.assertIn("; got pass, and a denial in dry_run by words", output, cases)
+            self.assertIn(" by rates", output, cases)
+        code, output, _ = self.run_cases(self.profile("small-community", "    dry_run: true\n"),
+                                         PROFILES / "tests" / "small-community.yaml")
+        self.assertEqual(code, 1)
+        self.assertIn("; got pass, and a denial in dry_run by words", output)
 
     def test_a_wrong_expectation_is_told(self):
         configuration = self.profile("small-community")
@@ -95,6 +95,21 @@ modules:
 """)
         code, output, _ = self.run_cases(configuration, cases)
         self.assertEqual((code, output), (0, "5 cases: 5 as expected, 0 not\n"))
+
+    def test_rules_of_a_policy_list_are_cases(self):
+        configuration = self.write("list.yaml", """server_name: hs
+modules:
+  - {module: policy_list, config: {rooms: [{room: "!list:hs", name: ours}]}}
+""")
+        rule = 'event: {type: m.policy.rule.user, content: {entity: "@spam*:x", recommendation: m.ban, reason: ads}}'
+        cases = self.write("cases.yaml", f"""cases:
+  - {{name: a rule, room: "!list:hs", state_key: rule1, {rule}, expect: pass}}
+  - {{name: whom it bans, continue: true, sender: "@spam1:x", text: hello, expect: {{module: policy_list, reason: ads}}}}
+  - {{name: whom not, continue: true, sender: "@friend:x", text: hello, expect: pass}}
+  - {{name: without it, sender: "@spam1:x", text: hello, expect: pass}}
+""")
+        code, output, _ = self.run_cases(configuration, cases)
+        self.assertEqual((code, output), (0, "4 cases: 4 as expected, 0 not\n"))
 
     def test_mistakes_end_it_before_anything_is_asked(self):
         good = self.write("good.yaml", "cases:\n  - {name: a, text: x, expect: deny}\n")

@@ -14,11 +14,6 @@ from harness import DATA, run_weir
 
 RECORDINGS = ["synapse-1.67-small", "synapse-1.140-small", "synapse-1.140-big"]
 
-# How many events of each recording each module denies.
-DENIED = {
-    "small-community": [{"keywords": 5}, {"keywords": 4}, {}],
-}
-
 
 def bodies(name):
     lines = subprocess.run(["zstdcat", DATA / f"{name}.events.jsonl.zst"], capture_output=True, check=True).stdout
@@ -35,7 +30,7 @@ def is_phrase(event):
 
 
 def is_bait(event):
-    return re.match(r"(?i)(claim|win|free|earn \$\d{3,}) now https?://", text(event)) is not None
+    return re.match(r"(?i)(\* )?(claim|win|free|earn \$\d{3,}) now https?://", text(event)) is not None
 
 
 def is_row(event):
@@ -62,12 +57,17 @@ class Profiles(unittest.TestCase):
         return [json.loads(line) for line in output.splitlines()]
 
     def denied(self, profile, recording, allowed):
-        """The events that each module denies, of which `allowed` says what they must be."""
+        """How many events each module denies, of which `allowed` says what they must be."""
         events = bodies(recording)
         rows = self.replay(profile, recording)
+        refused = collections.Counter()
         for row in rows:
-            wanted = allowed[row["module"]]
-            self.assertTrue(wanted(events[row["event_id"]]), (recording, row, events[row["event_id"]]["content"]))
+            event = events[row["event_id"]]
+            if row["module"] == "hold":
+                self.assertGreaterEqual(refused[event["sender"]], 3, (recording, row))
+                continue
+            self.assertTrue(allowed[row["module"]](event), (recording, row, event["content"]))
+            refused[event["sender"]] += row["module"] not in ("newcomer", "shape")
         found = {row["event_id"] for row in rows}
         for event_id, event in events.items():
             if event["type"] == "m.room.message" and (is_phrase(event) or is_bait(event)):
@@ -75,19 +75,21 @@ class Profiles(unittest.TestCase):
         return dict(collections.Counter(row["module"] for row in rows))
 
     def compare(self, profile, allowed, expected):
-        for recording, counts in zip(RECORDINGS, expected):
-            self.assertEqual(self.denied(profile, recording, allowed), counts, (profile, recording))
+        self.maxDiff = None
+        self.assertEqual([self.denied(profile, recording, allowed) for recording in RECORDINGS], expected)
 
     def test_small_community(self):
         self.compare("small-community", {"keywords": is_phrase, "regex": is_bait, "repeat": is_repeated}, [
-            {"keywords": 5, "regex": 5},
-            {},
-            {}])
+            {"keywords": 5, "regex": 10},
+            {"keywords": 4, "regex": 12},
+            {"keywords": 187, "regex": 360, "repeat": 83}])
 
     def test_public_homeserver(self):
         self.compare("public-homeserver",
                      {"keywords": is_phrase, "regex": is_bait, "shape": is_row, "repeat": is_repeated}, [
-            {}, {}, {}])
+            {"keywords": 5, "regex": 10, "shape": 6},
+            {"keywords": 4, "regex": 12, "shape": 3},
+            {"keywords": 187, "regex": 360, "repeat": 46, "shape": 96}])
 
     def test_under_attack(self):
         def newcomers(event):
@@ -100,7 +102,11 @@ class Profiles(unittest.TestCase):
                       "shape": lambda event: is_row(event) or text(event).isupper(),
                       "mentions": lambda event: text(event).count("@") > 5,
                       "invite_guard": lambda event: event["content"].get("membership") == "invite"}, [
-            {}, {}, {}])
+            {"hold": 17, "invite_guard": 2, "keywords": 5, "mentions": 2, "newcomer": 32, "regex": 5, "shape": 10},
+            {"hold": 5, "invite_guard": 3, "keywords": 4, "mentions": 1, "newcomer": 36, "regex": 2, "shape": 6},
+            # Every user of this one sends spam, soon three times.
+            {"hold": 3428, "invite_guard": 15, "keywords": 70, "mentions": 10, "newcomer": 406, "regex": 33, "repeat": 4,
+             "shape": 95}])
 
 
 if __name__ == "__main__":
