@@ -302,10 +302,23 @@ static void log_for_module(const char *level, const char *module, struct slice m
             LOG_AT(levels[index], "a module says", LOG_STRING("module", module), LOG_TEXT("text", message));
 }
 
+/* A backtest puts a million questions, about events that are long past. */
+static bool asks_in_backtest(struct module_reading *reading, const struct module_definition *definition)
+{
+    if (reading->reader->purpose != CONFIGURATION_FOR_BACKTEST || !definition->answer)
+        return false;
+    struct configuration_place place = {reading->file, reading->item->mark, reading->key};
+    configuration_warning(reading->reader, &place, "%s asks a service, which a backtest does not do: it is left out",
+                          definition->name);
+    return true;
+}
+
 void configuration_append_module(struct module_reading *reading, const struct module_definition *definition)
 {
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
+    if (asks_in_backtest(reading, definition))
+        return;
     if ((reader->given_up && atomic_load(reader->given_up)) || !take_options(reading, &options)) {
         module_options_free(&options);
         return;
