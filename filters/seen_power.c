@@ -10,6 +10,7 @@
 #include "base/parts.h"
 #include "filters/event_content.h"
 #include "filters/room_version.h"
+#include "filters/subject.h"
 
 #define uthash_malloc(size) memory_reallocate(NULL, size)
 #define uthash_free(pointer, size) free(pointer)
@@ -179,10 +180,7 @@ void seen_power_see(struct seen_power *power, const struct callback_arguments *a
     if ((!creation && !slice_equal(event->type, SLICE("m.room.power_levels"))) ||
         !slice_equal(event->state_key, SLICE("")) || arguments->trial || !event_content(event))
         return;
-    struct slice room = event->room_id;
-    /* From room version 12 on the room's id is made of that event's. */
-    if (!slice_present(room) && slice_present(event->event_id) && event->event_id.length > 1)
-        room = arena_format(arguments->arena, "!%.*s", (int)event->event_id.length - 1, event->event_id.data + 1);
+    struct slice room = creation ? subject_created_room(arguments) : event->room_id;
     if (!slice_present(room))
         return;
     struct reading reading = {.power = power, .levels = {.key = keyed_hash(room, power->seed)}};
