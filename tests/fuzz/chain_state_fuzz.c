@@ -32,6 +32,8 @@ static const struct {
     {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
     {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
     {"state_guard", "{\"min_interval\": \"1m\"}"},
+    {"combine", "{\"rules\": [{\"module\": \"newcomer\", \"config\": {\"deny\": \"links\", \"capacity\": 1024}}, "
+                "{\"module\": \"repeat\", \"config\": {\"capacity\": 1024}}], \"expression\": \"newcomer & repeat\"}"},
     {"hold", "{\"after\": 2, \"capacity\": 16}"},
     {"trust", "{\"sources\": [{\"power_level\": 50}, {\"member_of\": \"!r:x\"}, {\"min_messages\": 1}], "
               "\"capacity\": 1024}"},
