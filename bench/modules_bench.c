@@ -28,6 +28,11 @@ static const struct entry {
     const char *least;
 } entries[] = {
     {"censor", "{'rules': [{'list': ['viagra', 'free nitro']}], 'strip': ['via_links']}", "{}"},
+    {"combine",
+     "{'rules': [{'name': 'caps', 'module': 'shape', 'config': {'max_caps': 0.7}}, {'module': 'user_list', 'config': "
+     "{'deny': ['@a:x']}}, {'module': 'server_list', 'config': {'deny': ['evil.example']}}], 'score': {'caps': 1, "
+     "'user_list': 1, 'server_list': 1}, 'threshold': 2}",
+     "{'rules': [{'module': 'user_list'}], 'expression': 'user_list'}"},
     {"event_types", "{'deny': ['org.example.*', 'm.call.*'], 'sticky': 'deny', 'malformed': 'deny'}", "{}"},
     {"invite_guard", "{'protected': ['@admin:lab.test'], 'room_name_words': ['airdrop']}", "{}"},
     {"join_wave", "{'rate': '50000/h'}", "{}"},
@@ -58,7 +63,7 @@ static const struct entry {
 
 static json_t *configuration(const char *text)
 {
-    char copy[512];
+    char copy[1024];
     snprintf(copy, sizeof copy, "%s", text);
     for (char *quote = copy; (quote = strchr(quote, '\'')); quote++)
         *quote = '"';

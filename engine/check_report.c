@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "engine/text_layout.h"
+#include "filters/action.h"
 
 #define PAGE_WIDTH 100u
 
@@ -32,6 +33,17 @@ static bool is_about_event(const struct callback_definition *definition)
     return false;
 }
 
+static void append_actions(struct buffer *output, uint32_t actions)
+{
+    const char *before = "; actions: ";
+    for (int action = 0; action < ACTION_COUNT; action++) {
+        if (!(actions & ACTION_BIT(action)))
+            continue;
+        buffer_append_format(output, "%s%s", before, action_names[action]);
+        before = ", ";
+    }
+}
+
 static void append_module(struct buffer *output, const struct configuration *configuration,
                           const struct callback_definition *definition, uint32_t place, uint32_t index)
 {
@@ -42,7 +54,9 @@ static void append_module(struct buffer *output, const struct configuration *con
     append_place(output, configuration, index);
     if (event)
         buffer_append_format(output, "; needs %s", chain_module_reads_text(configuration->chain, index));
-    buffer_append_format(output, "%s\n", options->dry_run ? "; dry_run: recorded, never counted" : "");
+    buffer_append_string(output, options->dry_run ? "; dry_run: recorded, never counted" : "");
+    append_actions(output, options->actions);
+    buffer_append_char(output, '\n');
     if (!options->selector)
         return;
     struct buffer selector = {0};

@@ -145,9 +145,10 @@ struct configuration {
 
 /* What the file is needed for decides what must be in it. */
 enum configuration_purpose {
-    CONFIGURATION_FOR_RUN,    /* everything; a module that needs bodies without a body source is an error */
-    CONFIGURATION_FOR_REPLAY, /* server_name and modules; the rest may be there and is checked */
-    CONFIGURATION_FOR_CLIENT, /* play, tail: server_name and redis; modules are not built */
+    CONFIGURATION_FOR_RUN,      /* everything; a module that needs bodies without a body source is an error */
+    CONFIGURATION_FOR_REPLAY,   /* server_name and modules; the rest may be there and is checked */
+    CONFIGURATION_FOR_BACKTEST, /* likewise; modules that ask services are left out, with a warning */
+    CONFIGURATION_FOR_CLIENT,   /* play, tail: server_name and redis; modules are not built */
 };
 
 /* `services` is how the modules ask somebody outside, and must outlive the configuration; NULL: they can ask nobody.

@@ -146,8 +146,8 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
         check_required(reader, root, "server_name",
                        synapse ? "it as in Synapse's configuration"
                                : "it, or `synapse_config` with the path of homeserver.yaml");
-    if (purpose != CONFIGURATION_FOR_REPLAY && !configuration->redis_configured &&
-        !configuration_find(reader, "redis", NULL))
+    bool alone = purpose == CONFIGURATION_FOR_REPLAY || purpose == CONFIGURATION_FOR_BACKTEST;
+    if (!alone && !configuration->redis_configured && !configuration_find(reader, "redis", NULL))
         check_required(reader, root, "redis", "Synapse's `redis` section, such as {host: 127.0.0.1, port: 6379}");
     bool has_modules = configuration->chain && chain_module_count(configuration->chain) > 0;
     if (purpose != CONFIGURATION_FOR_CLIENT && !configuration_find(reader, "modules", NULL) && !has_modules)

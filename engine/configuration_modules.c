@@ -8,6 +8,7 @@
 #include "engine/configuration_include.h"
 #include "engine/log.h"
 #include "engine/pattern_folder.h"
+#include "filters/action.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 
@@ -128,7 +129,7 @@ static const struct module_definition *find_module(struct module_reading *readin
 static void check_item_keys(struct module_reading *reading)
 {
     static const char *const names[] = {"module", "name",  "config", "dry_run", "only",
-                                        "except", "error", "reason", NULL};
+                                        "except", "error", "reason", "actions", NULL};
     struct buffer key = {0};
     for (size_t index = 0; index < reading->item->count; index++) {
         const struct yaml_pair *pair = &reading->item->pairs[index];
@@ -164,7 +165,40 @@ static bool take_text(struct module_reading *reading, const char *key, char **te
     return good;
 }
 
-/* `dry_run`, `only`, `except`, `error` and `reason`; false, reported, if one of them is wrong. */
+/* A list of names, or one name; false, reported, if one of them is no action. */
+static bool take_actions(struct module_reading *reading, uint32_t *actions)
+{
+    json_t *list = option_json(reading, "actions");
+    struct buffer path = {0}, message = {0};
+    bool good = !list || json_is_array(list);
+    if (!good)
+        report_option(reading, "actions", "must be a list of actions: [redact, notify]");
+    for (size_t index = 0; good && index < json_array_size(list); index++) {
+        const char *name = json_string_value(json_array_get(list, index));
+        enum action action = action_find(slice_from_string(name));
+        if (action != ACTION_UNKNOWN) {
+            *actions |= ACTION_BIT(action);
+            continue;
+        }
+        const char *nearest = name ? nearest_word(name, action_names) : NULL;
+        buffer_append_format(&path, "actions[%zu]", index);
+        buffer_append_string(&message, "is no action");
+        if (nearest)
+            buffer_append_format(&message, "; did you mean `%s`?", nearest);
+        else
+            buffer_append_string(&message, "; there are: ");
+        for (int known = 0; !nearest && known < ACTION_COUNT; known++)
+            buffer_append_format(&message, "%s%s", known ? ", " : "", action_names[known]);
+        report_option(reading, buffer_string(&path), buffer_string(&message));
+        good = false;
+    }
+    buffer_free(&path);
+    buffer_free(&message);
+    json_decref(list);
+    return good;
+}
+
+/* `dry_run`, `only`, `except`, `error`, `reason` and `actions`; false, reported, if one of them is wrong. */
 static bool take_options(struct module_reading *reading, struct module_options *options)
 {
     const struct module_host host = {
@@ -182,6 +216,7 @@ static bool take_options(struct module_reading *reading, struct module_options *
     char *error = NULL;
     good = take_text(reading, "reason", &options->reason) && good;
     good = take_text(reading, "error", &error) && good;
+    good = take_actions(reading, &options->actions) && good;
     if (error)
         options->error_fields = json_pack("{s:s}", "error", error);
     free(error);
@@ -268,10 +303,23 @@ static void log_for_module(const char *level, const char *module, struct slice m
             LOG_AT(levels[index], "a module says", LOG_STRING("module", module), LOG_TEXT("text", message));
 }
 
+/* A backtest puts a million questions, about events that are long past. */
+static bool asks_in_backtest(struct module_reading *reading, const struct module_definition *definition)
+{
+    if (reading->reader->purpose != CONFIGURATION_FOR_BACKTEST || !definition->answer)
+        return false;
+    struct configuration_place place = {reading->file, reading->item->mark, reading->key};
+    configuration_warning(reading->reader, &place, "%s asks a service, which a backtest does not do: it is left out",
+                          definition->name);
+    return true;
+}
+
 void configuration_append_module(struct module_reading *reading, const struct module_definition *definition)
 {
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
+    if (asks_in_backtest(reading, definition))
+        return;
     if ((reader->given_up && atomic_load(reader->given_up)) || !take_options(reading, &options)) {
         module_options_free(&options);
         return;

@@ -84,7 +84,8 @@ static void check_tls(struct configuration_reader *reader, const struct configur
                                            .certificate_file = tls->certificate_file,
                                            .private_key_file = tls->private_key_file,
                                            .verify = !tls->unverified};
-    if (reader->read_files && reader->purpose != CONFIGURATION_FOR_REPLAY)
+    if (reader->read_files && reader->purpose != CONFIGURATION_FOR_REPLAY &&
+        reader->purpose != CONFIGURATION_FOR_BACKTEST)
         tls_client_check(&settings, report_tls, &reading);
 }
 

@@ -333,6 +333,7 @@ static bool start(struct engine *engine)
     engine_catch_up_start(engine);
     engine_lease_prepare(engine);
     start_observer(engine);
+    engine_followed_start(engine);
     create_outbox(engine);
     engine_lease_start(engine);
     return true;
@@ -349,6 +350,7 @@ static void stop(struct engine *engine, bool started)
     engine_catch_up_stop(engine);
     engine_lease_stop(engine);
     bodies_close(engine->bodies);
+    engine_followed_stop(engine);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
     if (module_keeper_close(engine->module_keeper, engine->configuration->shutdown_timeout_ms) && started)

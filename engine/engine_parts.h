@@ -1,6 +1,6 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
- * engine_lease.c (whether it works or waits), engine_pages.c and engine_api.c (HTTP), engine_reload.c and
- * engine_shutdown.c. Nobody else includes this. */
+ * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c and
+ * engine_api.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
@@ -62,6 +62,7 @@ struct engine {
     uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for; 0: none is */
     uint64_t fetched_before;             /* rows fetched until then */
     bool caught_up;                      /* what was missed before the start is there */
+    struct engine_followed *followed;    /* NULL without a database */
     struct presence_router *presence;
     struct outbox *outbox;
     struct state_keeper *state;              /* NULL without a state_dir */
@@ -112,6 +113,10 @@ void engine_catch_up_start(struct engine *engine);
 void engine_catch_up_stop(struct engine *engine);
 /* observer_callbacks.fetch */
 bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
+
+/* Reads the state of the rooms that modules follow; once the observer is there, and until it goes. */
+void engine_followed_start(struct engine *engine);
+void engine_followed_stop(struct engine *engine);
 
 /* What of the command line is not for an engine that waits: before anything is made of it. */
 void engine_lease_prepare(struct engine *engine);

@@ -46,7 +46,11 @@ int64_t event_time_claimed(struct slice body, struct buffer *scratch)
 
 int64_t event_time_of_body(struct event_time *time, struct slice body)
 {
-    int64_t claimed = event_time_claimed(body, &time->scratch);
+    return event_time_of_claim(time, event_time_claimed(body, &time->scratch));
+}
+
+int64_t event_time_of_claim(struct event_time *time, int64_t claimed)
+{
     if (claimed <= 0)
         return now_of(time);
     bool near = claimed - time->now_ms <= BELIEVED_AHEAD_MS;

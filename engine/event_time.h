@@ -24,6 +24,8 @@ void event_time_free(struct event_time *time);
 int64_t event_time_recorded(struct event_time *time, int64_t milliseconds);
 /* `body` is the event's JSON; absent, or without a usable time: nothing changes. */
 int64_t event_time_of_body(struct event_time *time, struct slice body);
+/* The same from what event_time_claimed said of it. */
+int64_t event_time_of_claim(struct event_time *time, int64_t claimed);
 
 /* The `origin_server_ts` of an event's JSON; 0 if it has none between 1 and 2^53. `scratch` is overwritten. */
 int64_t event_time_claimed(struct slice body, struct buffer *scratch);

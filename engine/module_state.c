@@ -57,7 +57,7 @@ void module_state_write(const struct configuration *configuration)
     buffer_free(&path);
 }
 
-void module_state_hand_over(const struct chain *from, struct chain *to)
+void module_state_hand_over(struct chain *from, struct chain *to)
 {
     struct chain_state_counts counts;
     chain_state_hand_over(from, to, &counts);

@@ -18,7 +18,7 @@ void module_state_read(const struct configuration *configuration);
 void module_state_write(const struct configuration *configuration);
 
 /* Modules whose configuration has not changed go on where they were; what became of the others is logged. `to` must not
- * be in use yet. */
-void module_state_hand_over(const struct chain *from, struct chain *to);
+ * be in use yet; `from` is about to go. */
+void module_state_hand_over(struct chain *from, struct chain *to);
 
 #endif

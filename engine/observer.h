@@ -125,6 +125,11 @@ void observer_use_chain(struct observer *observer, struct chain *chain);
 /* The settings that a reload may change; for events that come from now on. */
 void observer_reconfigure(struct observer *observer, bool judge_rejected, bool judge_outliers, bool ask_as_synapse);
 
+/* The state of the rooms that modules of the chain follow, which rows of `events` change. The observer's own; for who
+ * can read it. */
+struct followed_rooms;
+struct followed_rooms *observer_followed_rooms(struct observer *observer);
+
 struct observer_counts observer_counts(const struct observer *observer);
 /* How many events wait for a service. */
 size_t observer_parked(const struct observer *observer);

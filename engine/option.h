@@ -11,11 +11,20 @@ enum exit_code {
     EXIT_CODE_FAILED = 1,        /* it could not do what it was asked: a file, a server, the network */
     EXIT_CODE_USAGE = 2,         /* the command line is wrong */
     EXIT_CODE_CONFIGURATION = 3, /* the configuration is wrong */
+    EXIT_CODE_CHANGED = 4,       /* what was to be compared is not the same, and the caller asked for that to fail */
 };
 
 enum option_type {
-    OPTION_FLAG, /* bool */
-    OPTION_TEXT, /* const char * */
+    OPTION_FLAG,  /* bool */
+    OPTION_TEXT,  /* const char * */
+    OPTION_TEXTS, /* struct option_texts: all arguments up to the next that begins with `-`; it may be there again */
+};
+
+#define OPTION_TEXTS_MAXIMUM 256u
+
+struct option_texts {
+    const char *items[OPTION_TEXTS_MAXIMUM];
+    size_t count;
 };
 
 struct option_definition {

@@ -17,6 +17,22 @@ struct parsing {
     uint64_t seen; /* by the option's place in the table */
 };
 
+/* `value`, and what follows it up to the next option. */
+static enum option_parse_status add_texts(struct parsing *parsing, const struct option_definition *option,
+                                          struct option_texts *texts, const char *value)
+{
+    for (;;) {
+        if (texts->count == OPTION_TEXTS_MAXIMUM) {
+            buffer_append_format(parsing->error, "--%s takes %u values at most", option->name, OPTION_TEXTS_MAXIMUM);
+            return OPTION_PARSE_WRONG;
+        }
+        texts->items[texts->count++] = value;
+        if (parsing->next == parsing->count || parsing->arguments[parsing->next][0] == '-')
+            return OPTION_PARSE_OK;
+        value = parsing->arguments[parsing->next++];
+    }
+}
+
 static enum option_parse_status set_option(struct parsing *parsing, size_t index, const char *value)
 {
     const struct option_definition *option = &parsing->subcommand->options[index];
@@ -37,6 +53,8 @@ static enum option_parse_status set_option(struct parsing *parsing, size_t index
                              option->argument);
         return OPTION_PARSE_WRONG;
     }
+    if (option->type == OPTION_TEXTS)
+        return add_texts(parsing, option, (struct option_texts *)target, value);
     *(const char **)target = value;
     return OPTION_PARSE_OK;
 }

@@ -10,7 +10,8 @@ enum option_parse_status { OPTION_PARSE_OK, OPTION_PARSE_HELP, OPTION_PARSE_WRON
 
 /* Fills `options` (zeroed, of subcommand->options_size) and moves the operands to the front of `arguments`, their
  * number to `operand_count`. Options may stand anywhere before `--`: `--name value`, `--name=value`, `-n value`,
- * `-nvalue`; the last of several wins. HELP as soon as --help or -h is met. WRONG with a sentence in `error`. */
+ * `-nvalue`; the last of several wins, but for OPTION_TEXTS. HELP as soon as --help or -h is met. WRONG with a sentence
+ * in `error`. */
 enum option_parse_status option_parse(const struct subcommand *subcommand, char **arguments, size_t argument_count,
                                       void *options, size_t *operand_count, struct buffer *error);
 

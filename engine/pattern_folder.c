@@ -61,7 +61,7 @@ static void unusable(void *context, const char *name, const char *problem)
 struct kept_file {
     char *name;
     uint64_t bytes;
-    time_t used;
+    int64_t used_ns;
 };
 
 struct kept_files {
@@ -89,7 +89,8 @@ static void look_at(DIR *directory, const char *name, time_t now, struct kept_fi
     } else if (kept) {
         files->items = memory_reallocate(files->items, (files->count + 1) * sizeof *files->items);
         files->items[files->count++] =
-            (struct kept_file){memory_copy_text(name, strlen(name)), (uint64_t)status.st_size, status.st_mtime};
+            (struct kept_file){memory_copy_text(name, strlen(name)), (uint64_t)status.st_size,
+                               (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec};
         files->bytes += (uint64_t)status.st_size;
     }
 }
@@ -97,7 +98,7 @@ static void look_at(DIR *directory, const char *name, time_t now, struct kept_fi
 static int compare_use(const void *left, const void *right)
 {
     const struct kept_file *one = left, *other = right;
-    return (one->used > other->used) - (one->used < other->used);
+    return (one->used_ns > other->used_ns) - (one->used_ns < other->used_ns);
 }
 
 /* All but the newest may go. */

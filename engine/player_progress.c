@@ -25,8 +25,9 @@ void player_progress_render(const struct player_progress *progress, struct buffe
     buffer_append_string(output, "\r[");
     for (unsigned cell = 0; cell < BAR_WIDTH; cell++)
         buffer_append_char(output, cell < filled ? '#' : '.');
-    buffer_append_format(output, "] %3u%%  %llu messages  %.0f/s  ETA ", (unsigned)(share * 100),
-                         (unsigned long long)progress->messages, progress->rate);
+    buffer_append_format(output, "] %3u%%  %llu %s  %.0f/s  ETA ", (unsigned)(share * 100),
+                         (unsigned long long)progress->messages, progress->counted ? progress->counted : "messages",
+                         progress->rate);
     append_duration(output, progress->seconds_left);
     if (progress->round > 1)
         buffer_append_format(output, "  round %llu", (unsigned long long)progress->round);

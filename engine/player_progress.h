@@ -1,4 +1,4 @@
-/* The bar that `weir play` draws on a terminal. */
+/* The bar that `weir play` and `weir backtest` draw on a terminal. */
 #ifndef WEIR_ENGINE_PLAYER_PROGRESS_H
 #define WEIR_ENGINE_PLAYER_PROGRESS_H
 
@@ -12,6 +12,7 @@ struct player_progress {
     double rate;         /* messages per second */
     double seconds_left; /* below 0: unknown */
     uint64_t round;      /* counted from 1; shown from 2 on */
+    const char *counted; /* what `messages` are, for people; NULL: messages */
 };
 
 /* The line with the carriage return and escape sequences that draw it over the last one. */

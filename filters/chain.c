@@ -166,6 +166,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                   .uses_body = definition->uses_body,
                                   .reads_state = definition->reads_state,
                                   .concurrent = definition->concurrent,
+                                  .answers_alike = definition->answers_alike,
                                   .reads_time = definition->reads_time,
                                   .waits = definition->answer != NULL,
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
@@ -186,6 +187,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .uses_body = &module.uses_body,
                                      .reads_state = &module.reads_state,
                                      .concurrent = &module.concurrent,
+                                     .answers_alike = &module.answers_alike,
                                      .reads_time = &module.reads_time,
                                      .waits = &module.waits,
                                      .registrar = &registrar};
@@ -295,7 +297,7 @@ static void set_second_links(struct chain *chain)
     for (uint32_t number = 0; number < count; number++) {
         const struct chain_module *module = &chain->modules[links[number].module_index];
         const struct link *first = find_link(chain, CALLBACK_check_event_allowed, links[number].module_index);
-        if (!module->definition->answers_alike || module->options.dry_run || module->tags_read & tags || !first ||
+        if (!module->answers_alike || module->options.dry_run || module->tags_read & tags || !first ||
             first->function != links[number].function)
             chain->second_links[chain->second_count++] = links[number];
     }

@@ -31,6 +31,7 @@ struct outcome {
 struct module_options {
     bool dry_run;              /* asked and recorded, but the chain goes on as if it had passed */
     struct selector *selector; /* NULL: asked about everything. The chain takes it over */
+    uint32_t actions;          /* what a bot is to do about what it decides: bits of ACTION_BIT (filters/action.h) */
     bool legacy;               /* from one of Synapse's old sections */
     /* What its refusals say, instead of its own words; NULL: those stand. The chain takes both over. */
     char *reason;         /* in the verdict's row */

@@ -207,7 +207,19 @@ static const struct chain_module *find_alike(const struct chain *chain, const st
     return NULL;
 }
 
-void chain_state_hand_over(const struct chain *from, struct chain *to, struct chain_state_counts *counts)
+/* False if the module refuses what the other one knows. */
+static bool hand_over(const struct chain_module *from, const struct chain_module *to, struct buffer *saved)
+{
+    if (to->definition->take_over) {
+        to->definition->take_over(to->state, from->state);
+        return true;
+    }
+    buffer_clear(saved);
+    from->definition->save(from->state, saved);
+    return to->definition->restore(to->state, buffer_slice(saved));
+}
+
+void chain_state_hand_over(struct chain *from, struct chain *to, struct chain_state_counts *counts)
 {
     struct buffer state = {0};
     *counts = (struct chain_state_counts){0};
@@ -216,12 +228,9 @@ void chain_state_hand_over(const struct chain *from, struct chain *to, struct ch
         if (!remembers(module))
             continue;
         const struct chain_module *before = find_alike(from, module, place_of(to, module));
-        buffer_clear(&state);
-        if (before)
-            before->definition->save(before->state, &state);
         if (!before)
             counts->anew++;
-        else if ((module->handed_over = module->definition->restore(module->state, buffer_slice(&state))))
+        else if ((module->handed_over = hand_over(before, module, &state)))
             counts->restored++;
         else
             counts->damaged++;

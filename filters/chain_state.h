@@ -40,8 +40,8 @@ bool chain_state_restore(struct chain *chain, struct slice snapshot, struct chai
                          const char **problem);
 
 /* From chain to chain in one process, module by module: never more than one module's state is held twice. `to` must not
- * be in use yet; `from` stays as it is. */
-void chain_state_hand_over(const struct chain *from, struct chain *to, struct chain_state_counts *counts);
+ * be in use yet; `from` may be asked further, but modules that can `take_over` have left it nothing they knew. */
+void chain_state_hand_over(struct chain *from, struct chain *to, struct chain_state_counts *counts);
 
 /* Whether any module has such a state. */
 bool chain_state_any(const struct chain *chain);

@@ -155,6 +155,7 @@ static void set_outcome(const struct walk *walk, const struct link *link, struct
     outcome->callback = walk->arguments.callback;
     outcome->module = module->definition->name;
     outcome->module_index = link->module_index;
+    outcome->result.actions |= module->options.actions;
     if (module->options.reason)
         outcome->result.reason = slice_from_string(module->options.reason);
 }
@@ -266,6 +267,7 @@ static inline void clear_result(struct result *result)
     result->reason = SLICE_ABSENT;
     result->evidence = SLICE_ABSENT;
     result->rule_is_regex = false;
+    result->actions = 0;
 }
 
 /* After every module: the chain's value, or the chain that comes behind it. True if the walk goes on there. */

@@ -26,6 +26,7 @@ struct chain_module {
     bool needs_body; /* as its create had the last word */
     bool uses_body;
     bool concurrent;
+    bool answers_alike;
     bool reads_time;
     bool waits;
     bool reads_state;

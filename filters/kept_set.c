@@ -86,12 +86,17 @@ static XXH128_hash_t checksum_of(const char *content, size_t length)
     return XXH3_128bits_withSeed(content + sizeof(struct head), length - sizeof(struct head), before);
 }
 
-void kept_set_seal(struct buffer *content)
+bool kept_set_seal(struct buffer *content, const char *name)
 {
+    if (content->length < sizeof(struct head))
+        return false;
+    if (name)
+        memcpy(content->data + offsetof(struct head, name), name, KEPT_SET_NAME_SIZE);
     XXH128_hash_t checksum = checksum_of(content->data, content->length);
     memcpy(content->data + offsetof(struct head, checksum), &checksum.low64, sizeof checksum.low64);
     memcpy(content->data + offsetof(struct head, checksum) + sizeof checksum.low64, &checksum.high64,
            sizeof checksum.high64);
+    return true;
 }
 
 static bool append_databases(hs_database_t *const databases[static PART_COUNT], struct head *head,
@@ -124,7 +129,7 @@ bool kept_set_append(const char *name, const struct candidate *candidates, uint3
     bool good = append_databases(databases, &head, &made);
     if (good) {
         memcpy(made.data, &head, sizeof head);
-        kept_set_seal(&made);
+        (void)kept_set_seal(&made, NULL);
         buffer_append_slice(content, buffer_slice(&made));
     }
     buffer_free(&made);

@@ -29,7 +29,8 @@ struct kept_set {
 /* NULL, or a sentence that says what is wrong with it. `count` is how many patterns the set has. */
 const char *kept_set_read(struct slice content, const char *name, uint32_t count, struct kept_set *kept);
 
-/* The checksum of an envelope that is large enough to have one, put into its place: for tests and fuzzing. */
-void kept_set_seal(struct buffer *content);
+/* Puts the checksum, and the name unless it is NULL, into an envelope that was changed: for tests and fuzzing. False if
+ * it is too small to have one. */
+bool kept_set_seal(struct buffer *content, const char *name);
 
 #endif

@@ -62,6 +62,7 @@ struct module_setup {
     bool *uses_body;
     bool *reads_state;
     bool *concurrent;
+    bool *answers_alike;
     bool *reads_time;
     bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
@@ -116,6 +117,10 @@ struct module_definition {
      * called on a state that was never asked; false, and the state is as `create` made it, for what it cannot read. */
     void (*save)(const void *state, struct buffer *output);
     bool (*restore)(void *state, struct slice saved);
+    /* The same from state to state within one process, optional: for tables that take longer to save and to restore than
+     * events can wait (a million keys: half a second). `from` is a state of the same configuration; what it remembers
+     * is exchanged for the memory of `state`, which was never asked, and it may still be asked afterwards. */
+    void (*take_over)(void *state, void *from);
     /* What it counts and how full its tables are, for the metrics page, optional: calls `figure` for each, the same
      * ones each time. */
     void (*figures)(const void *state, module_figure_function *figure, void *context);

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/parts.h"
+#include "filters/chain_followed.h"
 #include "filters/chain_walk.h"
 #include "filters/map_host.h"
 
@@ -31,11 +32,9 @@ static const struct module_definition *find(const struct module_host *host, cons
     return NULL;
 }
 
-/* Why no module of that kind may be nested; NULL: it may. */
+/* Why no module of that kind may be nested, however it is configured; NULL: it may. */
 static const char *why_not(const struct module_definition *definition)
 {
-    if (definition->answer)
-        return "waits for somebody outside, which a module inside of another cannot";
     if (definition->decided)
         return "learns from what other modules decide, and must stand in the list of modules itself";
     if (definition->sets_tags)
@@ -74,13 +73,15 @@ static bool make(struct nested_module *module, const struct module_setup *setup,
     if (!chain_append(module->chain, module->definition, config, NULL, inner) ||
         !chain_seal(module->chain, report_conflict, (void *)(uintptr_t)host))
         return false;
-    if (chain_resource_at(module->chain, 0, &ignored)) {
-        module_host_report(host, "module", "`%s` serves pages, and must stand in the list of modules itself",
-                           module->definition->name);
-        return false;
-    }
+    const char *problem = NULL;
+    if (module->chain->modules[0].waits)
+        problem = "waits for somebody outside, which a module inside of another cannot";
+    else if (chain_resource_at(module->chain, 0, &ignored))
+        problem = "serves pages, and must stand in the list of modules itself";
+    if (problem)
+        module_host_report(host, "module", "`%s` %s", module->definition->name, problem);
     note_callbacks(module);
-    return true;
+    return !problem;
 }
 
 /* What holds for one of them holds for whoever asks it. Alone in its chain, the module is the first. */
@@ -92,6 +93,10 @@ static void take_needs(const struct chain *chain, const struct module_setup *set
     *setup->reads_state = *setup->reads_state || chain_module_reads_state(chain, 0);
     *setup->reads_time = *setup->reads_time || chain_reads_time(chain);
     *setup->concurrent = *setup->concurrent && chain_concurrent(chain, &ignored);
+    /* Of two callbacks, what one of them does not ask is known in one answer only. */
+    bool both = (chain->link_counts[CALLBACK_check_event_allowed] > 0) ==
+                (chain->link_counts[CALLBACK_check_event_for_spam] > 0);
+    *setup->answers_alike = *setup->answers_alike && both && chain->second_count == 0;
 }
 
 static bool keeps_state(const struct nested_module *module)
@@ -104,16 +109,16 @@ static void *state_of(const struct nested_module *module)
     return module->chain->modules[0].state;
 }
 
-static void take_followed_rooms(struct nested_modules *modules, struct nested_module *module)
+static void take_followed_rooms(struct nested_modules *modules, const struct nested_module *module)
 {
+    uint32_t count = 0;
     if (!module->definition->followed_rooms)
         return;
-    module->followed_rooms = module->definition->followed_rooms(state_of(module), &module->followed_count);
-    modules->followed_rooms =
-        memory_reallocate(modules->followed_rooms,
-                          (modules->followed_count + module->followed_count + 1) * sizeof *modules->followed_rooms);
-    for (uint32_t index = 0; index < module->followed_count; index++)
-        modules->followed_rooms[modules->followed_count++] = module->followed_rooms[index];
+    const char *const *rooms = module->definition->followed_rooms(state_of(module), &count);
+    modules->followed_rooms = memory_reallocate(modules->followed_rooms, (modules->followed_count + count + 1) *
+                                                                             sizeof *modules->followed_rooms);
+    for (uint32_t index = 0; index < count; index++)
+        modules->followed_rooms[modules->followed_count++] = rooms[index];
 }
 
 bool nested_modules_add(struct nested_modules *modules, const struct module_setup *setup,
@@ -201,19 +206,8 @@ bool nested_modules_restore(const struct nested_modules *modules, struct slice s
     return false;
 }
 
-static bool follows(const struct nested_module *module, struct slice room)
-{
-    for (uint32_t index = 0; index < module->followed_count; index++)
-        if (slice_equal(slice_from_string(module->followed_rooms[index]), room))
-            return true;
-    return false;
-}
-
 void nested_modules_state_event(const struct nested_modules *modules, const struct event *event, int64_t ordering)
 {
-    for (uint32_t index = 0; index < modules->count; index++) {
-        const struct nested_module *module = &modules->items[index];
-        if (module->definition->state_event && follows(module, event->room_id))
-            module->definition->state_event(state_of(module), event, ordering);
-    }
+    for (uint32_t index = 0; index < modules->count; index++)
+        chain_state_event(modules->items[index].chain, event, ordering);
 }

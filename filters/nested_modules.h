@@ -13,16 +13,14 @@
 struct nested_module {
     const struct module_definition *definition;
     struct chain *chain;
-    bool remembers;                    /* its callbacks change something: it must be asked about everything */
-    bool callbacks[CALLBACK_COUNT];    /* those that it registered */
-    const char *const *followed_rooms; /* the module's own */
-    uint32_t followed_count;
+    bool remembers;                 /* its callbacks change something: it must be asked about everything */
+    bool callbacks[CALLBACK_COUNT]; /* those that it registered */
 };
 
 struct nested_modules {
     struct nested_module *items;
     uint32_t count;
-    const char **followed_rooms; /* of all of them */
+    const char **followed_rooms; /* of all of them; one may be there twice */
     uint32_t followed_count;
 };
 

@@ -28,16 +28,10 @@ struct policy_anchor {
 #define POLICY_ANCHORS_MAXIMUM 32u
 uint32_t policy_anchors_of_glob(struct slice glob, uint8_t kind, struct policy_anchor anchors[POLICY_ANCHORS_MAXIMUM]);
 
-/* Those that a text is to be looked up under, one after another, of the places whose bits are set in `places`: a zeroed
- * struct with the first three members set is before the first. */
-struct policy_anchor_walk {
-    struct slice text;
-    uint32_t places;
-    uint8_t kind;
-    uint8_t place;
-    uint32_t inside;
-};
-/* 0 behind the last. */
-uint64_t policy_anchor_next(struct policy_anchor_walk *walk);
+/* The keys that a text of at most POLICY_ANCHOR_TEXT_MAXIMUM bytes is to be looked up under, of the places whose bits
+ * are set in `places`; returns how many. */
+#define POLICY_ANCHOR_TEXT_MAXIMUM 1024u
+#define POLICY_ANCHOR_KEYS (POLICY_ANCHOR_TEXT_MAXIMUM + POLICY_ANCHOR_PLACES)
+uint32_t policy_anchors_of_text(struct slice text, uint8_t kind, uint32_t places, uint64_t keys[POLICY_ANCHOR_KEYS]);
 
 #endif

@@ -34,40 +34,37 @@ static void set_bit(struct policy_index *index, uint64_t key)
 /* As large as the chains need that are not empty. */
 static void grow(struct policy_index *index)
 {
-    struct policy_index old = *index;
+    struct policy_bucket *old = index->buckets;
+    uint64_t old_places = index->mask ? index->mask + 1 : 0, places = PLACES_AT_FIRST;
     size_t alive = 0;
-    for (uint64_t place = 0; old.mask && place <= old.mask; place++)
-        alive += old.buckets[place].count > 0;
-    uint64_t places = PLACES_AT_FIRST;
+    for (uint64_t place = 0; place < old_places; place++)
+        alive += old[place].count > 0;
     while (places < (alive + 1) * 4)
         places *= 2;
+    free(index->filter);
     *index = (struct policy_index){.buckets = memory_allocate_zeroed(places, sizeof *index->buckets),
                                    .filter = memory_allocate_zeroed(places / 8, sizeof *index->filter),
                                    .mask = places - 1,
                                    .used = alive};
-    for (uint64_t place = 0; old.mask && place <= old.mask; place++) {
-        if (!old.buckets[place].count)
+    for (uint64_t place = 0; place < old_places; place++) {
+        if (!old[place].count)
             continue;
-        *place_of(index, old.buckets[place].key) = old.buckets[place];
-        set_bit(index, old.buckets[place].key);
+        *place_of(index, old[place].key) = old[place];
+        set_bit(index, old[place].key);
     }
-    policy_index_free(&old);
+    free(old);
 }
 
 struct policy_bucket *policy_index_take(struct policy_index *index, uint64_t key)
 {
-    if (!index->mask)
+    if ((index->used + 1) * 2 > index->mask)
         grow(index);
     struct policy_bucket *bucket = place_of(index, key);
-    if (bucket->key)
-        return bucket;
-    if ((index->used + 1) * 2 > index->mask) {
-        grow(index);
-        bucket = place_of(index, key);
+    if (!bucket->key) {
+        *bucket = (struct policy_bucket){.key = key, .first = POLICY_INDEX_NONE};
+        set_bit(index, key);
+        index->used++;
     }
-    *bucket = (struct policy_bucket){.key = key, .first = POLICY_INDEX_NONE};
-    set_bit(index, key);
-    index->used++;
     return bucket;
 }
 

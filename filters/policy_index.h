@@ -30,10 +30,16 @@ struct policy_index {
 /* A zeroed struct is an empty index. */
 void policy_index_free(struct policy_index *index);
 
+/* Whether there may be a chain of `key`; false is certain. */
+static inline bool policy_index_may_have(const struct policy_index *index, uint64_t key)
+{
+    return index->mask && index->filter[(key >> 32 & (index->mask * 8 + 7)) / 64] >> (key >> 32 & 63) & 1;
+}
+
 /* The chain of `key`, or NULL. Lives until the next addition. */
 static inline const struct policy_bucket *policy_index_find(const struct policy_index *index, uint64_t key)
 {
-    if (!index->mask || !(index->filter[(key >> 32 & (index->mask * 8 + 7)) / 64] >> (key >> 32 & 63) & 1))
+    if (!policy_index_may_have(index, key))
         return NULL;
     for (uint64_t place = key & index->mask; index->buckets[place].key; place = (place + 1) & index->mask)
         if (index->buckets[place].key == key)

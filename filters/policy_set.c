@@ -376,10 +376,13 @@ bool policy_set_find(const struct policy_set *set, enum policy_kind kind, struct
     look_under(set, key_of_name(text, kind), kind, FORM_NAME, text, hits);
     if (set->hashed[kind])
         look_by_hash(set, kind, name, hits);
-    struct policy_anchor_walk walk = {.text = text, .places = set->anchor_places[kind], .kind = (uint8_t)kind};
-    uint64_t key;
-    while (walk.places && (key = policy_anchor_next(&walk)))
-        look_under(set, key, kind, FORM_GLOB, text, hits);
+    if (set->anchor_places[kind]) {
+        uint64_t keys[POLICY_ANCHOR_KEYS];
+        uint32_t count = policy_anchors_of_text(text, (uint8_t)kind, set->anchor_places[kind], keys);
+        for (uint32_t index = 0; index < count; index++)
+            if (policy_index_may_have(&set->rules, keys[index]))
+                look_under(set, keys[index], kind, FORM_GLOB, text, hits);
+    }
     return hits->lists != 0;
 }
 

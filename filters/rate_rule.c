@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/keyed_hash.h"
+#include "base/memory.h"
 #include "base/parts.h"
 #include "filters/subject.h"
 
@@ -213,6 +214,11 @@ void rate_rule_clear(struct rate_rule *rule)
 {
     for (int trust = RATE_OTHERS; trust < RATE_TRUSTS && rule->tables[trust]; trust++)
         (void)rate_table_restore(rule->tables[trust], SLICE(""));
+}
+
+void rate_rule_take_over(struct rate_rule *rule, struct rate_rule *from)
+{
+    memory_exchange(rule->tables, from->tables, sizeof rule->tables);
 }
 
 void rate_rules_figures(const struct rate_rule *const *rules, uint32_t count, module_figure_function *figure,

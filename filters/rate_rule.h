@@ -80,6 +80,8 @@ void rate_due_explain(const struct rate_due *due, struct result *result);
 void rate_rule_save(const struct rate_rule *rule, struct buffer *output);
 bool rate_rule_restore(struct rate_rule *rule, struct slice *parts);
 void rate_rule_clear(struct rate_rule *rule);
+/* module_definition.take_over of a rule with the same settings. */
+void rate_rule_take_over(struct rate_rule *rule, struct rate_rule *from);
 
 /* module_definition.figures of modules with such rules: keys, refused, forgotten. */
 void rate_rules_figures(const struct rate_rule *const *rules, uint32_t count, module_figure_function *figure,

@@ -229,6 +229,80 @@ enum line_status line_reader_next(struct line_reader *reader, struct slice *line
     return LINE_FAILED;
 }
 
+/* What line_reader_block knows of the text in the window, from its start on. */
+struct looked {
+    size_t whole; /* bytes of whole lines */
+    size_t length;
+};
+
+/* Looks at what is new. A last line without a line break is whole at the end of the file. */
+static void look_for_lines(const struct line_reader *reader, struct looked *looked)
+{
+    size_t length = reader->window.length - reader->start;
+    const char *text = buffer_slice(&reader->window).data + reader->start;
+    const char *last = memrchr(text + looked->length, '\n', length - looked->length);
+    if (last)
+        looked->whole = (size_t)(last - text) + 1;
+    if (reader->started && reader->end_of_file && !reader->failed)
+        looked->whole = length;
+    looked->length = length;
+}
+
+/* Passes over a line that is longer than any may be, as far as it was read; true once its end was found. */
+static bool skip_long_line(struct line_reader *reader)
+{
+    const char *text = buffer_slice(&reader->window).data + reader->start;
+    const char *end = memchr(text, '\n', reader->window.length - reader->start);
+    reader->skipping = !end;
+    reader->start = end ? (size_t)(end + 1 - reader->window.data) : reader->window.length;
+    return end || (reader->started && reader->end_of_file);
+}
+
+/* Gives the window itself out where that is possible: only what stands behind the lines is copied. */
+static void give_block(struct line_reader *reader, size_t whole, size_t size, struct buffer *block)
+{
+    if (block->length || reader->start) {
+        buffer_append(block, reader->window.data + reader->start, whole);
+        reader->start += whole;
+    } else {
+        struct buffer window = *block;
+        *block = reader->window;
+        (void)buffer_reserve(&window, size + READ_SIZE);
+        buffer_append(&window, block->data + whole, block->length - whole);
+        block->length = whole;
+        reader->window = window;
+    }
+    reader->searched = reader->start;
+}
+
+enum line_status line_reader_block(struct line_reader *reader, size_t size, struct buffer *block, uint64_t *too_long,
+                                   struct buffer *error)
+{
+    struct looked looked = {0};
+    for (;;) {
+        if (reader->skipping) {
+            *too_long += skip_long_line(reader);
+            looked = (struct looked){0};
+        }
+        bool ended = reader->failed || (reader->started && reader->end_of_file);
+        if (!reader->skipping)
+            look_for_lines(reader, &looked);
+        if (looked.whole && (ended || looked.whole >= size)) {
+            give_block(reader, looked.whole, size, block);
+            return LINE_OK;
+        }
+        if (ended)
+            break;
+        if (!looked.whole && looked.length > RECORDING_LINE_MAXIMUM)
+            reader->skipping = true;
+        reader->searched = reader->window.length;
+        (void)fill(reader, error);
+    }
+    if (reader->failed && error->length == 0)
+        buffer_append_format(error, "%s: cannot be read any further", reader->path);
+    return reader->failed ? LINE_FAILED : LINE_END;
+}
+
 uint64_t line_reader_number(const struct line_reader *reader)
 {
     return reader->number;

@@ -26,6 +26,12 @@ struct line_reader *line_reader_open(const char *path, struct buffer *error);
 void line_reader_close(struct line_reader *reader);
 /* The next line without its line break; lives until the next call. On LINE_FAILED a sentence is put in `error`. */
 enum line_status line_reader_next(struct line_reader *reader, struct slice *line, struct buffer *error);
+/* The next whole lines, with their line breaks, `size` bytes or more while there are so many; appended to `block`,
+ * which only grows: for who reads them elsewhere. LINE_OK, LINE_END or LINE_FAILED; lines that are too long are added
+ * to
+ * `*too_long`. What comes before a fault of the file is given out first. Not to be mixed with line_reader_next. */
+enum line_status line_reader_block(struct line_reader *reader, size_t size, struct buffer *block, uint64_t *too_long,
+                                   struct buffer *error);
 /* Of the line given last, counted from 1. */
 uint64_t line_reader_number(const struct line_reader *reader);
 /* How much of the file (compressed bytes) was read, and its size (0 if unknown): for a progress bar. */

@@ -370,6 +370,14 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
     }
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->tables, &from->tables, sizeof state->tables);
+    memory_exchange(&state->invites, &from->invites, sizeof state->invites);
+}
+
 extern const struct module_definition module_invite_guard;
 const struct module_definition module_invite_guard = {
     .name = "invite_guard",
@@ -386,5 +394,6 @@ const struct module_definition module_invite_guard = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

@@ -403,6 +403,17 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)rate_table_forgotten(state->rooms));
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->joins, &from->joins, sizeof state->joins);
+    memory_exchange(&state->members, &from->members, sizeof state->members);
+    memory_exchange(&state->rooms, &from->rooms, sizeof state->rooms);
+    memory_exchange(&state->of_rooms, &from->of_rooms, sizeof state->of_rooms);
+    memory_exchange(&state->holds, &from->holds, sizeof state->holds);
+}
+
 extern const struct module_definition module_join_wave;
 const struct module_definition module_join_wave = {
     .name = "join_wave",
@@ -419,5 +430,6 @@ const struct module_definition module_join_wave = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

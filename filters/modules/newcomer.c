@@ -453,6 +453,14 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)recent_table_forgotten(state->members));
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->members, &from->members, sizeof state->members);
+    memory_exchange(&state->events, &from->events, sizeof state->events);
+}
+
 extern const struct module_definition module_newcomer;
 const struct module_definition module_newcomer = {
     .name = "newcomer",
@@ -469,5 +477,6 @@ const struct module_definition module_newcomer = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

@@ -461,6 +461,15 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
     rate_rules_figures(rules, state->rule_count, figure, context);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->recent, &from->recent, sizeof state->recent);
+    for (uint32_t index = 0; index < state->rule_count; index++)
+        rate_rule_take_over(&state->rules[index].rate, &from->rules[index].rate);
+}
+
 extern const struct module_definition module_rate;
 const struct module_definition module_rate = {
     .name = "rate",
@@ -479,4 +488,5 @@ const struct module_definition module_rate = {
     .answer = answer,
     .restore = restore,
     .figures = figures,
+    .take_over = take_over,
 };

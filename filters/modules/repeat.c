@@ -388,6 +388,15 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)window_table_forgotten(state->counts));
 }
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->answers, &from->answers, sizeof state->answers);
+    memory_exchange(&state->counts, &from->counts, sizeof state->counts);
+    memory_exchange(&state->similar, &from->similar, sizeof state->similar);
+}
+
 extern const struct module_definition module_repeat;
 const struct module_definition module_repeat = {
     .name = "repeat",
@@ -404,5 +413,6 @@ const struct module_definition module_repeat = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

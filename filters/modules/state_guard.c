@@ -429,6 +429,14 @@ static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_user_may_send_state_event, .function = judge, .where_known = true},
 };
 
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->changes, &from->changes, sizeof state->changes);
+    memory_exchange(&state->recent, &from->recent, sizeof state->recent);
+}
+
 extern const struct module_definition module_state_guard;
 const struct module_definition module_state_guard = {
     .name = "state_guard",
@@ -445,5 +453,6 @@ const struct module_definition module_state_guard = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
 };

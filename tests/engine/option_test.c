@@ -12,6 +12,7 @@ struct sample_options {
     const char *output;
     bool all;
     bool loop;
+    struct option_texts files;
 };
 
 static const struct option_definition definitions[] = {
@@ -37,6 +38,12 @@ static const struct option_definition definitions[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct sample_options, loop),
      .text = "Again and again."},
+    {.name = "files",
+     .letter = 'f',
+     .type = OPTION_TEXTS,
+     .offset = offsetof(struct sample_options, files),
+     .argument = "FILE…",
+     .text = "Some files."},
     {.name = NULL},
 };
 
@@ -187,4 +194,35 @@ Test(option, the_exit_codes_of_subcommand_main)
     cr_assert_eq(subcommand_main(3, (char *[]){"check", "-c", "/nowhere/weir.yaml", NULL}), EXIT_CODE_CONFIGURATION);
     cr_assert_eq(subcommand_main(2, (char *[]){"modules", "keyword", NULL}), EXIT_CODE_FAILED);
     cr_assert_eq(subcommand_main(2, (char *[]){"modules", "keywords", NULL}), EXIT_CODE_OK);
+}
+
+Test(option, several_values_up_to_the_next_option)
+{
+    static const struct {
+        const char *line;
+        const char *files;
+        size_t operands;
+    } cases[] = {
+        {"-c x rec --files a b c", "a b c ", 1},
+        {"rec --files a b -c x", "a b ", 1},
+        {"rec --files a -c x --files b c", "a b c ", 1},
+        {"rec --files=a b -c x", "a b ", 1},
+        {"-c x -fa b -- rec", "a b ", 1},
+        {"-c x rec", "", 1},
+    };
+    struct buffer error = {0}, files = {0};
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct sample_options options;
+        char *arguments[20];
+        size_t operands = 0;
+        cr_assert_eq(parse(cases[index].line, &options, arguments, &operands, &error), OPTION_PARSE_OK, "%s: %s",
+                     cases[index].line, buffer_string(&error));
+        buffer_clear(&files);
+        for (size_t file = 0; file < options.files.count; file++)
+            buffer_append_format(&files, "%s ", options.files.items[file]);
+        cr_expect_str_eq(buffer_string(&files), cases[index].files, "%s", cases[index].line);
+        cr_expect_eq(operands, cases[index].operands);
+    }
+    buffer_free(&error);
+    buffer_free(&files);
 }

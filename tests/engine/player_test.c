@@ -113,13 +113,13 @@ Test(player, speeds)
 Test(player, progress_line)
 {
     struct buffer text = {0};
-    struct player_progress progress = {0.5, 1234, 99.6, 65, 1};
+    struct player_progress progress = {0.5, 1234, 99.6, 65, 1, NULL};
     player_progress_render(&progress, &text);
     cr_expect_str_eq(buffer_string(&text), "\r[############............]  50%  1234 messages  100/s  ETA 1:05\033[K");
     buffer_clear(&text);
-    player_progress_render(&(struct player_progress){2, 1, 0, -1, 2}, &text);
+    player_progress_render(&(struct player_progress){2, 1, 0, -1, 2, "events"}, &text);
     cr_expect_str_eq(buffer_string(&text),
-                     "\r[########################] 100%  1 messages  0/s  ETA -:--  round 2\033[K");
+                     "\r[########################] 100%  1 events  0/s  ETA -:--  round 2\033[K");
     buffer_free(&text);
 }
 

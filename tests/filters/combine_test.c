@@ -1,5 +1,7 @@
 /* Several modules under one verdict: what is refused, what is asked for it, and which configurations are none. */
+#include "filters/chain_followed.h"
 #include "filters/chain_state.h"
+#include "filters/chain_walk.h"
 #include "tests/filters/question_fixture.h"
 
 #define START 1700000000000
@@ -45,6 +47,7 @@ Test(combine, words_unless_the_server_is_trusted)
                   "{\"tuple\":[{\"bool\":false},{\"none\":true}]}");
     cr_expect(chain_needs_body(fixture.chain));
     cr_expect_not(chain_reads_time(fixture.chain));
+    cr_expect_not(chain_module_reads_state(fixture.chain, 0));
     uint32_t index;
     cr_expect(chain_concurrent(fixture.chain, &index));
     fixture_close(&fixture);
@@ -310,10 +313,17 @@ Test(combine, configurations_that_are_none)
                    "rules[1].config.words[1]: must be a text");
     expect_refused("{'rules':[{'module':'links','config':{'denny':['a']}}],'expression':'links'}",
                    "rules[0].config.denny: unknown parameter; did you mean `deny`?");
-    expect_refused("{'rules':[{'module':'http_service','config':{'url':'http://x'}}],'expression':'http_service'}",
+    expect_refused("{'rules':[{'module':'http_service','config':{'url':'http://"
+                   "x','callbacks':['check_event_for_spam']}}],'expression':'http_service'}",
                    "rules[0].module: `http_service` waits for somebody outside");
     expect_refused("{'rules':[{'module':'censor','config':{'rules':[{'list':['a']}]}}],'expression':'censor'}",
                    "rules[0].module: `censor` never refuses anything, it only replaces");
+    expect_refused("{'rules':[{'module':'hold'}],'expression':'hold'}",
+                   "rules[0].module: `hold` learns from what other modules decide");
+    expect_refused("{'rules':[{'module':'trust','config':{'users':['@a:x']}}],'expression':'trust'}",
+                   "rules[0].module: `trust` learns from what other modules decide");
+    expect_refused("{'rules':[{'module':'list_spam_checker'}],'expression':'list_spam_checker'}",
+                   "rules[0].module: `list_spam_checker` serves pages");
     expect_refused("{'rules':[{'module':'registration','config':{'usernames':{'deny':['a']}}}],"
                    "'expression':'registration'}",
                    "refuses nothing");
@@ -347,5 +357,63 @@ Test(combine, a_trial_counts_nothing)
     cr_assert_eq(judge_read(fixture.judge, slice_from_string(json), &event), EVENT_READ_OK);
     cr_expect_eq(judge_event(fixture.judge, &event, JUDGE_EVENT_FOR_SPAM)->kind, OUTCOME_DENIED);
     EXPECT_FIGURE(&fixture, "words_hits_total", 0);
+    fixture_close(&fixture);
+}
+
+/* An event that check_event_allowed let pass is not looked at again by check_event_for_spam, if every rule says the
+ * same to both. */
+Test(combine, rules_that_read_the_rooms_state)
+{
+    struct module_fixture fixture = {0};
+    open_combine(&fixture, "{'rules':[{'module':'state_guard','config':{'protect':['tombstone']}}," TRUSTED
+                           "],'expression':'state_guard & !trusted'}");
+    cr_expect(chain_module_reads_state(fixture.chain, 0));
+    fixture_close(&fixture);
+}
+
+/* An event that check_event_allowed let pass is not looked at again by check_event_for_spam, if every rule says the
+ * same to both. */
+Test(combine, asked_once_of_an_observed_event)
+{
+    static const struct {
+        const char *configuration;
+        bool alike;
+    } rows[] = {
+        {"{'rules':[" LINKS "," TRUSTED "],'expression':'links & !trusted'}", true},
+        {"{'rules':[" LINKS ",{'name':'ours','module':'room_list','config':{'deny':['!ours:x']}}],"
+         "'score':{'links':1,'ours':1},'threshold':1}",
+         false},
+        {"{'rules':[" WORDS "],'expression':'words'}", false},
+    };
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        struct module_fixture fixture = {0};
+        open_combine(&fixture, rows[row].configuration);
+        cr_expect_eq(fixture.chain->second_count == 0, rows[row].alike, "%s", rows[row].configuration);
+        fixture_close(&fixture);
+    }
+}
+
+/* A policy list as a rule learns of the rooms that it follows. */
+Test(combine, rules_that_follow_rooms)
+{
+    struct module_fixture fixture = {0};
+    char json[512];
+    struct event event = {0};
+    open_combine(&fixture, "{'rules':[" LINKS ",{'name':'listed','module':'policy_list','config':{'rooms':[{'room':"
+                           "'!list:x','name':'L'}]}}],'expression':'links & listed'}");
+    cr_expect(chain_follows_rooms(fixture.chain));
+    EXPECT_RULE(&fixture, check_event_for_spam, MESSAGE("@a:x", "https://bad.example"), "");
+    struct event_reader *reader = event_reader_create(chain_fields(fixture.chain));
+    fixture_requote("{'type':'m.policy.rule.user','event_id':'$1','room_id':'!list:x','state_key':'k','sender':'@m:x',"
+                    "'content':{'entity':'@a:x','recommendation':'m.ban','reason':'spam'}}",
+                    json, sizeof json);
+    cr_assert_eq(event_reader_read(reader, slice_from_string(json), &event), EVENT_READ_OK);
+    event.event_id = SLICE("$1");
+    chain_state_event(fixture.chain, &event, 1);
+    event_reader_destroy(reader);
+    EXPECT_RULE(&fixture, check_event_for_spam, MESSAGE("@a:x", "https://bad.example"), "links & listed");
+    EXPECT_SLICE(fixture.outcome.result.reason, "links (bad.example), listed (L: ban @a:x)");
+    EXPECT_RULE(&fixture, check_event_for_spam, MESSAGE("@a:x", "hello"), "");
+    EXPECT_RULE(&fixture, check_event_for_spam, MESSAGE("@b:x", "https://bad.example"), "");
     fixture_close(&fixture);
 }

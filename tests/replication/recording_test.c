@@ -52,6 +52,33 @@ static char *lines_of(struct slice content)
     return log.data ? (buffer_string(&log), log.data) : NULL;
 }
 
+/* The blocks of a file as text: each in brackets. All of them together are the file but for lines that are too long. */
+static char *blocks_of(struct slice content, size_t size, uint64_t *too_long)
+{
+    struct buffer error = {0}, log = {0}, block = {0};
+    char *path = file_with(content);
+    struct line_reader *reader = line_reader_open(path, &error);
+    cr_assert_not_null(reader);
+    enum line_status status;
+    *too_long = 0;
+    while ((status = line_reader_block(reader, size, &block, too_long, &error)) == LINE_OK) {
+        buffer_append_char(&log, '[');
+        buffer_append_slice(&log, buffer_slice(&block));
+        buffer_append_char(&log, ']');
+        buffer_clear(&block);
+    }
+    buffer_append_string(&log, status == LINE_END ? "end" : "failed");
+    cr_expect_eq(status == LINE_FAILED, error.length > 0);
+    cr_expect_eq(line_reader_block(reader, size, &block, too_long, &error), status, "the end stays the end");
+    cr_expect_eq(block.length, 0);
+    line_reader_close(reader);
+    unlink(path);
+    free(path);
+    buffer_free(&error);
+    buffer_free(&block);
+    return log.data ? (buffer_string(&log), log.data) : NULL;
+}
+
 static const struct line_case {
     const char *content;
     const char *lines;
@@ -278,4 +305,90 @@ Test(recording, escaped_messages)
     buffer_free(&plain);
     recording_reader_destroy(reader);
     recording_reader_destroy(other);
+}
+
+static const struct line_case block_cases[] = {
+    {"", "end"}, {"\n", "[\n]end"}, {"a", "[a]end"}, {"a\nb", "[a\nb]end"}, {"a\r\n\nb\n", "[a\r\n\nb\n]end"}};
+
+Test(recording, blocks)
+{
+    uint64_t too_long;
+    for (size_t index = 0; index < sizeof block_cases / sizeof *block_cases; index++) {
+        struct slice content = slice_from_string(block_cases[index].content);
+        struct buffer packed = compressed(content);
+        char *plain = blocks_of(content, 100, &too_long);
+        char *unpacked = blocks_of(buffer_slice(&packed), 100, &too_long);
+        cr_expect_str_eq(plain, block_cases[index].lines);
+        cr_expect_str_eq(unpacked, block_cases[index].lines);
+        free(plain);
+        free(unpacked);
+        buffer_free(&packed);
+    }
+}
+
+/* Every block but the last is as long as was asked for, ends with a line, and nothing is lost between two of them. */
+Test(recording, blocks_of_a_long_file)
+{
+    struct buffer content = {0}, joined = {0}, block = {0}, error = {0};
+    for (unsigned line = 0; line < 60000; line++)
+        buffer_append_format(&content, "%0*u\n", (int)(line % 90), line);
+    struct buffer packed = compressed(buffer_slice(&content));
+    const struct slice files[] = {buffer_slice(&content), buffer_slice(&packed)};
+    for (size_t index = 0; index < 2; index++) {
+        char *path = file_with(files[index]);
+        struct line_reader *reader = line_reader_open(path, &error);
+        uint64_t too_long = 0;
+        unsigned count = 0;
+        while (line_reader_block(reader, 100000, &block, &too_long, &error) == LINE_OK) {
+            count++;
+            cr_expect(block.length >= 100000 || joined.length + block.length == content.length);
+            cr_expect_eq(block.data[block.length - 1], '\n');
+            buffer_append_slice(&joined, buffer_slice(&block));
+            buffer_clear(&block);
+        }
+        cr_expect_gt(count, 3);
+        cr_expect(slice_equal(buffer_slice(&joined), buffer_slice(&content)));
+        buffer_clear(&joined);
+        line_reader_close(reader);
+        unlink(path);
+        free(path);
+    }
+    buffer_free(&content);
+    buffer_free(&packed);
+    buffer_free(&joined);
+    buffer_free(&block);
+    buffer_free(&error);
+}
+
+Test(recording, blocks_before_a_fault_are_given_out)
+{
+    struct buffer content = {0};
+    uint64_t too_long;
+    for (unsigned line = 0; line < 200000; line++)
+        buffer_append_format(&content, "%u\n", line * 2654435761u);
+    struct buffer packed = compressed(buffer_slice(&content));
+    char *blocks = blocks_of(slice_of(packed.data, packed.length - 100), 1000, &too_long);
+    size_t length = strlen(blocks);
+    cr_expect_gt(length, 100000);
+    cr_expect_str_eq(blocks + length - strlen("\n]failed"), "\n]failed", "no half line");
+    free(blocks);
+    buffer_free(&content);
+    buffer_free(&packed);
+}
+
+Test(recording, blocks_pass_over_lines_that_are_too_long, .timeout = 120)
+{
+    struct buffer content = {0};
+    uint64_t too_long;
+    buffer_append_string(&content, "before\n");
+    size_t length = RECORDING_LINE_MAXIMUM + (1u << 20);
+    memset(buffer_reserve(&content, length), 'x', length);
+    content.length += length;
+    buffer_append_string(&content, "\nafter\n");
+    char *blocks = blocks_of(buffer_slice(&content), 1, &too_long);
+    cr_assert_lt(strlen(blocks), 100);
+    cr_expect_str_eq(blocks, "[before\n][after\n]end");
+    cr_expect_eq(too_long, 1);
+    free(blocks);
+    buffer_free(&content);
 }
