@@ -281,13 +281,13 @@ void rate_table_save(const struct rate_table *table, struct buffer *output)
     for (uint32_t number = 0; table->base_ms && number < table->group_count; number++) {
         char *place = buffer_reserve(output, sizeof(struct group));
         for (int index = 0; index < GROUP; index++) {
+            /* Written also where it is not kept: whether it is, is a guess that processors lose half of the time. */
             struct entry entry = table->groups[number].entries[index];
-            if (entry.full_at <= now)
-                continue;
+            bool kept = entry.full_at > now;
             entry.full_at = entry.full_at - now < most ? entry.full_at - now : most;
             memcpy(place, &entry, sizeof entry);
-            place += sizeof entry;
-            output->length += sizeof entry;
+            place += kept * sizeof entry;
+            output->length += kept * sizeof entry;
         }
     }
     header.entries = (output->length - start - sizeof header) / sizeof(struct entry);

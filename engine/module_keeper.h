@@ -1,6 +1,6 @@
 /* Writes what modules remember every few minutes, so that an engine that is killed loses no more than that.
  *
- * The loop copies one module's state in a turn, which takes about ten milliseconds for a million keys; checking sums
+ * The loop copies one module's state in a turn, which takes some tens of milliseconds for a million keys; checking sums
  * and the disk are a thread's. The file is that of a stop (engine/module_state.h), and is only ever seen whole. */
 #ifndef WEIR_ENGINE_MODULE_KEEPER_H
 #define WEIR_ENGINE_MODULE_KEEPER_H
