@@ -87,8 +87,8 @@ enum line_status backtest_recording_read(struct backtest_recording *recording, s
     enum line_status status =
         line_reader_block(recording->lines, BLOCK_SIZE, &batch->block, &recording->too_long, error);
     if (status == LINE_END && line_reader_cut_short(recording->lines))
-        log_warning("a recording was cut short, since whoever wrote it was killed or it was copied in part; what is "
-                    "there was read");
+        log_error("a recording was cut short, since whoever wrote it was killed or it was copied in part; what is "
+                  "there was read");
     return status;
 }
 
