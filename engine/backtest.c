@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "engine/backtest_side.h"
 #include "engine/clock.h"
+#include "engine/log.h"
 #include "engine/postgres_parameters.h"
 #include "engine/work_line.h"
 #include "replication/database_events.h"
@@ -62,6 +63,8 @@ static bool read_bodies(void *context, void *piece)
     if (status == LINE_FAILED) {
         atomic_store(&backtest->bodies_failed, true);
         fail(backtest, &reason);
+    } else if (status == LINE_END && body_index_cut_short(backtest->bodies)) {
+        log_error("a file of event bodies was cut short; what is there was read");
     }
     buffer_free(&reason);
     body_index_progress(backtest->bodies, &done, &size);

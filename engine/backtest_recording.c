@@ -6,6 +6,7 @@
 
 #include "base/lane.h"
 #include "base/memory.h"
+#include "engine/log.h"
 
 #define BLOCK_SIZE ((size_t)128 << 10)
 
@@ -83,7 +84,12 @@ enum line_status backtest_recording_read(struct backtest_recording *recording, s
                                          struct buffer *error)
 {
     backtest_batch_clear(batch);
-    return line_reader_block(recording->lines, BLOCK_SIZE, &batch->block, &recording->too_long, error);
+    enum line_status status =
+        line_reader_block(recording->lines, BLOCK_SIZE, &batch->block, &recording->too_long, error);
+    if (status == LINE_END && line_reader_cut_short(recording->lines))
+        log_error("a recording was cut short, since whoever wrote it was killed or it was copied in part; what is "
+                  "there was read");
+    return status;
 }
 
 /* Rows of other streams than `events`. */

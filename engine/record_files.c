@@ -70,8 +70,6 @@ static uint64_t pair_size(const struct record_pair *pair)
 static bool close_pair(struct record_files *files, struct record_pair *pair, struct buffer *error)
 {
     struct buffer again = {0};
-    if (!pair)
-        return true;
     /* Sizes are known once all is written. */
     bool good = line_writer_flush(pair->recording, error);
     if (pair->bodies)
@@ -306,13 +304,18 @@ static void keep_limit(struct record_files *files)
     free(found.files);
 }
 
+static bool flush_pair(struct record_pair *pair, struct buffer *error)
+{
+    return line_writer_flush(pair->recording, error) && (!pair->bodies || line_writer_flush(pair->bodies, error));
+}
+
 bool record_files_flush(struct record_files *files, struct buffer *error)
 {
     bool good = files->failure.length == 0;
     buffer_append_slice(error, buffer_slice(&files->failure));
-    for (struct record_pair *pair = files->current; good && pair;
-         pair = pair == files->current ? files->older : pair->next)
-        good = line_writer_flush(pair->recording, error) && (!pair->bodies || line_writer_flush(pair->bodies, error));
+    good = good && flush_pair(files->current, error);
+    for (struct record_pair *pair = files->older; good && pair; pair = pair->next)
+        good = flush_pair(pair, error);
     uint64_t written = record_files_counts(files).bytes;
     bool look = files->settings.limit_bytes &&
                 (!files->looked_at || written - files->looked_at > files->settings.limit_bytes / LIMIT_LOOKS);

@@ -100,6 +100,11 @@ enum line_status body_index_read(struct body_index *index, uint32_t *block, stru
     return LINE_OK;
 }
 
+bool body_index_cut_short(const struct body_index *index)
+{
+    return line_reader_cut_short(index->lines);
+}
+
 static void add_body(void *context, struct slice event_id, struct slice body)
 {
     const struct adding *adding = context;

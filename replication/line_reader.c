@@ -185,6 +185,12 @@ static bool fill(struct line_reader *reader, struct buffer *error)
     return reader->stream ? decompress(reader, error) : read_file(reader, &reader->window, error);
 }
 
+/* Whether the file ended within a frame: what stands behind its last line break is no line. */
+static bool broke_off(const struct line_reader *reader)
+{
+    return reader->cut_short && reader->frame_open;
+}
+
 /* The text [start, end) as a line, whose next one begins at `next`. */
 static enum line_status give_line(struct line_reader *reader, size_t end, size_t next, struct slice *line)
 {
@@ -216,8 +222,7 @@ enum line_status line_reader_next(struct line_reader *reader, struct slice *line
             reader->start = reader->searched;
         }
         if (reader->started && reader->end_of_file) {
-            if ((reader->start == reader->window.length && !reader->skipping) ||
-                (reader->cut_short && reader->frame_open))
+            if ((reader->start == reader->window.length && !reader->skipping) || broke_off(reader))
                 return LINE_END;
             return give_line(reader, reader->window.length, reader->window.length, line);
         }
@@ -243,7 +248,7 @@ static void look_for_lines(const struct line_reader *reader, struct looked *look
     const char *last = memrchr(text + looked->length, '\n', length - looked->length);
     if (last)
         looked->whole = (size_t)(last - text) + 1;
-    if (reader->started && reader->end_of_file && !reader->failed)
+    if (reader->started && reader->end_of_file && !reader->failed && !broke_off(reader))
         looked->whole = length;
     looked->length = length;
 }

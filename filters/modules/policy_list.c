@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "base/memory.h"
+#include "filters/action.h"
 #include "filters/event_content.h"
 #include "filters/map_host.h"
 #include "filters/module.h"
@@ -380,6 +381,9 @@ static void refuse(const struct state *state, const struct policy_weighing *weig
     result->reason =
         slice_present(rule.reason) ? arena_copy(arena, rule.reason) : SLICE("the policy list gives no reason");
     result->evidence = weighing->name;
+    /* A takedown asks to remove what is there (MSC4204), a ban only to keep out what comes. */
+    if (rule.recommendation == POLICY_TAKEDOWN)
+        result->actions = ACTION_BIT(ACTION_redact);
     buffer_free(&entity);
 }
 

@@ -21,10 +21,12 @@ static const struct {
      "12      {\"tag\":[1]}  -             -         -                 -                 -             "
      "a\\x1b[31mb\\u202e\\x9b\\x0a\xc3\xa9\n"},
     {"verdicts", "{\"actions\":[{\"type\":\"redact\"},{\"type\":\"ban\"},7]}",
-     "12      -            -             -         -                 -                 -             -  -> redact, ban, "
+     "12      -            -             -         -                 -                 -             -  -> redact, "
+     "ban, "
      "?\n"},
     {"verdicts", "{\"dry_run\":true,\"would_actions\":[{\"type\":\"notify\"}]}",
-     "12      -            -             -         -                 -                 -             -  (dry run) would "
+     "12      -            -             -         -                 -                 -             -  (dry run) "
+     "would "
      "notify\n"},
     {"verdicts", "{}",
      "12      -            -             -         -                 -                 -             -\n"},

@@ -38,7 +38,7 @@ Test(event_media, many_are_cut_off)
     char body[4096] = "{\"content\":{\"body\":\"";
     for (int index = 0; index < 50; index++)
         snprintf(body + strlen(body), sizeof body - strlen(body), " mxc://a/%d", index);
-    strcat(body, "\"}}");
+    snprintf(body + strlen(body), sizeof body - strlen(body), "\"}}");
     struct slice uris[EVENT_MEDIA_MAXIMUM];
     struct event event = {.has_body = true, .body = slice_from_string(body)};
     cr_expect_eq(event_media(&event, uris), EVENT_MEDIA_MAXIMUM);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/base64.h"
+#include "filters/action.h"
 #include "filters/chain_followed.h"
 #include "filters/chain_state.h"
 #include "filters/chain_walk.h"
@@ -579,6 +580,10 @@ Test(policy_list, the_verdict_says_why)
     hand_over(fixture.chain, "!a:x", RULE("server"), "k", "$2", 2, OF("m.ban", "bad.*"));
     EXPECT_RULE(&fixture, check_event_for_spam, SENT("@u:bad.example"), "A: ban bad.*");
     EXPECT_SLICE(fixture.outcome.result.reason, "the policy list gives no reason");
+    cr_expect_eq(fixture.outcome.result.actions, 0u);
+    hand_over(fixture.chain, "!a:x", RULE("server"), "k", "$3", 3, OF("m.takedown", "bad.*"));
+    EXPECT_RULE(&fixture, check_event_for_spam, SENT("@u:bad.example"), "A: takedown bad.*");
+    cr_expect_eq(fixture.outcome.result.actions, ACTION_BIT(ACTION_redact), "what a takedown hits is to be removed");
     fixture_close(&fixture);
 }
 

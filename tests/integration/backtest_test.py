@@ -216,12 +216,11 @@ class Backtest(harness.Server):
         for jobs in (1, 3):
             short = self.folder / "short.zst"
             short.write_bytes(recording.read_bytes()[:-1000])
-            partly = self.outcome("-c", configuration, short, "--events", bodies, code=1, jobs=jobs)
+            partly = self.outcome("-c", configuration, short, "--events", bodies, jobs=jobs)
             self.assertGreater(partly["events"], whole["events"] // 2)
             self.assertLess(partly["events"], whole["events"])
             short.write_bytes(bodies.read_bytes()[:-1000])
-            done = run_weir("backtest", "-c", configuration, recording, "--events", short, "--jobs", jobs, check=False)
-            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            done = run_weir("backtest", "-c", configuration, recording, "--events", short, "--jobs", jobs)
             self.assertIn("cut short", done.stderr.decode())
         lines = ["no JSON", "{}", line("RDATA events persister1 x []"), line("RDATA caches w 5 []"), line("POSITION"),
                  line(rdata(1, ev_row("$1"))), line(rdata(1, ev_row("$1"))), line(rdata(2, ev_row("$2", rejected=True))),

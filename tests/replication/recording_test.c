@@ -360,7 +360,7 @@ Test(recording, blocks_of_a_long_file)
     buffer_free(&error);
 }
 
-Test(recording, blocks_before_a_fault_are_given_out)
+Test(recording, blocks_of_a_file_that_broke_off)
 {
     struct buffer content = {0};
     uint64_t too_long;
@@ -370,7 +370,7 @@ Test(recording, blocks_before_a_fault_are_given_out)
     char *blocks = blocks_of(slice_of(packed.data, packed.length - 100), 1000, &too_long);
     size_t length = strlen(blocks);
     cr_expect_gt(length, 100000);
-    cr_expect_str_eq(blocks + length - strlen("\n]failed"), "\n]failed", "no half line");
+    cr_expect_str_eq(blocks + length - strlen("\n]end"), "\n]end", "no half line");
     free(blocks);
     buffer_free(&content);
     buffer_free(&packed);
