@@ -126,15 +126,16 @@ struct module_definition {
      * ones each time. */
     void (*figures)(const void *state, module_figure_function *figure, void *context);
     /* Modules that follow rooms, optional. `followed_rooms`: the ids of the rooms whose state they must know whole,
-     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state but for
-     * its members, with its body: once for each event of the state as it stands when the chain begins, where somebody
-     * can be asked for it, and then for each that takes an earlier one's place, whatever `only` and `except` say. One
-     * without a body has lost its content (it was redacted); without an event id, too, nothing stands under its type
-     * and state key any more. `ordering` is its place in the stream of events (Synapse's stream_ordering; 0: not known,
-     * older than all others): an older one may come behind a newer one, and the newest counts; the same may come
-     * again. */
+     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state, of its
+     * members only with `follows_members`, with its body: once for each event of the state as it stands when the chain
+     * begins, where somebody can be asked for it, and then for each that takes an earlier one's place, whatever `only`
+     * and `except` say. One without a body has lost its content (it was redacted); without an event id, too, nothing
+     * stands under its type and state key any more. `ordering` is its place in the stream of events (Synapse's
+     * stream_ordering; 0: not known, older than all others): an older one may come behind a newer one, and the newest
+     * counts; the same may come again. */
     const char *const *(*followed_rooms)(const void *state, uint32_t *count);
     void (*state_event)(void *state, const struct event *event, int64_t ordering);
+    bool follows_members;
     /* Modules that learn from what others decide, optional: a walk that another module's answer (that one not in
      * dry_run) has ended in OUTCOME_DENIED. Told of what `only` and `except` let through, with the tags that were set
      * until then. Not called in a trial. */
