@@ -142,7 +142,8 @@ void reload_area_stop(struct reload_area *area)
 {
     if (!area)
         return;
-    for (struct asking *asking = LIST_FIRST(&area->waiting); asking; asking = LIST_FIRST(&area->waiting)) {
+    for (struct asking *asking = LIST_FIRST(&area->waiting), *next; asking; asking = next) {
+        next = LIST_NEXT(asking, link);
         if (area->reload)
             reload_forget(area->reload, asking);
         on_done(asking, NULL);

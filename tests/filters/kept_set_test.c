@@ -182,10 +182,9 @@ Test(kept_set, a_forged_envelope_is_refused)
     struct shelf shelf = {.gets = 0};
     pattern_set_destroy(compile(&shelf));
     struct buffer *content = &shelf.content;
-    size_t head = content->length;
     struct kept_set kept;
     cr_assert_null(kept_set_read(buffer_slice(content), shelf.name, COUNT, &kept));
-    head = (size_t)((const char *)kept.routes - content->data);
+    size_t head = (size_t)((const char *)kept.routes - content->data);
     content->data[head] = 7;
     cr_assert(kept_set_seal(content, NULL));
     cr_expect_str_eq(kept_set_read(buffer_slice(content), shelf.name, COUNT, &kept),

@@ -191,6 +191,16 @@ class Reload(harness.Server):
         self.assertTrue(self.denies(engine, "m.other"))
         self.stop_engine(engine)
 
+    def test_an_included_file(self):
+        self.write("more.yaml", TYPES.format("m.bad"))
+        engine = self.start_watching("include: more.yaml", modules="")
+        self.assertEqual(self.logged(engine, "watches the files of the configuration")[0]["files"], 2)
+        self.assertTrue(self.denies(engine, "m.bad"))
+        self.write("more.yaml", TYPES.format("m.worse"))
+        self.again(engine)
+        self.assertTrue(self.denies(engine, "m.worse"))
+        self.stop_engine(engine)
+
     def test_what_is_remembered_stays(self):
         engine = self.start_watching(modules="modules:\n  - {module: rate, config: {rules: [{key: room, rate: 2/h}]}}\n")
         self.assertEqual([self.denies(engine, "m.one") for _ in range(3)], [False, False, True])
