@@ -90,7 +90,7 @@ static void free_secret(char *secret)
 
 static void free_places(struct configuration *configuration)
 {
-    for (size_t index = 0; configuration->chain && index < chain_module_count(configuration->chain); index++)
+    for (size_t index = 0; index < configuration->module_count; index++)
         free(configuration->modules[index].label);
     free(configuration->modules);
     for (size_t index = 0; index < configuration->source_count; index++)

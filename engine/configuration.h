@@ -138,6 +138,7 @@ struct configuration {
     uint32_t patterns_written;            /* and that were put there */
     struct chain *chain;                  /* sealed */
     struct configuration_module *modules; /* where each module of the chain stands, by its index */
+    size_t module_count;                  /* stays when the chain is given away */
     struct configuration_source *sources; /* [0] is the configuration itself */
     size_t source_count;
 };
