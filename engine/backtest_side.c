@@ -8,7 +8,9 @@
 #include "base/lane.h"
 #include "base/memory.h"
 #include "engine/event_time.h"
+#include "engine/followed_rooms.h"
 #include "engine/judging.h"
+#include "filters/chain_followed.h"
 
 struct side_lane {
     struct backtest_side *side;
@@ -27,6 +29,8 @@ struct backtest_side {
     unsigned number;
     bool ask_as_synapse;
     const struct body_index *bodies;
+    struct followed_rooms *followed;      /* NULL: the chain follows none */
+    const struct backtest_event *current; /* whose row is being told to them */
     struct side_lane lanes[LANES_MAXIMUM];
 };
 
@@ -42,6 +46,15 @@ static struct slice find_body(void *context, struct slice event_id)
     (void)event_id;
     const struct side_lane *lane = context;
     return backtest_body(lane->side->bodies, &lane->batch->events[lane->event]);
+}
+
+/* Any event's body, not only that of the one which is being judged. */
+static struct slice find_state(void *context, struct slice event_id)
+{
+    const struct backtest_side *side = context;
+    if (slice_equal(event_id, side->current->row.event_id))
+        return backtest_body(side->bodies, side->current);
+    return side->bodies ? body_index_find(side->bodies, event_id) : SLICE_ABSENT;
 }
 
 static void add_answer(struct side_lane *lane, const struct event *event, const struct outcome *outcome, bool dry_run)
@@ -87,6 +100,10 @@ struct backtest_side *backtest_side_create(struct chain *chain, unsigned number,
     side->chain = chain;
     side->number = number;
     side->ask_as_synapse = ask_as_synapse;
+    if (chain_follows_rooms(chain)) {
+        side->followed = followed_rooms_create(&(struct body_source){.context = side, .find = find_state});
+        followed_rooms_use_chain(side->followed, chain);
+    }
     for (unsigned lane = 0; lane < LANES_MAXIMUM; lane++)
         side->lanes[lane].side = side;
     return side;
@@ -107,6 +124,7 @@ void backtest_side_destroy(struct backtest_side *side)
         buffer_free(&lane->scratch);
     }
     lane_number = own_lane;
+    followed_rooms_destroy(side->followed);
     free(side);
 }
 
@@ -146,6 +164,10 @@ void backtest_side_judge(struct backtest_side *side, struct backtest_batch *batc
         struct event_origin origin = {.writer = judging_writer(lane->judging, event->writer),
                                       .token = event->token,
                                       .now_ms = event->recorded_ms};
+        if (side->followed) {
+            side->current = event;
+            followed_rooms_row(side->followed, &event->row, event->token);
+        }
         judging_event(lane->judging, &event->row, &origin, event->alone);
         if (judging_parked(lane->judging))
             judging_give_up(lane->judging, "a backtest asks no services");

@@ -200,7 +200,7 @@ static bool wanted(struct backtest_tally *tally, const struct backtest_answer *a
     if (tally->chains[BACKTEST_OLD])
         return true;
     uint32_t modules = chain_module_count(tally->chains[BACKTEST_NEW]);
-    uint32_t module = answer->module && answer->module_index < modules ? answer->module_index : modules;
+    uint32_t module = answer && answer->module && answer->module_index < modules ? answer->module_index : modules;
     return tally->examples_of_module[module]++ < BACKTEST_EXAMPLES_OF_MODULE;
 }
 

@@ -208,7 +208,6 @@ static int run_configurations(const struct backtest_options *chosen, struct back
 {
     const struct configuration *new = settings->configurations[BACKTEST_NEW];
     const struct configuration *old = settings->configurations[BACKTEST_OLD];
-    const char *const default_bodies[] = {new->bodies_file};
     /* What judging would warn of is counted and told. */
     log_open(LOG_ERROR);
     if (old && strcmp(new->server_name, old->server_name) != 0) {
@@ -221,7 +220,7 @@ static int run_configurations(const struct backtest_options *chosen, struct back
         return EXIT_CODE_FAILED;
     }
     if (!chosen->from_database && !settings->body_count && new->bodies_file) {
-        settings->bodies = default_bodies;
+        settings->bodies = (const char *const *)&new->bodies_file;
         settings->body_count = 1;
     }
     if (!can_be_read(settings->recordings, settings->recording_count) ||
@@ -253,7 +252,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
         if (paths[side] && !loaded[side])
             code = EXIT_CODE_CONFIGURATION;
     }
-    if (code == EXIT_CODE_OK)
+    if (loaded[BACKTEST_NEW] && code == EXIT_CODE_OK)
         code = run_configurations(chosen, &settings);
     for (unsigned side = 0; side < BACKTEST_SIDES; side++)
         if (loaded[side])

@@ -133,7 +133,8 @@ static double height_of(const struct frame *frame, double value)
 
 static void append_axes(struct buffer *output, const struct svg_stack *stack, const struct frame *frame, double tick)
 {
-    for (double value = 0; value <= frame->top_value; value += tick) {
+    for (unsigned number = 0; number * tick <= frame->top_value; number++) {
+        double value = number * tick;
         double y = TOP + frame->height - height_of(frame, value);
         buffer_append_format(output, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
                              WIDTH, y, y);
