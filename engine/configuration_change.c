@@ -8,7 +8,7 @@
 #include "engine/configuration_include.h"
 #include "filters/selector.h"
 
-static const char *const change_keys[] = {"config", "dry_run", "only", "except", "error", "reason", NULL};
+static const char *const change_keys[] = {"config", "dry_run", "only", "except", "error", "reason", "actions", NULL};
 static const char *const entry_keys[] = {"include", "dry_run", "except", "with", "without", NULL};
 
 static bool is_among(const char *const *names, const char *name)

@@ -80,7 +80,8 @@ Test(configuration_include, an_entry_tries_all_of_it_and_changes_single_modules)
     files[0] = "dir/profile.yaml", files[1] = PROFILE;
     struct configuration *configuration =
         load_good("server_name: hs\nmodules:\n  - include: profile.yaml\n    dry_run: true\n"
-                  "    with: {mentions: {dry_run: false, config: {max: 3}, reason: many}}\n    without: [shape]\n");
+                  "    with: {mentions: {dry_run: false, config: {max: 3}, reason: many, actions: [redact]}}\n    "
+                  "without: [shape]\n");
     expect_chain(configuration, "words? mentions");
     cr_expect_str_eq(chain_module_options(configuration->chain, 1)->reason, "many");
     configuration_destroy(configuration);
