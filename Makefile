@@ -238,11 +238,13 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@$(BUILD)/weir modules --markdown >deploy/reference/modules.md
 
 .PHONY: install
-install: all ## install the program, the plug-in header, the module for Synapse, samples and examples under DESTDIR/PREFIX
+install: all ## install the program, the plug-in header, the module for Synapse, the bot, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -d $(DESTDIR)$(PREFIX)/share/weir/sample
 	install -m 644 deploy/sample/* $(DESTDIR)$(PREFIX)/share/weir/sample/
 	install -D -m 644 deploy/synapse/weir_module.py $(DESTDIR)$(PREFIX)/share/weir/synapse/weir_module.py
+	install -D -m 755 deploy/consumers/weir_actions.py $(DESTDIR)$(PREFIX)/share/weir/consumers/weir_actions.py
+	install -D -m 644 deploy/consumers/weir-actions.service $(DESTDIR)$(PREFIX)/share/weir/consumers/weir-actions.service
 	install -D -m 644 deploy/include/weir/plugin.h $(DESTDIR)$(PREFIX)/include/weir/plugin.h
 	install -d $(DESTDIR)$(PREFIX)/share/weir/examples/plugin
 	install -m 644 deploy/examples/plugin/* $(DESTDIR)$(PREFIX)/share/weir/examples/plugin/

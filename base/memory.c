@@ -53,3 +53,13 @@ void memory_unmap(void *pointer, size_t size)
     if (pointer)
         munmap(pointer, size);
 }
+
+void memory_exchange(void *one, void *other, size_t size)
+{
+    unsigned char *left = one, *right = other;
+    for (size_t index = 0; index < size; index++) {
+        unsigned char byte = left[index];
+        left[index] = right[index];
+        right[index] = byte;
+    }
+}

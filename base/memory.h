@@ -11,6 +11,9 @@ void *memory_reallocate(void *pointer, size_t size);
 /* A NUL-terminated copy of `length` bytes; the caller frees it. */
 char *memory_copy_text(const char *text, size_t length);
 
+/* Puts each in the other's place. */
+void memory_exchange(void *one, void *other, size_t size);
+
 /* Zeroed memory of which only what is touched takes room, page by page, aligned to a page: for large tables that may
  * stay almost empty. Given back with memory_unmap and the same size. */
 void *memory_map_zeroed(size_t size);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 
 #define GROUP 4
+#define GROUPS_SAMPLED 4096u
 /* Thirty-four years: a table that lives longer takes time for standing still. */
 #define ELAPSED_MAXIMUM_MS ((int64_t)1 << 40)
 #define TIME_MAXIMUM_MS ((int64_t)1 << 60)
@@ -175,6 +176,12 @@ static uint64_t lack_of(const struct entry *entry, uint64_t now)
     return entry && entry->full_at > now ? entry->full_at - now : 0;
 }
 
+/* What an empty bucket lacks. */
+static uint64_t capacity_of(const struct rate_table *table)
+{
+    return (uint64_t)table->limit.burst * (uint64_t)table->limit.period_ms;
+}
+
 static bool fits(const struct rate_table *table, uint64_t lack, int64_t cost)
 {
     if (cost > table->limit.burst)
@@ -189,6 +196,14 @@ bool rate_table_has(const struct rate_table *table, uint64_t key, int64_t cost, 
     return cost <= 0 || fits(table, lack_of(find(table, key), now), cost);
 }
 
+static void put(struct rate_table *table, uint64_t key, struct entry *entry, uint64_t now, uint64_t full_at)
+{
+    if (!entry)
+        entry = place_for(table, key, now, full_at);
+    if (entry)
+        *entry = (struct entry){key, full_at};
+}
+
 bool rate_table_take(struct rate_table *table, uint64_t key, int64_t cost, int64_t now_ms)
 {
     uint64_t now = move_on(table, now_ms);
@@ -198,12 +213,20 @@ bool rate_table_take(struct rate_table *table, uint64_t key, int64_t cost, int64
     uint64_t lack = lack_of(entry, now);
     if (!fits(table, lack, cost))
         return false;
-    uint64_t full_at = now + lack + (uint64_t)cost * (uint64_t)table->limit.period_ms;
-    if (!entry)
-        entry = place_for(table, key, now, full_at);
-    if (entry)
-        *entry = (struct entry){key, full_at};
+    put(table, key, entry, now, now + lack + (uint64_t)cost * (uint64_t)table->limit.period_ms);
     return true;
+}
+
+void rate_table_charge(struct rate_table *table, uint64_t key, int64_t cost, int64_t now_ms)
+{
+    uint64_t now = move_on(table, now_ms);
+    if (cost <= 0)
+        return;
+    cost = cost < table->limit.burst ? cost : table->limit.burst;
+    struct entry *entry = find(table, key);
+    uint64_t most = 2 * capacity_of(table);
+    uint64_t lack = lack_of(entry, now) + (uint64_t)cost * (uint64_t)table->limit.period_ms;
+    put(table, key, entry, now, now + (lack < most ? lack : most));
 }
 
 int64_t rate_table_tokens(const struct rate_table *table, uint64_t key, int64_t now_ms)
@@ -211,6 +234,16 @@ int64_t rate_table_tokens(const struct rate_table *table, uint64_t key, int64_t 
     uint64_t period = (uint64_t)table->limit.period_ms;
     uint64_t lack = lack_of(find(table, key), steps_at(table, time_for(table, now_ms)));
     return table->limit.burst - (int64_t)((lack + period - 1) / period);
+}
+
+uint64_t rate_table_keys(const struct rate_table *table)
+{
+    uint32_t looked_at = table->group_count < GROUPS_SAMPLED ? table->group_count : GROUPS_SAMPLED;
+    uint64_t now = steps_at(table, table->last_ms), taken = 0;
+    for (uint32_t number = 0; table->base_ms && number < looked_at; number++)
+        for (int index = 0; index < GROUP; index++)
+            taken += table->groups[number].entries[index].full_at > now;
+    return taken * table->group_count / looked_at;
 }
 
 uint64_t rate_table_forgotten(const struct rate_table *table)
@@ -242,19 +275,22 @@ void rate_table_save(const struct rate_table *table, struct buffer *output)
                                   .burst = table->limit.burst,
                                   .last_ms = table->last_ms,
                                   .offset_ms = table->offset_ms};
-    uint64_t now = steps_at(table, table->last_ms);
+    uint64_t now = steps_at(table, table->last_ms), most = capacity_of(table);
     buffer_append(output, (const char *)&header, sizeof header);
     /* A table that was never asked is not even touched. */
     for (uint32_t number = 0; table->base_ms && number < table->group_count; number++) {
+        char *place = buffer_reserve(output, sizeof(struct group));
         for (int index = 0; index < GROUP; index++) {
             struct entry entry = table->groups[number].entries[index];
             if (entry.full_at <= now)
                 continue;
-            entry.full_at -= now;
-            buffer_append(output, (const char *)&entry, sizeof entry);
-            header.entries++;
+            entry.full_at = entry.full_at - now < most ? entry.full_at - now : most;
+            memcpy(place, &entry, sizeof entry);
+            place += sizeof entry;
+            output->length += sizeof entry;
         }
     }
+    header.entries = (output->length - start - sizeof header) / sizeof(struct entry);
     memcpy(output->data + start, &header, sizeof header);
 }
 
@@ -292,7 +328,7 @@ bool rate_table_restore(struct rate_table *table, struct slice saved)
     table->offset_ms = header.offset_ms;
     table->base_ms = header.last_ms > 1 ? header.last_ms - 1 : 1;
     uint64_t now = steps_at(table, table->last_ms);
-    uint64_t most = (uint64_t)table->limit.burst * (uint64_t)table->limit.period_ms;
+    uint64_t most = capacity_of(table);
     for (uint64_t number = 0; number < header.entries; number++) {
         struct entry entry;
         memcpy(&entry, saved.data + sizeof header + number * sizeof entry, sizeof entry);

@@ -23,6 +23,8 @@ struct recent_table {
     struct group *groups;
     uint32_t group_count;
     uint32_t stamp; /* of the newest; 0: nothing was ever put in */
+    uint64_t used;
+    uint64_t forgotten;
 };
 
 struct recent_table *recent_table_create(uint32_t places)
@@ -80,10 +82,34 @@ static struct entry *oldest_of(const struct recent_table *table, struct group *g
 void recent_table_put(struct recent_table *table, uint64_t key, uint32_t value)
 {
     struct entry *entry = find(table, key);
-    if (!entry)
+    if (!entry) {
         entry = oldest_of(table, group_of(table, key));
+        table->used += !entry->stamp;
+        table->forgotten += entry->stamp != 0;
+    }
     table->stamp = table->stamp == UINT32_MAX ? 1 : table->stamp + 1;
     *entry = (struct entry){key, value, table->stamp};
+}
+
+uint64_t recent_table_used(const struct recent_table *table)
+{
+    return table->used;
+}
+
+uint64_t recent_table_count(const struct recent_table *table, uint32_t least)
+{
+    uint64_t count = 0;
+    for (uint32_t number = 0; table->used && number < table->group_count; number++)
+        for (int index = 0; index < GROUP; index++) {
+            const struct entry *entry = &table->groups[number].entries[index];
+            count += entry->stamp && entry->value >= least;
+        }
+    return count;
+}
+
+uint64_t recent_table_forgotten(const struct recent_table *table)
+{
+    return table->forgotten;
 }
 
 size_t recent_table_memory(const struct recent_table *table)
@@ -123,6 +149,7 @@ static void clear(struct recent_table *table)
         table->groups = memory_map_zeroed(table->group_count * sizeof *table->groups);
     }
     table->stamp = 0;
+    table->used = 0;
 }
 
 bool recent_table_restore(struct recent_table *table, struct slice saved)
@@ -145,8 +172,10 @@ bool recent_table_restore(struct recent_table *table, struct slice saved)
             return false;
         }
         struct entry *place = oldest_of(table, group_of(table, entry.key));
-        if (age_of(table, &entry) <= age_of(table, place))
-            *place = entry;
+        if (age_of(table, &entry) > age_of(table, place))
+            continue;
+        table->used += !place->stamp;
+        *place = entry;
     }
     return true;
 }

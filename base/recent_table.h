@@ -23,6 +23,13 @@ bool recent_table_find(const struct recent_table *table, uint64_t key, uint32_t 
 /* Puts the key in as the newest, over what it has. */
 void recent_table_put(struct recent_table *table, uint64_t key, uint32_t value);
 
+/* Keys that are there. */
+uint64_t recent_table_used(const struct recent_table *table);
+/* Those of them with `least` or more as their value: looks at every place. */
+uint64_t recent_table_count(const struct recent_table *table, uint32_t least);
+/* Keys that had to give way to another. */
+uint64_t recent_table_forgotten(const struct recent_table *table);
+
 /* Bytes reserved, whether touched or not. */
 size_t recent_table_memory(const struct recent_table *table);
 

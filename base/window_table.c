@@ -27,6 +27,7 @@ struct window_table {
     struct group *groups;
     uint32_t group_count;
     int64_t slice_ms;
+    uint64_t forgotten;
 };
 
 struct window_table *window_table_create(int64_t window_ms, uint32_t places)
@@ -118,6 +119,7 @@ uint32_t window_table_add(struct window_table *table, uint64_t key, int64_t now_
     struct entry *entry = find(table, key);
     if (!entry) {
         entry = least_of(group_of(table, key), slice);
+        table->forgotten += count_of(entry, slice) > 0;
         *entry = (struct entry){.key = key, .slice = slice};
     }
     move_on(entry, slice);
@@ -125,6 +127,11 @@ uint32_t window_table_add(struct window_table *table, uint64_t key, int64_t now_
     if (*count < WINDOW_TABLE_COUNT_MAXIMUM)
         ++*count;
     return count_of(entry, slice);
+}
+
+uint64_t window_table_forgotten(const struct window_table *table)
+{
+    return table->forgotten;
 }
 
 size_t window_table_memory(const struct window_table *table)

@@ -137,7 +137,7 @@ void corpus_unpack(const char *from_folder, const char *folder)
         struct buffer content = {0};
         struct buffer error = {0};
         buffer_append_format(&path, "%s/%s.zst", from_folder, names[index]);
-        if (!recording_load(buffer_string(&path), FILE_MAXIMUM, &content, &error))
+        if (!recording_load(buffer_string(&path), FILE_MAXIMUM, &content, NULL, &error))
             bench_fail("%s", buffer_string(&error));
         buffer_clear(&path);
         buffer_append_format(&path, "%s/%s", folder, names[index]);

@@ -83,7 +83,7 @@ static void parse_bodies(struct work *work)
 {
     struct buffer content = {0};
     struct buffer error = {0};
-    if (!recording_load(work->bodies, BODY_FILE_MAXIMUM, &content, &error))
+    if (!recording_load(work->bodies, BODY_FILE_MAXIMUM, &content, NULL, &error))
         bench_fail("%s", buffer_string(&error));
     const char *cursor = content.data;
     const char *end = content.data + content.length;

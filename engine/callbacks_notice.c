@@ -20,7 +20,7 @@ static bool reads_state(const struct chain *chain, enum callback callback, uint3
     bool reads = false;
     chain_callback_modules(chain, callback, modules, count);
     for (uint32_t index = 0; index < count; index++)
-        reads = reads || chain_module(chain, modules[index])->reads_state;
+        reads = reads || chain_module_reads_state(chain, modules[index]);
     free(modules);
     return reads;
 }

@@ -3,18 +3,26 @@
 #include "engine/check_report.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "engine/text_layout.h"
+#include "filters/action.h"
 
 #define PAGE_WIDTH 100u
 
-/* The warnings name Synapse's file in full. */
+/* The warnings name Synapse's file in full. A module with a name of its own is shown with it. */
 static void append_place(struct buffer *output, const struct configuration *configuration, uint32_t index)
 {
     const struct configuration_module *written = &configuration->modules[index];
-    buffer_append_format(output, "%s, line %u%s", written->key, written->line,
-                         written->file ? " of Synapse's file" : "");
+    const struct configuration_source *source = &configuration->sources[written->file];
+    if (written->label && strcmp(written->label, chain_module(configuration->chain, index)->name) != 0)
+        buffer_append_format(output, "\"%s\", ", written->label);
+    buffer_append_format(output, "%s, line %u", written->key, written->line);
+    if (source->kind == SOURCE_SYNAPSE)
+        buffer_append_string(output, " of Synapse's file");
+    else if (source->kind == SOURCE_INCLUDED)
+        buffer_append_format(output, " of %s", source->path);
 }
 
 static bool is_about_event(const struct callback_definition *definition)
@@ -23,6 +31,17 @@ static bool is_about_event(const struct callback_definition *definition)
         if (definition->arguments[index].type == ARGUMENT_EVENT)
             return true;
     return false;
+}
+
+static void append_actions(struct buffer *output, uint32_t actions)
+{
+    const char *before = "; actions: ";
+    for (int action = 0; action < ACTION_COUNT; action++) {
+        if (!(actions & ACTION_BIT(action)))
+            continue;
+        buffer_append_format(output, "%s%s", before, action_names[action]);
+        before = ", ";
+    }
 }
 
 static void append_module(struct buffer *output, const struct configuration *configuration,
@@ -35,7 +54,9 @@ static void append_module(struct buffer *output, const struct configuration *con
     append_place(output, configuration, index);
     if (event)
         buffer_append_format(output, "; needs %s", chain_module_reads_text(configuration->chain, index));
-    buffer_append_format(output, "%s\n", options->dry_run ? "; dry_run: recorded, never counted" : "");
+    buffer_append_string(output, options->dry_run ? "; dry_run: recorded, never counted" : "");
+    append_actions(output, options->actions);
+    buffer_append_char(output, '\n');
     if (!options->selector)
         return;
     struct buffer selector = {0};

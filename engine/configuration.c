@@ -1,13 +1,13 @@
-/* Loading in a fixed order: our file, then Synapse's for what ours leaves open, then the modules, which ask whether
- * there are bodies. Everything lives in the reader and in what is handed out, so that a reload may run beside the
- * configuration in use. */
+/* Loading in a fixed order: our file, then those that it includes for what it leaves open, then Synapse's, then the
+ * modules, which ask whether there are bodies. Everything lives in the reader and in what is handed out, so that a
+ * reload may run beside the configuration in use. */
 #include "engine/configuration.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "engine/configuration_reader.h"
+#include "engine/configuration_include.h"
 
 static char *copy(const char *text)
 {
@@ -48,6 +48,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->catch_up_timeout_ms = 30000;
     configuration->catch_up_verify = true;
     configuration->shutdown_timeout_ms = 5000;
+    configuration->state_interval_ms = 300000;
     configuration->lease_ms = 1500;
     configuration->log_level = LOG_INFO;
     configuration->take_modules = true;
@@ -87,10 +88,21 @@ static void free_secret(char *secret)
     free(secret);
 }
 
+static void free_places(struct configuration *configuration)
+{
+    for (size_t index = 0; configuration->chain && index < chain_module_count(configuration->chain); index++)
+        free(configuration->modules[index].label);
+    free(configuration->modules);
+    for (size_t index = 0; index < configuration->source_count; index++)
+        free(configuration->sources[index].path);
+    free(configuration->sources);
+}
+
 void configuration_destroy(struct configuration *configuration)
 {
     if (!configuration)
         return;
+    free_places(configuration);
     chain_destroy(configuration->chain);
     redis_address_free(&configuration->redis);
     free(configuration->path);
@@ -112,7 +124,7 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->catch_up_ca_file);
     free(configuration->catch_up_ca_path);
     free(configuration->state_dir);
-    free(configuration->modules);
+    free(configuration->cache_dir);
     free(configuration);
 }
 
@@ -151,11 +163,18 @@ static bool add_text(struct configuration_reader *reader, const char *path, bool
     return false;
 }
 
+bool configuration_add_text(struct configuration_reader *reader, const char *path, struct slice text)
+{
+    return add_text(reader, path, false, text);
+}
+
 bool configuration_add_file(struct configuration_reader *reader, const char *path, bool lenient,
                             const struct configuration_place *place)
 {
     struct buffer text = {0}, reason = {0};
-    bool read = reader->read_files && configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason);
+    bool read = reader->text_of
+                    ? reader->text_of(reader->text_context, path, &text)
+                    : reader->read_files && configuration_read_watched(reader, path, YAML_SIZE_MAXIMUM, &text, &reason);
     if (!read)
         configuration_error(reader, place, "\"%s\" cannot be read: %s", path, buffer_string(&reason));
     bool added = read && add_text(reader, path, lenient, buffer_slice(&text));
@@ -168,20 +187,33 @@ static void take_all(struct configuration_reader *reader)
 {
     const struct yaml_node *root = yaml_document_root(reader->files[0].document);
     struct configuration_place place = {0, root->mark, ""};
+    configuration_read_includes(reader);
     configuration_take_map(reader, configuration_settings, false, &place, root);
+    configuration_take_included(reader);
     configuration_take_synapse(reader, root);
     if (reader->purpose != CONFIGURATION_FOR_CLIENT)
-        configuration_take_modules(reader, root);
+        configuration_take_modules(reader);
     configuration_check_whole(reader, root);
+}
+
+/* The configuration takes over their paths. */
+static void keep_sources(struct configuration_reader *reader)
+{
+    struct configuration *configuration = reader->configuration;
+    configuration->sources = memory_allocate_zeroed(reader->file_count, sizeof *configuration->sources);
+    configuration->source_count = reader->file_count;
+    for (uint32_t index = 0; index < reader->file_count; index++) {
+        const struct configuration_file *file = &reader->files[index];
+        enum configuration_source_kind kind = file->lenient ? SOURCE_SYNAPSE : SOURCE_INCLUDED;
+        configuration->sources[index] = (struct configuration_source){file->path, index ? kind : SOURCE_OWN};
+        yaml_document_destroy(file->document);
+    }
 }
 
 static struct configuration *finish(struct configuration_reader *reader, struct buffer *errors, struct buffer *warnings)
 {
     configuration_report_finish(reader, errors, warnings);
-    for (uint32_t index = 0; index < reader->file_count; index++) {
-        yaml_document_destroy(reader->files[index].document);
-        free(reader->files[index].path);
-    }
+    keep_sources(reader);
     free(reader->files);
     if (reader->error_count == 0)
         return reader->configuration;
@@ -189,30 +221,54 @@ static struct configuration *finish(struct configuration_reader *reader, struct 
     return NULL;
 }
 
+static struct configuration *load_text(struct configuration_reader *reader, const char *path, struct slice text,
+                                       struct buffer *errors, struct buffer *warnings)
+{
+    reader->configuration = configuration_create(path);
+    if (add_text(reader, path, false, text))
+        take_all(reader);
+    return finish(reader, errors, warnings);
+}
+
 struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
                                               const struct module_services *services, bool read_files,
                                               struct buffer *errors, struct buffer *warnings)
 {
-    struct configuration_reader reader = {.configuration = configuration_create(path),
-                                          .purpose = purpose,
-                                          .services = services,
-                                          .read_files = read_files};
-    if (add_text(&reader, path, false, text))
-        take_all(&reader);
-    return finish(&reader, errors, warnings);
+    struct configuration_reader reader = {.purpose = purpose, .services = services, .read_files = read_files};
+    return load_text(&reader, path, text, errors, warnings);
+}
+
+struct configuration *configuration_load_with(const struct configuration_loading *loading, struct buffer *errors,
+                                              struct buffer *warnings)
+{
+    struct configuration_reader reader = {.purpose = loading->purpose,
+                                          .services = loading->services,
+                                          .files_read = loading->files,
+                                          .given_up = loading->given_up,
+                                          .read_files = true};
+    struct buffer text = {0}, reason = {0};
+    struct configuration *configuration = NULL;
+    if (configuration_read_watched(&reader, loading->path, YAML_SIZE_MAXIMUM, &text, &reason))
+        configuration = load_text(&reader, loading->path, buffer_slice(&text), errors, warnings);
+    else
+        buffer_append_format(errors, "%s: cannot be read: %s\n", loading->path, buffer_string(&reason));
+    buffer_free(&text);
+    buffer_free(&reason);
+    return configuration;
+}
+
+struct configuration *configuration_load_texts(const char *path, struct slice text, enum configuration_purpose purpose,
+                                               configuration_text_function *text_of, void *context,
+                                               struct buffer *errors, struct buffer *warnings)
+{
+    struct configuration_reader reader = {.purpose = purpose, .text_of = text_of, .text_context = context};
+    return load_text(&reader, path, text, errors, warnings);
 }
 
 struct configuration *configuration_load(const char *path, enum configuration_purpose purpose,
                                          const struct module_services *services, struct buffer *errors,
                                          struct buffer *warnings)
 {
-    struct buffer text = {0}, reason = {0};
-    struct configuration *configuration = NULL;
-    if (configuration_read_file(path, YAML_SIZE_MAXIMUM, &text, &reason))
-        configuration = configuration_load_text(path, buffer_slice(&text), purpose, services, true, errors, warnings);
-    else
-        buffer_append_format(errors, "%s: cannot be read: %s\n", path, buffer_string(&reason));
-    buffer_free(&text);
-    buffer_free(&reason);
-    return configuration;
+    const struct configuration_loading loading = {.path = path, .purpose = purpose, .services = services};
+    return configuration_load_with(&loading, errors, warnings);
 }

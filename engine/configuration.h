@@ -6,9 +6,11 @@
 #ifndef WEIR_ENGINE_CONFIGURATION_H
 #define WEIR_ENGINE_CONFIGURATION_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "engine/files_read.h"
 #include "engine/log.h"
 #include "engine/redis_link.h"
 #include "engine/signing_key.h"
@@ -57,12 +59,20 @@ enum engine_role { ROLE_ALONE, ROLE_ACTIVE, ROLE_STANDBY };
 
 #define CONFIGURATION_MODULE_KEY 48
 
+/* A YAML file that was read. */
+enum configuration_source_kind { SOURCE_OWN, SOURCE_INCLUDED, SOURCE_SYNAPSE };
+struct configuration_source {
+    char *path;
+    enum configuration_source_kind kind;
+};
+
 /* Where a module of the chain is written. */
 struct configuration_module {
-    uint32_t file; /* 0: the configuration itself; others are Synapse's */
+    uint32_t file; /* its place in `sources` */
     uint32_t line;
     uint32_t column;
     char key[CONFIGURATION_MODULE_KEY]; /* "modules[2]", "spam_checker" */
+    char *label;                        /* its `name`, or else its `module`; NULL for those of Synapse's */
 };
 
 struct configuration {
@@ -107,11 +117,14 @@ struct configuration {
     int64_t catch_up_timeout_ms; /* catch_up.timeout: of one answer; default 30 s */
     char *catch_up_ca_file;      /* catch_up.ca_file, ca_path: who is trusted where the map says `tls: true` */
     char *catch_up_ca_path;
-    bool catch_up_verify; /* catch_up.verify; default true */
-    int64_t audit_ms;     /* audit: how often what was judged is compared with the source; 0: never, the default */
-    char *state_dir;      /* where a copy of the positions is kept; NULL: nowhere */
+    bool catch_up_verify;      /* catch_up.verify; default true */
+    int64_t audit_ms;          /* audit: how often what was judged is compared with the source; 0: never, the default */
+    char *state_dir;           /* where a copy of the positions is kept; NULL: nowhere */
+    int64_t state_interval_ms; /* how often what modules remember is written there; default 5 min, 0: at a stop only */
+    char *cache_dir;           /* where compiled patterns are kept; default state_dir/patterns; NULL: nowhere */
     int64_t shutdown_timeout_ms; /* how long a stop waits for what is in hand; default 5 s */
     enum engine_role role;       /* role: active, standby; default alone */
+    bool watch;                  /* watch: whether changed files are loaded by themselves; default false */
     int64_t lease_ms;            /* lease: how long a holder that is not heard of keeps the job; default 1.5 s */
     bool observe; /* false with `observe: false`: nothing is subscribed to, only questions are answered */
     bool observe_rejected;
@@ -121,8 +134,12 @@ struct configuration {
     enum semantics semantics;             /* whose rules the chain follows; default latest */
     bool strict;                          /* refuse what Synapse documents as refused but lets through */
     bool take_modules;                    /* map the modules of Synapse's own files; default true */
+    uint32_t patterns_found;              /* compiled sets that came from cache_dir */
+    uint32_t patterns_written;            /* and that were put there */
     struct chain *chain;                  /* sealed */
     struct configuration_module *modules; /* where each module of the chain stands, by its index */
+    struct configuration_source *sources; /* [0] is the configuration itself */
+    size_t source_count;
 };
 
 /* What the file is needed for decides what must be in it. */
@@ -139,6 +156,17 @@ enum configuration_purpose {
 struct configuration *configuration_load(const char *path, enum configuration_purpose purpose,
                                          const struct module_services *services, struct buffer *errors,
                                          struct buffer *warnings);
+
+/* The same with more said, for a configuration that is loaded again and again. */
+struct configuration_loading {
+    const char *path;
+    enum configuration_purpose purpose;
+    const struct module_services *services;
+    struct files_read *files;    /* gets every file that was read or looked for, also if anything is wrong; or NULL */
+    const atomic_bool *given_up; /* once it is true, nobody wants the result any more: loading ends soon; or NULL */
+};
+struct configuration *configuration_load_with(const struct configuration_loading *loading, struct buffer *errors,
+                                              struct buffer *warnings);
 void configuration_destroy(struct configuration *configuration);
 
 #endif

@@ -142,21 +142,21 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
     const struct configuration *configuration = reader->configuration;
     enum configuration_purpose purpose = reader->purpose;
     bool synapse = yaml_map_find(root, "synapse_config") != NULL;
-    if (!configuration->server_name && !yaml_map_find(root, "server_name"))
+    if (!configuration->server_name && !configuration_find(reader, "server_name", NULL))
         check_required(reader, root, "server_name",
                        synapse ? "it as in Synapse's configuration"
                                : "it, or `synapse_config` with the path of homeserver.yaml");
     bool alone = purpose == CONFIGURATION_FOR_REPLAY || purpose == CONFIGURATION_FOR_BACKTEST;
-    if (!alone && !configuration->redis_configured && !yaml_map_find(root, "redis"))
+    if (!alone && !configuration->redis_configured && !configuration_find(reader, "redis", NULL))
         check_required(reader, root, "redis", "Synapse's `redis` section, such as {host: 127.0.0.1, port: 6379}");
     bool has_modules = configuration->chain && chain_module_count(configuration->chain) > 0;
-    if (purpose != CONFIGURATION_FOR_CLIENT && !yaml_map_find(root, "modules") && !has_modules)
+    if (purpose != CONFIGURATION_FOR_CLIENT && !configuration_find(reader, "modules", NULL) && !has_modules)
         check_required(reader, root, "modules", "a list of modules (`weir modules` shows them)");
     configuration_check_exclusive(reader, &(struct configuration_place){0, root->mark, ""}, root,
                                   "worker_replication_secret", "worker_replication_secret_path");
     if (purpose == CONFIGURATION_FOR_RUN) {
         configuration_check_catch_up(reader, root);
-        configuration_check_http_api(reader, root);
-        configuration_check_policy_whole(reader, root);
+        configuration_check_http_api(reader);
+        configuration_check_policy_whole(reader);
     }
 }

@@ -65,3 +65,11 @@ bool configuration_read_file(const char *path, size_t maximum, struct buffer *co
     close(file);
     return read;
 }
+
+bool configuration_read_watched(struct configuration_reader *reader, const char *path, size_t maximum,
+                                struct buffer *content, struct buffer *error)
+{
+    if (reader->files_read)
+        files_read_add(reader->files_read, path);
+    return configuration_read_file(path, maximum, content, error);
+}

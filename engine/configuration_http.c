@@ -93,6 +93,10 @@ void configuration_check_http_tls(struct configuration_reader *reader, const str
     const char *certificate = configuration->http_certificate_file, *key = configuration->http_private_key_file;
     struct tls_reading reading = {reader, place, node};
     bool there = node->kind == YAML_KIND_MAP && node->count > 0;
+    if (reader->files_read && certificate && key) {
+        files_read_add(reader->files_read, certificate);
+        files_read_add(reader->files_read, key);
+    }
     if (there && !certificate)
         report_tls(&reading, TLS_SERVER_PRIVATE_KEY, "needs `certificate_file` beside it");
     else if (there && !key)
@@ -101,10 +105,11 @@ void configuration_check_http_tls(struct configuration_reader *reader, const str
         tls_server_check(certificate, key, report_tls, &reading);
 }
 
-void configuration_check_http_api(struct configuration_reader *reader, const struct yaml_node *root)
+void configuration_check_http_api(struct configuration_reader *reader)
 {
     const struct configuration *configuration = reader->configuration;
-    const struct yaml_pair *http = yaml_map_find(root, "http");
+    uint32_t file;
+    const struct yaml_pair *http = configuration_find(reader, "http", &file);
     const struct yaml_pair *listen = http ? yaml_map_find(http->value, "listen") : NULL;
     char host[64];
     uint16_t port;
@@ -112,7 +117,7 @@ void configuration_check_http_api(struct configuration_reader *reader, const str
         !http_listen_parse(configuration->http_listen, host, sizeof host, &port) ||
         http_listen_is_loopback(configuration->http_listen))
         return;
-    struct configuration_place place = {0, listen->value->mark, "http.listen"};
+    struct configuration_place place = {file, listen->value->mark, "http.listen"};
     configuration_error(
         reader, &place,
         "with `requests.http` everyone who reaches this address could ask whether a message would pass, "

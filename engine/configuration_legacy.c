@@ -52,7 +52,7 @@ static const char *advice_for(const struct known_class *known)
 static void cannot_map(struct configuration_reader *reader, const struct configuration_place *place, const char *class,
                        const char *advice)
 {
-    if (place->file == 0)
+    if (!reader->files[place->file].lenient)
         configuration_error(reader, place, "the Python class %s cannot run in Weir: %s", class, advice);
     else
         configuration_warning(reader, place, "the Python class %s is left to Synapse, Weir cannot run it: %s", class,
@@ -141,6 +141,8 @@ static const struct yaml_node *find_section(const struct configuration_reader *r
     uint32_t files = reader->configuration->take_modules ? reader->file_count : 1;
     for (uint32_t step = 0; step < files; step++) {
         *file = step == 0 ? 0 : reader->file_count - step;
+        if (*file != 0 && !reader->files[*file].lenient)
+            continue;
         const struct yaml_pair *pair = yaml_map_find(yaml_document_root(reader->files[*file].document), section->key);
         const struct yaml_pair *inner = pair && section->member ? yaml_map_find(pair->value, section->member) : pair;
         if (inner)

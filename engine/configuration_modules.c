@@ -5,18 +5,18 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "engine/configuration_reader.h"
+#include "engine/configuration_include.h"
 #include "engine/log.h"
+#include "engine/pattern_folder.h"
+#include "filters/action.h"
 
 #define MODULE_FILE_MAXIMUM ((size_t)1 << 30)
 
-/* Tells of an error, or a warning, at `path` of the item, which is `node`. */
-static void report_at(struct module_reading *reading, const struct yaml_node *node, const char *path, bool error,
-                      const char *message)
+/* Tells of an error, or a warning, at `path` of the item. */
+static void report_at(struct module_reading *reading, const char *path, bool error, const char *message)
 {
     struct buffer key = {0};
-    buffer_append_format(&key, "%s%s%s", reading->key, *path && *path != '[' ? "." : "", path);
-    struct configuration_place place = {reading->file, node->mark, buffer_string(&key)};
+    struct configuration_place place = configuration_item_place(reading, path, &key);
     if (error)
         configuration_error(reading->reader, &place, "%s", message);
     else
@@ -26,10 +26,9 @@ static void report_at(struct module_reading *reading, const struct yaml_node *no
 
 static void report_in_config(struct module_reading *reading, const char *path, bool error, const char *message)
 {
-    const struct yaml_node *node = reading->config ? yaml_node_at(reading->config, path) : reading->item;
     struct buffer whole = {0};
     buffer_append_format(&whole, "config%s%s", *path && *path != '[' ? "." : "", path);
-    report_at(reading, node, buffer_string(&whole), error, message);
+    report_at(reading, buffer_string(&whole), error, message);
     buffer_free(&whole);
 }
 
@@ -43,19 +42,25 @@ static void warn_of_parameter(void *context, const char *path, const char *messa
     report_in_config(context, path, false, message);
 }
 
-/* What is wrong with `only` and `except`, whose paths begin at the item. */
+/* What is wrong with what stands beside `config`. */
 static void report_option(void *context, const char *path, const char *message)
 {
-    struct module_reading *reading = context;
-    report_at(reading, yaml_node_at(reading->item, path), path, true, message);
+    report_at(context, path, true, message);
+}
+
+static char *resolve_in_config(const struct module_reading *reading, const char *name)
+{
+    uint32_t file = configuration_item_file(reading, name);
+    return configuration_resolve_path(reading->reader->files[file].path, name);
 }
 
 static bool read_module_file(void *context, const char *name, struct buffer *content, struct buffer *error)
 {
     const struct module_reading *reading = context;
     struct buffer reason = {0};
-    char *path = configuration_resolve_path(reading->reader->files[reading->file].path, name);
-    bool read = reading->reader->read_files && configuration_read_file(path, MODULE_FILE_MAXIMUM, content, &reason);
+    char *path = resolve_in_config(reading, name);
+    bool read = reading->reader->read_files &&
+                configuration_read_watched(reading->reader, path, MODULE_FILE_MAXIMUM, content, &reason);
     if (!read)
         buffer_append_format(error, "\"%s\" cannot be read: %s", path,
                              reading->reader->read_files ? buffer_string(&reason) : "files are left out");
@@ -71,7 +76,9 @@ static bool resolve_module_path(void *context, const char *name, struct buffer *
         buffer_append_string(error, "files are left out");
         return false;
     }
-    char *resolved = configuration_resolve_path(reading->reader->files[reading->file].path, name);
+    char *resolved = resolve_in_config(reading, name);
+    if (reading->reader->files_read)
+        files_read_add(reading->reader->files_read, resolved);
     if (!strchr(resolved, '/'))
         buffer_append_string(path, "./");
     buffer_append_string(path, resolved);
@@ -121,7 +128,8 @@ static const struct module_definition *find_module(struct module_reading *readin
 
 static void check_item_keys(struct module_reading *reading)
 {
-    static const char *const names[] = {"module", "config", "dry_run", "only", "except", "error", "reason", NULL};
+    static const char *const names[] = {"module", "name",  "config", "dry_run", "only",
+                                        "except", "error", "reason", "actions", NULL};
     struct buffer key = {0};
     for (size_t index = 0; index < reading->item->count; index++) {
         const struct yaml_pair *pair = &reading->item->pairs[index];
@@ -140,8 +148,8 @@ static void check_item_keys(struct module_reading *reading)
 
 static json_t *option_json(const struct module_reading *reading, const char *key)
 {
-    const struct yaml_pair *pair = yaml_map_find(reading->item, key);
-    return pair && pair->value->kind != YAML_KIND_NULL ? yaml_node_to_json(pair->value) : NULL;
+    const struct yaml_node *node = configuration_item_find(reading, key);
+    return node && node->kind != YAML_KIND_NULL ? yaml_node_to_json(node) : NULL;
 }
 
 /* A text into `*text`, which stays NULL without one; false, reported, if it is none. */
@@ -157,11 +165,45 @@ static bool take_text(struct module_reading *reading, const char *key, char **te
     return good;
 }
 
-/* `dry_run`, `only`, `except`, `error` and `reason`; false, reported, if one of them is wrong. */
+/* A list of names, or one name; false, reported, if one of them is no action. */
+static bool take_actions(struct module_reading *reading, uint32_t *actions)
+{
+    json_t *list = option_json(reading, "actions");
+    struct buffer path = {0}, message = {0};
+    bool good = !list || json_is_array(list);
+    if (!good)
+        report_option(reading, "actions", "must be a list of actions: [redact, notify]");
+    for (size_t index = 0; good && index < json_array_size(list); index++) {
+        const char *name = json_string_value(json_array_get(list, index));
+        enum action action = action_find(slice_from_string(name));
+        if (action != ACTION_UNKNOWN) {
+            *actions |= ACTION_BIT(action);
+            continue;
+        }
+        const char *nearest = name ? nearest_word(name, action_names) : NULL;
+        buffer_append_format(&path, "actions[%zu]", index);
+        buffer_append_string(&message, "is no action");
+        if (nearest)
+            buffer_append_format(&message, "; did you mean `%s`?", nearest);
+        else
+            buffer_append_string(&message, "; there are: ");
+        for (int known = 0; !nearest && known < ACTION_COUNT; known++)
+            buffer_append_format(&message, "%s%s", known ? ", " : "", action_names[known]);
+        report_option(reading, buffer_string(&path), buffer_string(&message));
+        good = false;
+    }
+    buffer_free(&path);
+    buffer_free(&message);
+    json_decref(list);
+    return good;
+}
+
+/* `dry_run`, `only`, `except`, `error`, `reason` and `actions`; false, reported, if one of them is wrong. */
 static bool take_options(struct module_reading *reading, struct module_options *options)
 {
-    const struct module_host host = {.context = reading, .report = report_option};
-    json_t *only = option_json(reading, "only"), *except = option_json(reading, "except");
+    const struct module_host host = {
+        .context = reading, .report = report_option, .patterns = reading->reader->patterns};
+    json_t *only = option_json(reading, "only"), *except = configuration_item_except(reading);
     json_t *dry_run = option_json(reading, "dry_run");
     bool good = !dry_run || json_is_boolean(dry_run);
     if (!good)
@@ -174,6 +216,7 @@ static bool take_options(struct module_reading *reading, struct module_options *
     char *error = NULL;
     good = take_text(reading, "reason", &options->reason) && good;
     good = take_text(reading, "error", &error) && good;
+    good = take_actions(reading, &options->actions) && good;
     if (error)
         options->error_fields = json_pack("{s:s}", "error", error);
     free(error);
@@ -183,16 +226,12 @@ static bool take_options(struct module_reading *reading, struct module_options *
     return good;
 }
 
-/* The `config` map, NULL if there is none; false if it is no map. */
-static bool find_config(struct module_reading *reading)
+/* Whether `config`, if there is one, is a map; reported if not. */
+static bool check_config(struct module_reading *reading)
 {
     const struct yaml_pair *pair = yaml_map_find(reading->item, "config");
-    if (!pair || pair->value->kind == YAML_KIND_NULL)
+    if (!pair || pair->value->kind == YAML_KIND_NULL || pair->value->kind == YAML_KIND_MAP)
         return true;
-    if (pair->value->kind == YAML_KIND_MAP) {
-        reading->config = pair->value;
-        return true;
-    }
     struct buffer key = {0};
     buffer_append_format(&key, "%s.config", reading->key);
     struct configuration_place place = {reading->file, pair->value->mark, buffer_string(&key)};
@@ -201,11 +240,27 @@ static bool find_config(struct module_reading *reading)
     return false;
 }
 
+/* The item, then what is said of it in the entries by which it came in, from the inner to the outer. */
+static void find_layers(struct module_reading *reading)
+{
+    reading->layers[0] = (struct module_layer){.file = reading->file, .map = reading->item};
+    reading->layer_count = 1;
+    for (const struct module_inclusion *inclusion = reading->inclusion;
+         inclusion && reading->layer_count <= INCLUDE_DEPTH_MAXIMUM; inclusion = inclusion->outer) {
+        const struct yaml_pair *with = yaml_map_find(inclusion->item, "with");
+        const struct yaml_pair *change = with && reading->label ? yaml_map_find(with->value, reading->label) : NULL;
+        bool map = change && change->value->kind == YAML_KIND_MAP;
+        reading->layers[reading->layer_count++] =
+            (struct module_layer){inclusion->file, map ? change->value : NULL, inclusion};
+    }
+}
+
 bool configuration_open_item(struct module_reading *reading)
 {
     if (!reading->reader->files[reading->file].lenient)
         check_item_keys(reading);
-    return find_config(reading);
+    find_layers(reading);
+    return check_config(reading);
 }
 
 /* An engine without bodies would pass every event by such a module without a word. */
@@ -233,6 +288,8 @@ static void remember_module(struct module_reading *reading)
     *module = (struct configuration_module){
         .file = reading->file, .line = reading->item->mark.line, .column = reading->item->mark.column};
     snprintf(module->key, sizeof module->key, "%s", reading->key);
+    if (reading->label)
+        module->label = memory_copy_text(reading->label, strlen(reading->label));
 }
 
 /* What a module itself has to say: scripts. */
@@ -245,10 +302,19 @@ static void log_for_module(const char *level, const char *module, struct slice m
             LOG_AT(levels[index], "a module says", LOG_STRING("module", module), LOG_TEXT("text", message));
 }
 
-/* A backtest puts a million questions, about events that are long past. */
-static bool asks_in_backtest(struct module_reading *reading, const struct module_definition *definition)
+/* Whether it asks a web service: it then has the parameters of filters/asking.h. */
+static bool asks_service(const struct module_definition *definition)
 {
-    if (reading->reader->purpose != CONFIGURATION_FOR_BACKTEST || !definition->answer)
+    for (size_t index = 0; index < definition->parameter_count; index++)
+        if (strcmp(definition->parameters[index].name, "breaker_failures") == 0)
+            return true;
+    return false;
+}
+
+/* A backtest puts a million questions, about events that are long past. */
+static bool left_out(struct module_reading *reading, const struct module_definition *definition)
+{
+    if (reading->reader->purpose != CONFIGURATION_FOR_BACKTEST || !asks_service(definition))
         return false;
     struct configuration_place place = {reading->file, reading->item->mark, reading->key};
     configuration_warning(reading->reader, &place, "%s asks a service, which a backtest does not do: it is left out",
@@ -260,9 +326,9 @@ void configuration_append_module(struct module_reading *reading, const struct mo
 {
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
-    if (asks_in_backtest(reading, definition))
+    if (left_out(reading, definition))
         return;
-    if (!take_options(reading, &options)) {
+    if ((reader->given_up && atomic_load(reader->given_up)) || !take_options(reading, &options)) {
         module_options_free(&options);
         return;
     }
@@ -272,8 +338,9 @@ void configuration_append_module(struct module_reading *reading, const struct mo
                                .read_file = read_module_file,
                                .resolve_path = resolve_module_path,
                                .services = reader->services,
+                               .patterns = reader->patterns,
                                .log = log_for_module};
-    json_t *config = reading->config ? yaml_node_to_json(reading->config) : NULL;
+    json_t *config = configuration_item_config(reading);
     size_t errors = reader->error_count;
     struct chain *chain = reader->configuration->chain;
     bool needs_body = definition->needs_body;
@@ -287,18 +354,29 @@ void configuration_append_module(struct module_reading *reading, const struct mo
     json_decref(config);
 }
 
-static void take_module(struct configuration_reader *reader, const struct yaml_node *item, size_t index)
+/* What `with` and `without` of an `include` call the module. */
+static void find_label(struct module_reading *reading)
 {
-    struct module_reading reading = {.reader = reader, .item = item};
-    snprintf(reading.key, sizeof reading.key, "modules[%zu]", index);
-    if (item->kind != YAML_KIND_MAP) {
-        struct configuration_place place = {0, item->mark, reading.key};
-        configuration_wrong_kind(reader, &place, "a map with `module` and `config`", item);
+    const struct yaml_pair *name = yaml_map_find(reading->item, "name");
+    const struct yaml_pair *module = yaml_map_find(reading->item, "module");
+    if (name && (name->value->kind != YAML_KIND_TEXT || !*name->value->text))
+        report_option(reading, "name", "must be a text that is not empty");
+    else if (name || (module && module->value->kind == YAML_KIND_TEXT))
+        reading->label = name ? name->value->text : module->value->text;
+}
+
+static void take_module(struct module_reading *reading)
+{
+    if (yaml_map_find(reading->item, "include")) {
+        configuration_include_modules(reading);
         return;
     }
-    const struct module_definition *definition = find_module(&reading);
-    if (configuration_open_item(&reading) && definition)
-        configuration_append_module(&reading, definition);
+    find_label(reading);
+    if (configuration_module_left_out(reading))
+        return;
+    const struct module_definition *definition = find_module(reading);
+    if (configuration_open_item(reading) && definition)
+        configuration_append_module(reading, definition);
 }
 
 static void report_conflict(void *context, const struct chain_conflict *conflict)
@@ -321,35 +399,80 @@ static void report_conflict(void *context, const struct chain_conflict *conflict
     buffer_free(&sentence);
 }
 
-/* Our own list; false if there is none, so that Synapse's may be looked at. */
-static bool take_list(struct configuration_reader *reader, const struct yaml_node *root)
+void configuration_take_list(struct configuration_reader *reader, const struct module_inclusion *inclusion,
+                             uint32_t file, const struct yaml_pair *pair)
 {
-    const struct yaml_pair *pair = yaml_map_find(root, "modules");
-    if (!pair)
-        return false;
     const struct yaml_node *list = pair->value;
-    struct configuration_place place = {0, list->kind == YAML_KIND_NULL ? pair->mark : list->mark, "modules"};
+    struct configuration_place place = {file, list->kind == YAML_KIND_NULL ? pair->mark : list->mark, "modules"};
     if (list->kind != YAML_KIND_LIST && list->kind != YAML_KIND_NULL)
         configuration_wrong_kind(reader, &place, "a list of modules", list);
     else if (list->count > CONFIGURATION_MODULES_MAXIMUM)
         configuration_error(reader, &place, "has more than %u modules", CONFIGURATION_MODULES_MAXIMUM);
     else if (list->count == 0)
-        configuration_warning(reader, &place, "there are no modules: every event passes");
-    else
-        for (size_t index = 0; index < list->count; index++)
-            take_module(reader, list->items[index], index);
-    return true;
+        configuration_warning(reader, &place, "there are no modules%s", inclusion ? "" : ": every event passes");
+    if (list->kind != YAML_KIND_LIST || list->count > CONFIGURATION_MODULES_MAXIMUM)
+        return;
+    for (size_t index = 0; index < list->count; index++) {
+        struct module_reading reading = {
+            .reader = reader, .file = file, .item = list->items[index], .inclusion = inclusion};
+        snprintf(reading.key, sizeof reading.key, "modules[%zu]", index);
+        place = (struct configuration_place){file, reading.item->mark, reading.key};
+        if (reading.item->kind == YAML_KIND_MAP)
+            take_module(&reading);
+        else
+            configuration_wrong_kind(reader, &place, "a map with `module` and `config`", reading.item);
+    }
 }
 
-void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root)
+/* The folder of compiled patterns, open while the modules are made. */
+static void open_patterns(struct configuration_reader *reader, struct pattern_folder *folder)
 {
     struct configuration *configuration = reader->configuration;
+    if (!configuration->cache_dir && configuration->state_dir) {
+        struct buffer path = {0};
+        buffer_append_format(&path, "%s/patterns", configuration->state_dir);
+        configuration->cache_dir = memory_copy_text(path.data, path.length);
+        buffer_free(&path);
+    }
+    if (!reader->read_files || !configuration->cache_dir)
+        return;
+    pattern_folder_open(folder, configuration->cache_dir);
+    reader->patterns = &folder->store;
+}
+
+/* The lists of files that are included at the top, then our own; false if there is none, so that Synapse's may be
+ * looked at. */
+static bool take_lists(struct configuration_reader *reader)
+{
+    bool any = false;
+    uint32_t included = 0; /* they stand behind our own file, the one that wins first */
+    while (included + 1 < reader->file_count && reader->files[included + 1].included)
+        included++;
+    for (uint32_t step = 0; step <= included; step++) {
+        uint32_t file = step < included ? included - step : 0;
+        const struct yaml_pair *pair = yaml_map_find(yaml_document_root(reader->files[file].document), "modules");
+        any |= pair != NULL;
+        if (pair)
+            configuration_take_list(reader, NULL, file, pair);
+    }
+    return any;
+}
+
+void configuration_take_modules(struct configuration_reader *reader)
+{
+    struct configuration *configuration = reader->configuration;
+    struct pattern_folder patterns = {0};
+    open_patterns(reader, &patterns);
     struct chain_settings settings = {.semantics = configuration->semantics,
                                       .server_name = configuration->server_name,
                                       .strict = configuration->strict};
     configuration->chain = chain_create(&settings);
-    if (!take_list(reader, root))
+    if (!take_lists(reader))
         configuration_take_synapse_modules(reader);
     configuration_take_legacy_modules(reader);
     chain_seal(configuration->chain, report_conflict, reader);
+    configuration->patterns_found = patterns.found;
+    configuration->patterns_written = patterns.written;
+    reader->patterns = NULL;
+    pattern_folder_close(&patterns);
 }

@@ -132,14 +132,15 @@ void configuration_check_policy(struct configuration_reader *reader, const struc
         read_key(reader, &(struct configuration_place){place->file, path->mark, "policy_server.signing_key_path"});
 }
 
-void configuration_check_policy_whole(struct configuration_reader *reader, const struct yaml_node *root)
+void configuration_check_policy_whole(struct configuration_reader *reader)
 {
     const struct configuration *configuration = reader->configuration;
     const struct policy_settings *policy = &configuration->policy;
-    const struct yaml_pair *section = yaml_map_find(root, "policy_server");
+    uint32_t file;
+    const struct yaml_pair *section = configuration_find(reader, "policy_server", &file);
     if (!policy->enabled || !section)
         return;
-    struct configuration_place place = {0, section->mark, "policy_server"};
+    struct configuration_place place = {file, section->mark, "policy_server"};
     if (!configuration->http_listen)
         configuration_error(reader, &place, "needs `http.listen`, which is switched off");
     if (policy->waiting >= configuration->http_connections)

@@ -6,12 +6,16 @@
 #include "engine/configuration.h"
 #include "engine/yaml_document.h"
 
-/* A YAML file that takes part: ours, or one of Synapse's. */
+/* A YAML file that takes part: ours, one that ours includes, or one of Synapse's. */
 struct configuration_file {
     char *path; /* as people know it, for messages */
     struct yaml_document *document;
-    bool lenient; /* unknown keys are none of our business */
+    bool lenient;  /* Synapse's: unknown keys are none of our business */
+    bool included; /* by `include` at the top: its keys stand behind ours */
 };
+
+/* False: there is no such file. */
+typedef bool configuration_text_function(void *context, const char *path, struct buffer *text);
 
 struct configuration_problem {
     uint32_t file; /* index of its file; problems are told in the order of files, then of lines */
@@ -25,8 +29,15 @@ struct configuration_reader {
     struct configuration *configuration;
     enum configuration_purpose purpose;
     const struct module_services *services; /* for the modules; or NULL */
+    const struct pattern_store *patterns;   /* likewise */
+    struct files_read *files_read;          /* what is watched; or NULL */
+    const atomic_bool *given_up;            /* or NULL */
     bool read_files; /* false: every file named in the configuration counts as unreadable (for fuzzing) */
-    /* [0] is ours, Synapse's follow in their order. */
+    /* Gives the text of a YAML file that the configuration names, instead of the disk; NULL: the disk does. */
+    configuration_text_function *text_of;
+    void *text_context;
+    /* [0] is ours. Those that it includes at its top follow, of which an earlier one's key wins; then Synapse's, in
+     * their order; then those that lists of modules include. */
     struct configuration_file *files;
     uint32_t file_count;
     struct configuration_problem *problems;
@@ -105,6 +116,10 @@ void configuration_unknown(struct configuration_reader *reader, const struct con
 void configuration_wrong_kind(struct configuration_reader *reader, const struct configuration_place *place,
                               const char *wanted, const struct yaml_node *node);
 
+/* A key at the top of our file, or of the first that it includes and that has it; NULL without one. `file`, whose, may
+ * be NULL. */
+const struct yaml_pair *configuration_find(const struct configuration_reader *reader, const char *key, uint32_t *file);
+
 /* Reads the files that `synapse_config:` names and takes from them what ours leaves open (configuration_synapse.c). */
 void configuration_take_synapse(struct configuration_reader *reader, const struct yaml_node *root);
 /* `database:` in Synapse's shape, for bodies.postgres. */
@@ -119,19 +134,47 @@ setting_check configuration_check_instances, configuration_check_stream_writers,
 void configuration_check_catch_up(struct configuration_reader *reader, const struct yaml_node *root);
 
 /* Builds the chain from `modules:` (configuration_modules.c). */
-void configuration_take_modules(struct configuration_reader *reader, const struct yaml_node *root);
+void configuration_take_modules(struct configuration_reader *reader);
+
+#define INCLUDE_DEPTH_MAXIMUM 8u
+
+struct module_inclusion;
+
+/* A map in which keys of a module stand: its item, or what an entry says of it by which it came in. */
+struct module_layer {
+    uint32_t file;
+    const struct yaml_node *map;              /* NULL: the entry says nothing of it */
+    const struct module_inclusion *inclusion; /* NULL: it is the item */
+};
 
 /* One module while its configuration is read. */
 struct module_reading {
     struct configuration_reader *reader;
     uint32_t file;
-    const struct yaml_node *item;       /* the list's item */
-    const struct yaml_node *config;     /* NULL without one */
-    char key[CONFIGURATION_MODULE_KEY]; /* "modules[2]" */
+    const struct yaml_node *item;             /* the list's item */
+    char key[CONFIGURATION_MODULE_KEY];       /* "modules[2]" */
+    const struct module_inclusion *inclusion; /* by which its file came in; NULL: it is in ours, or in Synapse's */
+    const char *label;                        /* its `name`, or else its `module`; NULL without either */
+    /* What is said of it, by configuration_open_item: the item first, and of each key the last counts. */
+    struct module_layer layers[INCLUDE_DEPTH_MAXIMUM + 1];
+    size_t layer_count;
 };
-/* Finds `config`, and reports keys of the item that a module has not, in our file; false, reported, if `config` is no
+/* Finds the layers, and reports keys of the item that a module has not, in our file; false, reported, if `config` is no
  * map. */
 bool configuration_open_item(struct module_reading *reading);
+
+/* What the layers come to (configuration_change.c). */
+/* The value of a key that stands beside `config`; NULL without one. */
+const struct yaml_node *configuration_item_find(const struct module_reading *reading, const char *key);
+/* `config`, each key from the last layer that has it; a new reference, or NULL without any. */
+json_t *configuration_item_config(const struct module_reading *reading);
+/* `except`: the module's own and that of all entries by which it came in; a new reference, or NULL. */
+json_t *configuration_item_except(const struct module_reading *reading);
+/* The place of `path` ("config.words[1]", "only.rooms") in the layer that it comes from; `key` holds its text. */
+struct configuration_place configuration_item_place(const struct module_reading *reading, const char *path,
+                                                    struct buffer *key);
+/* The file in which a text of `config` is written: what paths are relative to. */
+uint32_t configuration_item_file(const struct module_reading *reading, const char *text);
 /* Appends it to the chain, with the options that stand beside its `config`. What is wrong is reported. */
 void configuration_append_module(struct module_reading *reading, const struct module_definition *definition);
 
@@ -154,12 +197,12 @@ setting_check configuration_check_server_name, configuration_check_instance_name
 setting_check configuration_check_http, configuration_check_listen, configuration_check_http_secret,
     configuration_check_http_secret_path, configuration_check_http_tls;
 /* Refuses an API that answers everybody. */
-void configuration_check_http_api(struct configuration_reader *reader, const struct yaml_node *root);
+void configuration_check_http_api(struct configuration_reader *reader);
 /* The section `policy_server` (configuration_policy.c). */
 setting_check configuration_check_policy, configuration_check_policy_name, configuration_check_policy_rooms,
     configuration_check_policy_version, configuration_check_key_server;
 /* What of it depends on other sections. */
-void configuration_check_policy_whole(struct configuration_reader *reader, const struct yaml_node *root);
+void configuration_check_policy_whole(struct configuration_reader *reader);
 /* The section of Redis and what it names (configuration_redis.c). */
 setting_check configuration_check_redis, configuration_check_redis_enabled, configuration_check_redis_verify,
     configuration_check_sentinel, configuration_check_sentinel_list;
@@ -173,19 +216,30 @@ void configuration_check_exclusive(struct configuration_reader *reader, const st
 bool configuration_check_name(struct configuration_reader *reader, const struct configuration_place *place,
                               const char *name);
 
-/* Reads `path` as YAML into the next place of `files`; an error is reported at `place`. */
+/* Reads `path` as YAML into the next place of `files`; an error is reported at `place`. This is the one place where
+ * files of the configuration are read. */
 bool configuration_add_file(struct configuration_reader *reader, const char *path, bool lenient,
                             const struct configuration_place *place);
+
+/* The same with its text at hand: for files that are no configuration and are read in the same way. */
+bool configuration_add_text(struct configuration_reader *reader, const char *path, struct slice text);
 
 /* `name` beside the file `base`, unless it is absolute; the caller frees it. */
 char *configuration_resolve_path(const char *base, const char *name);
 /* Puts a regular file of at most `maximum` bytes into `content`; false with the reason, e.g. "No such file or
  * directory", in `error`. */
 bool configuration_read_file(const char *path, size_t maximum, struct buffer *content, struct buffer *error);
+/* The same for a file that the configuration depends on. */
+bool configuration_read_watched(struct configuration_reader *reader, const char *path, size_t maximum,
+                                struct buffer *content, struct buffer *error);
 
 /* As configuration_load, with the text of the file at hand. */
 struct configuration *configuration_load_text(const char *path, struct slice text, enum configuration_purpose purpose,
                                               const struct module_services *services, bool read_files,
                                               struct buffer *errors, struct buffer *warnings);
+/* The same with the YAML files that it names at hand, too; no other file is read. */
+struct configuration *configuration_load_texts(const char *path, struct slice text, enum configuration_purpose purpose,
+                                               configuration_text_function *text_of, void *context,
+                                               struct buffer *errors, struct buffer *warnings);
 
 #endif

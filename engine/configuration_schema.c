@@ -164,11 +164,12 @@ static const struct setting log_settings[] = {
     {.name = NULL},
 };
 
-/* `synapse_config`, `modules` and the old sections of modules are read by files of their own. */
+/* `synapse_config`, `include`, `modules` and the old sections of modules are read by files of their own. */
 const struct setting configuration_settings[] = {
     {.name = "server_name", .type = SETTING_TEXT, INTO(server_name), .check = configuration_check_server_name},
     {.name = "instance_name", .type = SETTING_TEXT, INTO(instance_name), .check = configuration_check_instance_name},
     {.name = "synapse_config", .type = SETTING_KNOWN},
+    {.name = "include", .type = SETTING_KNOWN},
     {.name = "redis", .type = SETTING_MAP, .children = redis_settings, .check = configuration_check_redis},
     {.name = "bodies", .type = SETTING_MAP, .children = bodies_settings, .check = configuration_check_bodies},
     {.name = "database", .type = SETTING_KNOWN, .check = configuration_take_database},
@@ -200,6 +201,9 @@ const struct setting configuration_settings[] = {
     {.name = "catch_up", .type = SETTING_MAP, .children = catch_up_settings},
     {.name = "audit", .type = SETTING_DURATION, INTO(audit_ms), .maximum = 24 * HOUR_MS},
     {.name = "state_dir", .type = SETTING_PATH, INTO(state_dir), .check = configuration_check_state_dir},
+    {.name = "state_interval", .type = SETTING_DURATION, INTO(state_interval_ms), .maximum = 24 * HOUR_MS},
+    {.name = "watch", .type = SETTING_BOOLEAN, INTO(watch)},
+    {.name = "cache_dir", .type = SETTING_PATH, INTO(cache_dir)},
     {.name = "shutdown_timeout", .type = SETTING_DURATION, INTO(shutdown_timeout_ms), .maximum = HOUR_MS},
     {.name = "role", .type = SETTING_CHOICE, INTO(role), .choices = role_choices},
     {.name = "lease", .type = SETTING_DURATION, INTO(lease_ms), .minimum = 300, .maximum = HOUR_MS},

@@ -11,8 +11,7 @@
 /* Whether our file names a source of bodies, which then wins over any `database`. */
 static bool bodies_given(const struct configuration_reader *reader)
 {
-    const struct yaml_node *root = yaml_document_root(reader->files[0].document);
-    const struct yaml_pair *bodies = yaml_map_find(root, "bodies");
+    const struct yaml_pair *bodies = configuration_find(reader, "bodies", NULL);
     return bodies && (yaml_map_find(bodies->value, "file") || yaml_map_find(bodies->value, "postgres"));
 }
 
@@ -90,7 +89,7 @@ static void add_synapse_files(struct configuration_reader *reader, const struct 
 /* Takes `key` from the last of Synapse's files that has it. */
 static void take_from_synapse(struct configuration_reader *reader, const char *key)
 {
-    for (uint32_t file = reader->file_count - 1; file > 0; file--) {
+    for (uint32_t file = reader->file_count - 1; file > 0 && reader->files[file].lenient; file--) {
         const struct yaml_pair *pair = yaml_map_find(yaml_document_root(reader->files[file].document), key);
         if (!pair)
             continue;
@@ -108,9 +107,10 @@ void configuration_take_synapse(struct configuration_reader *reader, const struc
         return;
     add_synapse_files(reader, named->value);
     for (size_t index = 0; index < sizeof keys / sizeof *keys; index++)
-        if (!yaml_map_find(root, keys[index]))
+        if (!configuration_find(reader, keys[index], NULL))
             take_from_synapse(reader, keys[index]);
-    if (yaml_map_find(root, "worker_replication_secret") || yaml_map_find(root, "worker_replication_secret_path"))
+    if (configuration_find(reader, "worker_replication_secret", NULL) ||
+        configuration_find(reader, "worker_replication_secret_path", NULL))
         return;
     take_from_synapse(reader, "worker_replication_secret");
     if (!reader->configuration->replication_secret)

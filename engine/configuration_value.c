@@ -196,7 +196,7 @@ static bool take_secret(struct configuration_reader *reader, const struct settin
     struct buffer content = {0}, reason = {0};
     char *path = configuration_resolve_path(reader->files[place->file].path, node->text);
     bool taken = false;
-    if (!reader->read_files || !configuration_read_file(path, SECRET_MAXIMUM, &content, &reason)) {
+    if (!reader->read_files || !configuration_read_watched(reader, path, SECRET_MAXIMUM, &content, &reason)) {
         configuration_error(reader, place, "\"%s\" cannot be read: %s", path, buffer_string(&reason));
     } else {
         const char *start = buffer_string(&content), *end = start + content.length;

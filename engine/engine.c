@@ -86,12 +86,6 @@ static void on_stored_ahead(void *context, enum stream stream, struct slice writ
     observer_restore_ahead(engine->observer, stream, writer, record);
 }
 
-static void on_chain_unused(void *context, struct chain *chain)
-{
-    (void)context;
-    chain_destroy(chain);
-}
-
 static void on_service_answered(void *context, uint64_t ticket, const struct service_answer *answer)
 {
     struct engine *engine = context;
@@ -245,7 +239,7 @@ static void start_observer(struct engine *engine)
                                            .fetch = engine_on_fetch,
                                            .seen = engine->audit ? on_seen : NULL,
                                            .flow = on_observer_flow,
-                                           .chain_unused = on_chain_unused};
+                                           .chain_unused = engine_on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
     bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
     struct presence_router_callbacks presence_callbacks = {
@@ -310,8 +304,14 @@ static void hold_reloads(void)
     sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
+static bool on_may_keep(void *context)
+{
+    return !engine_waits(context);
+}
+
 static bool start(struct engine *engine)
 {
+    engine_reload_start(engine);
     for (size_t index = 0; index < HANDLED_SIGNALS; index++) {
         const int number = handled_signals[index].number;
         engine->signals[index] = evsignal_new(engine->base, number, handled_signals[index].handler, engine);
@@ -328,9 +328,12 @@ static bool start(struct engine *engine)
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
     engine->state = state_keeper_open(engine->base, engine->configuration->state_dir, &owner, engine->metrics);
     module_state_read(engine->configuration);
+    struct module_keeper_settings keeping = {engine->configuration, on_may_keep, engine};
+    engine->module_keeper = module_keeper_open(engine->base, &keeping, engine->metrics);
     engine_catch_up_start(engine);
     engine_lease_prepare(engine);
     start_observer(engine);
+    engine_followed_start(engine);
     create_outbox(engine);
     engine_lease_start(engine);
     return true;
@@ -347,14 +350,16 @@ static void stop(struct engine *engine, bool started)
     engine_catch_up_stop(engine);
     engine_lease_stop(engine);
     bodies_close(engine->bodies);
+    engine_followed_stop(engine);
     observer_destroy(engine->observer);
     presence_router_destroy(engine->presence);
-    if (started)
+    if (module_keeper_close(engine->module_keeper, engine->configuration->shutdown_timeout_ms) && started)
         module_state_write(engine->configuration);
     for (size_t index = 0; index < sizeof engine->signals / sizeof *engine->signals; index++)
         if (engine->signals[index])
             event_free(engine->signals[index]);
     engine_shutdown_stop(engine);
+    engine_reload_stop(engine);
     buffer_free(&engine->own_channel);
 }
 
@@ -386,14 +391,26 @@ static int run_once(struct engine *engine)
     engine->base = event_base_new();
     engine->metrics = metrics_create();
     engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
-    engine->configuration = report_configuration_load("run", engine->options.configuration, CONFIGURATION_FOR_RUN,
-                                                      services_interface(engine->services));
+    engine->shared_rate = shared_rate_create(engine->base, engine->metrics, on_service_answered, engine);
+    engine->worker = worker_create(engine->base);
+    engine->chain_services = service_batch_create(shared_rate_interface(engine->shared_rate));
+    const struct configuration_loading loading = {.path = engine->options.configuration,
+                                                  .purpose = CONFIGURATION_FOR_RUN,
+                                                  .services = service_batch_interface(engine->chain_services),
+                                                  .files = &engine->files};
+    engine->configuration = report_configuration_load_with("run", &loading);
     if (engine->configuration) {
         log_open(engine->configuration->log_level);
+        service_batch_attach(engine->chain_services, engine->services);
+        shared_rate_use(engine->shared_rate, &engine->configuration->redis, engine->configuration->server_name);
         exit_code = run(engine);
         configuration_destroy(engine->configuration);
+    } else {
+        engine_reload_stop(engine);
     }
+    service_batch_destroy(engine->chain_services);
     services_destroy(engine->services);
+    shared_rate_destroy(engine->shared_rate);
     metrics_destroy(engine->metrics);
     event_base_free(engine->base);
     return exit_code;

@@ -1,6 +1,6 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
- * engine_lease.c (whether it works or waits), engine_pages.c and engine_api.c (HTTP), engine_reload.c and
- * engine_shutdown.c. Nobody else includes this. */
+ * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c and
+ * engine_api.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
@@ -18,15 +18,25 @@
 #include "engine/http_server.h"
 #include "engine/lease.h"
 #include "engine/metrics.h"
+#include "engine/module_keeper.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
 #include "engine/presence_router.h"
 #include "engine/questions.h"
+#include "engine/reload.h"
+#include "engine/reload_area.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
+
+/* A chain that was in use, and in which events may still wait. */
+struct retired_chain {
+    struct chain *chain;
+    struct service_batch *services;
+};
 
 struct engine {
     struct engine_options options;
@@ -34,6 +44,13 @@ struct engine {
     struct configuration *configuration;
     struct metrics *metrics;
     struct services *services;
+    struct shared_rate *shared_rate;
+    struct service_batch *chain_services; /* of the configuration's chain */
+    struct files_read files;              /* of the first configuration, until they are watched */
+    struct worker *worker;
+    struct reload *reload; /* NULL until the engine has started */
+    struct retired_chain *retired;
+    size_t retired_count;
     struct bodies *bodies;
     struct observer *observer;
     struct catch_up *catch_up;
@@ -45,9 +62,11 @@ struct engine {
     uint64_t fetching_since_ns;          /* when the first of the ranges now being fetched was asked for; 0: none is */
     uint64_t fetched_before;             /* rows fetched until then */
     bool caught_up;                      /* what was missed before the start is there */
+    struct engine_followed *followed;    /* NULL without a database */
     struct presence_router *presence;
     struct outbox *outbox;
     struct state_keeper *state;              /* NULL without a state_dir */
+    struct module_keeper *module_keeper;     /* NULL without a state_dir */
     uint64_t least_tokens[OWN_STREAM_COUNT]; /* of our own streams, given out before this engine started over */
     struct lease *lease;                     /* NULL without a role */
     struct questions *questions;
@@ -55,8 +74,9 @@ struct engine {
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
-    struct callback_area *callback_area; /* these three: unless requests.http is set, NULL */
+    struct callback_area *callback_area; /* these four: unless requests.http is set, NULL */
     struct antispam_area *antispam_area;
+    struct reload_area *reload_area;
     struct explain_area explain_area;
     struct engine_policy *policy; /* NULL unless policy_server is enabled */
     struct event *signals[3];
@@ -94,6 +114,10 @@ void engine_catch_up_stop(struct engine *engine);
 /* observer_callbacks.fetch */
 bool engine_on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto);
 
+/* Reads the state of the rooms that modules follow; once the observer is there, and until it goes. */
+void engine_followed_start(struct engine *engine);
+void engine_followed_stop(struct engine *engine);
+
 /* What of the command line is not for an engine that waits: before anything is made of it. */
 void engine_lease_prepare(struct engine *engine);
 /* Starts the outbox, and with it everything else: at once without a role, else when the lease is ours. */
@@ -118,6 +142,13 @@ void engine_api_start(struct engine *engine);
 /* Answers what waits, before the listener goes; the rest after it. */
 void engine_api_stop(struct engine *engine);
 void engine_api_free(struct engine *engine);
+
+/* After the configuration is there, and before the HTTP listener. */
+void engine_reload_start(struct engine *engine);
+/* When nothing uses a chain any more but the configuration. */
+void engine_reload_stop(struct engine *engine);
+/* observer_callbacks.chain_unused */
+void engine_on_chain_unused(void *context, struct chain *chain);
 
 /* event_callback_fn of SIGHUP, and of SIGTERM and SIGINT, with the engine as argument. */
 void engine_on_reload_signal(evutil_socket_t number, short what, void *argument);

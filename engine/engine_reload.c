@@ -1,23 +1,22 @@
-/* SIGHUP: a broken file changes nothing. The chain, `publish`, `observe`, `log`, and the secret and the certificate of
- * the HTTP listener are taken over between two events. */
+/* What a configuration that was loaded again changes in the running engine. The chain, `publish`, `observe`, `log`, and
+ * the secret and the certificate of the HTTP listener are taken over between two events; the rest is kept, with a word
+ * about it. How it is loaded, and when, is reload.c's. */
 #include <stddef.h>
+#include <stdlib.h>
 
+#include "base/memory.h"
+#include "engine/clock.h"
 #include "engine/engine_parts.h"
 #include "engine/log.h"
 #include "engine/module_pages.h"
 #include "engine/module_state.h"
 
-static void log_lines(struct buffer *lines, bool error)
-{
-    char *rest = NULL;
-    for (char *line = strtok_r((char *)(uintptr_t)buffer_string(lines), "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest)) {
-        if (error)
-            log_error("the configuration is wrong", LOG_STRING("at", line));
-        else
-            log_warning("the configuration is doubtful", LOG_STRING("at", line));
-    }
-}
+#define NEEDS_RESTART                                                                                                  \
+    "server_name, instance_name, role, audit, requests.http, `observe: false` and the kind of body source need a "     \
+    "restart; the old configuration goes on"
+
+/* A chain of a million ids is ended in less. */
+#define END_MS 1000
 
 /* What a reload cannot change is kept, with a word about it. */
 static bool needs_restart(const struct configuration *old, const struct configuration *new)
@@ -84,6 +83,7 @@ static const struct read_once {
     NUMBER("presence.cache", presence_cache),
     NUMBER("presence.cache_for", presence_cache_for_ms),
     TEXT("state_dir", state_dir),
+    NUMBER("state_interval", state_interval_ms),
     NUMBER("lease", lease_ms),
 #undef TEXT
 #undef NUMBER
@@ -97,12 +97,39 @@ static bool differs(const struct read_once *key, const struct configuration *old
     return !slice_equal(slice_from_string(*(char *const *)before), slice_from_string(*(char *const *)after));
 }
 
-static void tell_what_was_passed_over(const struct configuration *old, const struct configuration *new)
+static void tell_what_was_passed_over(const struct configuration *old, const struct configuration *new,
+                                      struct buffer *warnings)
 {
-    for (size_t index = 0; index < sizeof read_once / sizeof *read_once; index++)
-        if (differs(&read_once[index], old, new))
-            log_warning("this key has changed and needs a restart; what it was goes on",
-                        LOG_STRING("key", read_once[index].key));
+    for (size_t index = 0; index < sizeof read_once / sizeof *read_once; index++) {
+        if (!differs(&read_once[index], old, new))
+            continue;
+        log_warning("this key has changed and needs a restart; what it was goes on",
+                    LOG_STRING("key", read_once[index].key));
+        buffer_append_format(warnings, "%s: %s: this key has changed and needs a restart; what it was goes on\n",
+                             new->path, read_once[index].key);
+    }
+}
+
+/* ---- chains that were in use */
+
+static void retire(struct engine *engine)
+{
+    engine->retired = memory_reallocate(engine->retired, (engine->retired_count + 1) * sizeof *engine->retired);
+    engine->retired[engine->retired_count++] =
+        (struct retired_chain){engine->configuration->chain, engine->chain_services};
+}
+
+void engine_on_chain_unused(void *context, struct chain *chain)
+{
+    struct engine *engine = context;
+    for (size_t index = 0; index < engine->retired_count; index++) {
+        if (engine->retired[index].chain != chain)
+            continue;
+        struct retired_chain retired = engine->retired[index];
+        engine->retired[index] = engine->retired[--engine->retired_count];
+        reload_end_chain(engine->worker, retired.chain, retired.services);
+        return;
+    }
 }
 
 /* The configuration's chain takes over from one that the observer gives back when no event waits in it any more. */
@@ -117,40 +144,66 @@ static void use_chain(struct engine *engine)
     observer_use_chain(engine->observer, chain);
 }
 
+static bool use(void *context, struct configuration *loaded, struct service_batch *services, struct buffer *refusal,
+                struct buffer *warnings)
+{
+    struct engine *engine = context;
+    if (needs_restart(engine->configuration, loaded)) {
+        log_error(NEEDS_RESTART);
+        buffer_append_string(refusal, NEEDS_RESTART);
+        return false;
+    }
+    module_state_hand_over(engine->configuration->chain, loaded->chain);
+    retire(engine);
+    engine->configuration->chain = loaded->chain;
+    engine->chain_services = services;
+    service_batch_attach(services, engine->services);
+    shared_rate_wake(engine->shared_rate);
+    use_chain(engine);
+    observer_reconfigure(engine->observer, loaded->observe_rejected, loaded->observe_outliers,
+                         loaded->observe_as_synapse);
+    engine->configuration->observe_as_synapse = loaded->observe_as_synapse;
+    outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
+    log_threshold = loaded->log_level;
+    engine_pages_reload(engine, loaded);
+    tell_what_was_passed_over(engine->configuration, loaded, warnings);
+    module_pages_warn(engine->configuration->chain, engine->http);
+    return true;
+}
+
+/* ---- life */
+
 void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
 {
     (void)number, (void)what;
     struct engine *engine = argument;
-    struct buffer errors = {0};
-    struct buffer warnings = {0};
-    struct configuration *loaded = configuration_load(engine->configuration->path, CONFIGURATION_FOR_RUN,
-                                                      services_interface(engine->services), &errors, &warnings);
-    log_lines(&warnings, false);
-    if (!loaded) {
-        log_lines(&errors, true);
-        log_error("the configuration was not loaded; the old one goes on");
-    } else if (needs_restart(engine->configuration, loaded)) {
-        log_error("server_name, instance_name, role, audit, requests.http, `observe: false` and the kind of body "
-                  "source need a restart; the "
-                  "old configuration goes on");
-        configuration_destroy(loaded);
-    } else {
-        module_state_hand_over(engine->configuration->chain, loaded->chain);
-        engine->configuration->chain = loaded->chain;
-        loaded->chain = NULL;
-        use_chain(engine);
-        observer_reconfigure(engine->observer, loaded->observe_rejected, loaded->observe_outliers,
-                             loaded->observe_as_synapse);
-        engine->configuration->observe_as_synapse = loaded->observe_as_synapse;
-        outbox_reconfigure(engine->outbox, loaded->publish_all, loaded->publish_keep);
-        log_threshold = loaded->log_level;
-        engine_pages_reload(engine, loaded);
-        tell_what_was_passed_over(engine->configuration, loaded);
-        configuration_destroy(loaded);
-        log_info("the configuration was loaded again",
-                 LOG_INTEGER("modules", chain_module_count(engine->configuration->chain)));
-        module_pages_warn(engine->configuration->chain, engine->http);
-    }
-    buffer_free(&errors);
-    buffer_free(&warnings);
+    reload_request(engine->reload, "SIGHUP", NULL, NULL);
+}
+
+void engine_reload_start(struct engine *engine)
+{
+    struct reload_settings settings = {.base = engine->base,
+                                       .worker = engine->worker,
+                                       .path = engine->configuration->path,
+                                       .modules = chain_module_count(engine->configuration->chain),
+                                       .metrics = engine->metrics,
+                                       .rates = shared_rate_interface(engine->shared_rate),
+                                       .use = use,
+                                       .context = engine};
+    engine->reload = reload_create(&settings);
+    reload_watch(engine->reload, engine->configuration->watch, &engine->files);
+}
+
+/* What is under way gets what is left of the time for a stop. */
+void engine_reload_stop(struct engine *engine)
+{
+    uint64_t now_ns = clock_now_ns();
+    int64_t left_ms = engine->configuration ? engine->configuration->shutdown_timeout_ms : 0;
+    if (engine->stopping)
+        left_ms = engine->stop_by_ns > now_ns ? (int64_t)((engine->stop_by_ns - now_ns) / 1000000) : 0;
+    reload_stop(engine->reload);
+    worker_destroy(engine->worker, left_ms + END_MS);
+    reload_destroy(engine->reload);
+    free(engine->retired);
+    files_read_free(&engine->files);
 }

@@ -85,6 +85,7 @@ void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
     engine->stop_by_ns = clock_now_ns() + (uint64_t)engine->configuration->shutdown_timeout_ms * 1000000u;
     engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
     engine_apply_flow(engine);
+    reload_stop(engine->reload);
     http_server_stop(engine->http);
     on_shutdown_timer(-1, 0, engine);
 }

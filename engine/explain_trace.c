@@ -19,6 +19,7 @@ struct explained {
     uint32_t module_index;
     bool pending;        /* waits for somebody outside */
     bool dry_run_counts; /* in dry_run, and would have ended the walk */
+    uint64_t tags;       /* that it has set */
     uint64_t nanoseconds;
     uint64_t waited_ns;
     uint64_t *samples;
@@ -96,6 +97,33 @@ static void append_reasons(const struct callback_arguments *arguments, const str
     buffer_append_char(output, '\n');
 }
 
+/* The names of the tags, each behind `before` and a comma in between. */
+static void append_tags(const struct chain *chain, uint64_t tags, bool json, struct buffer *output)
+{
+    bool first = true;
+    for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++) {
+        if (!(tags & 1ull << bit))
+            continue;
+        struct slice name = slice_from_string(chain_tag_name(chain, bit));
+        if (!first)
+            buffer_append_string(output, json ? "," : ", ");
+        if (json)
+            buffer_append_json_string(output, name);
+        else
+            tail_append_visible(output, name);
+        first = false;
+    }
+}
+
+static void append_tag_line(const struct chain *chain, uint64_t tags, struct buffer *output)
+{
+    if (!tags)
+        return;
+    buffer_append_format(output, "        %-9s ", "tags");
+    append_tags(chain, tags, false, output);
+    buffer_append_char(output, '\n');
+}
+
 static void append_member(struct buffer *output, const char *name, struct slice text)
 {
     buffer_append_format(output, ",\"%s\":", name);
@@ -159,8 +187,13 @@ static void on_answer(void *context, uint32_t module_index, const struct callbac
     const struct evidence_place *place = located ? &found : NULL;
     bool replaced = located && !slice_equal(arguments->event->body, trace->body);
     explain_append_value(&result->value, &answer->says);
+    answer->tags = result->tags;
     append_reasons(arguments, result, place, replaced, &answer->because);
+    append_tag_line(trace->chain, result->tags, &answer->because);
     append_members(arguments, result, buffer_slice(&answer->says), place, replaced, &answer->members);
+    buffer_append_string(&answer->members, ",\"tags\":[");
+    append_tags(trace->chain, result->tags, true, &answer->members);
+    buffer_append_char(&answer->members, ']');
 }
 
 static void append_dry_run_row(struct explain_trace *trace, const struct event *event, const struct outcome *outcome)
@@ -253,6 +286,21 @@ static uint64_t median_of(const struct explained *answer)
     return answer->samples[answer->sample_count / 2];
 }
 
+/* The tags that the question had before the module: of those before it, and of the callback that went on into this one.
+ */
+static uint64_t tags_before(const struct explain_trace *trace, enum callback callback, uint32_t module_index)
+{
+    uint64_t tags = 0;
+    for (uint32_t index = 0; index < trace->count; index++) {
+        const struct explained *answer = &trace->answers[index];
+        bool before = answer->callback == callback && answer->module_index < module_index;
+        if ((before || callback_definitions[answer->callback].then == callback) &&
+            !chain_module_options(trace->chain, answer->module_index)->dry_run)
+            tags |= answer->tags;
+    }
+    return tags;
+}
+
 /* Why a module was not asked that stands behind `last`, the last one that was (NULL: none). */
 static void append_why_not(const struct explain_trace *trace, uint32_t module_index, enum callback callback,
                            const struct callback_arguments *arguments, const struct explained *last,
@@ -261,6 +309,7 @@ static void append_why_not(const struct explain_trace *trace, uint32_t module_in
     const struct module_options *options = chain_module_options(trace->chain, module_index);
     struct callback_arguments asked = *arguments;
     asked.callback = callback;
+    asked.tags = tags_before(trace, callback, module_index);
     if (chain_module_needs_body(trace->chain, module_index) && arguments->event && !arguments->event->has_body) {
         buffer_append_string(output, "it needs the event's body");
     } else if (options->selector && !selector_selects(options->selector, &asked)) {

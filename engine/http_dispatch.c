@@ -135,6 +135,18 @@ static bool answered_by_area(struct http_server *server, struct http_exchange *e
     return false;
 }
 
+/* Whether the page is closed to this request, which was told so. Without a secret nobody could be told from anybody. */
+static bool is_closed(struct http_server *server, struct http_exchange *exchange, const struct http_request *request,
+                      const struct web_resource *page)
+{
+    if (!page->closed)
+        return false;
+    if (server->secret)
+        return unauthorized(server, exchange, request);
+    http_exchange_refuse(exchange, 403, "M_FORBIDDEN", "this page is served only where `http.secret` is configured");
+    return true;
+}
+
 static bool answered_by_page(struct http_server *server, struct http_exchange *exchange,
                              const struct http_request *request)
 {
@@ -143,6 +155,8 @@ static bool answered_by_page(struct http_server *server, struct http_exchange *e
         server->find_page ? server->find_page(server->context, request->path, &state) : NULL;
     if (!page)
         return false;
+    if (is_closed(server, exchange, request, page))
+        return true;
     if (!is_among(page->methods, request->method)) {
         refuse_method(exchange, page->methods);
     } else if (!too_large(exchange, request, HTTP_BODY_MAXIMUM)) {

@@ -1,11 +1,19 @@
 /* The program's entry: everything else can be linked into tests. */
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "engine/option.h"
+#include "engine/worker.h"
 
 int main(int argc, char **argv)
 {
     /* A reader that went away shows as EPIPE where it is written to. */
     signal(SIGPIPE, SIG_IGN);
-    return subcommand_main(argc - 1, argv + 1);
+    int exit_code = subcommand_main(argc - 1, argv + 1);
+    if (!worker_left_behind())
+        return exit_code;
+    /* A thread still works with what exit() would take down. */
+    fflush(NULL);
+    _exit(exit_code);
 }

@@ -23,10 +23,17 @@ struct collector {
     void *context;
 };
 
+struct renderer {
+    struct renderer *next;
+    void (*render)(const void *context, struct buffer *output);
+    const void *context;
+};
+
 struct metrics {
     struct family *first;
     struct family **last;
     struct collector *collectors;
+    struct renderer *renderers;
 };
 
 struct metrics *metrics_create(void)
@@ -51,6 +58,11 @@ void metrics_destroy(struct metrics *metrics)
         struct collector *collector = metrics->collectors;
         metrics->collectors = collector->next;
         free(collector);
+    }
+    while (metrics->renderers) {
+        struct renderer *renderer = metrics->renderers;
+        metrics->renderers = renderer->next;
+        free(renderer);
     }
     free(metrics);
 }
@@ -101,6 +113,14 @@ void metrics_on_collect(struct metrics *metrics, void (*collect)(void *context),
     metrics->collectors = collector;
 }
 
+void metrics_on_render(struct metrics *metrics, void (*render)(const void *context, struct buffer *output),
+                       const void *context)
+{
+    struct renderer *renderer = memory_allocate_zeroed(1, sizeof *renderer);
+    *renderer = (struct renderer){metrics->renderers, render, context};
+    metrics->renderers = renderer;
+}
+
 /* Backslash and line break are escaped everywhere, quotes in label values only. */
 static void append_escaped(struct buffer *output, const char *text, bool quotes)
 {
@@ -122,21 +142,39 @@ static void append_header(struct buffer *output, const struct metric_definition 
     buffer_append_format(output, "\n# TYPE %s %s\n", definition->name, type);
 }
 
+void metrics_append_family(struct buffer *output, const struct metric_definition *definition)
+{
+    append_header(output, definition, definition->kind == METRIC_COUNTER ? "counter" : "gauge");
+}
+
+/* What stands before the value. */
+static void append_name(struct buffer *output, const struct metric_definition *definition, const char *label)
+{
+    buffer_append_string(output, definition->name);
+    if (!label)
+        return;
+    buffer_append_format(output, "{%s=\"", definition->label);
+    append_escaped(output, label, true);
+    buffer_append_string(output, "\"}");
+}
+
+void metrics_append_sample(struct buffer *output, const struct metric_definition *definition, const char *label,
+                           double value)
+{
+    append_name(output, definition, label);
+    buffer_append_format(output, " %.15g\n", value);
+}
+
 static void render_values(const struct family *family, struct buffer *output)
 {
     const struct metric_definition *definition = &family->definition;
-    append_header(output, definition, definition->kind == METRIC_COUNTER ? "counter" : "gauge");
+    metrics_append_family(output, definition);
     for (size_t index = 0; index < family->count; index++) {
         bool labelled = definition->label && family->label_text;
         const char *label = labelled ? family->label_text(family->context, index) : NULL;
         if (labelled && !label)
             continue;
-        buffer_append_string(output, definition->name);
-        if (labelled) {
-            buffer_append_format(output, "{%s=\"", definition->label);
-            append_escaped(output, label, true);
-            buffer_append_string(output, "\"}");
-        }
+        append_name(output, definition, label);
         buffer_append_format(output, " %llu\n",
                              (unsigned long long)(family->member ? *family->member : family->values[index]));
     }
@@ -175,4 +213,6 @@ void metrics_render(struct metrics *metrics, struct buffer *output)
         else
             render_values(family, output);
     }
+    for (const struct renderer *renderer = metrics->renderers; renderer; renderer = renderer->next)
+        renderer->render(renderer->context, output);
 }

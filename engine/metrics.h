@@ -50,6 +50,15 @@ void metrics_register_members(struct metrics *metrics, const struct metric_membe
 /* Called before each rendering, to refresh gauges. */
 void metrics_on_collect(struct metrics *metrics, void (*collect)(void *context), void *context);
 
+/* Called at each rendering behind all families: for those of which it is known only then what there is. It writes whole
+ * families, with the two functions below. */
+void metrics_on_render(struct metrics *metrics, void (*render)(const void *context, struct buffer *output),
+                       const void *context);
+void metrics_append_family(struct buffer *output, const struct metric_definition *definition);
+/* `label`: the value of the definition's label; NULL for a family of one. */
+void metrics_append_sample(struct buffer *output, const struct metric_definition *definition, const char *label,
+                           double value);
+
 /* The Prometheus text format, version 0.0.4. */
 void metrics_render(struct metrics *metrics, struct buffer *output);
 

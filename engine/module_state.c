@@ -7,7 +7,7 @@
 
 #define FILE_MAXIMUM ((size_t)4 << 30)
 
-static void append_path(const struct configuration *configuration, struct buffer *path)
+void module_state_append_path(const struct configuration *configuration, struct buffer *path)
 {
     const struct state_owner owner = {configuration->server_name, configuration->instance_name};
     state_file_append_path_of(path, configuration->state_dir, &owner, "modules");
@@ -26,15 +26,15 @@ void module_state_read(const struct configuration *configuration)
     const char *problem;
     if (!configuration->state_dir || !chain_state_any(configuration->chain))
         return;
-    append_path(configuration, &path);
+    module_state_append_path(configuration, &path);
     enum state_file_status status = state_file_load(buffer_string(&path), FILE_MAXIMUM, &snapshot, &problem);
     if (status == STATE_FILE_READ) {
         if (!chain_state_restore(configuration->chain, buffer_slice(&snapshot), &counts, &problem))
             status = STATE_FILE_UNUSABLE;
-        tell(&counts, "modules remember what they knew at the last stop");
+        tell(&counts, "modules remember what they knew");
     }
     if (status == STATE_FILE_UNUSABLE)
-        log_warning("what modules knew at the last stop cannot be read, or not all of it; they begin anew",
+        log_warning("what modules knew cannot be read, or not all of it; they begin anew",
                     LOG_STRING("path", buffer_string(&path)), LOG_STRING("reason", problem));
     buffer_free(&snapshot);
     buffer_free(&path);
@@ -46,7 +46,7 @@ void module_state_write(const struct configuration *configuration)
     const char *step = NULL;
     if (!configuration->state_dir || !chain_state_any(configuration->chain))
         return;
-    append_path(configuration, &path);
+    module_state_append_path(configuration, &path);
     chain_state_save(configuration->chain, &snapshot);
     int error = state_file_replace(buffer_string(&path), buffer_slice(&snapshot), &step);
     if (error)
@@ -57,7 +57,7 @@ void module_state_write(const struct configuration *configuration)
     buffer_free(&path);
 }
 
-void module_state_hand_over(const struct chain *from, struct chain *to)
+void module_state_hand_over(struct chain *from, struct chain *to)
 {
     struct chain_state_counts counts;
     chain_state_hand_over(from, to, &counts);

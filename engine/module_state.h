@@ -1,13 +1,15 @@
 /* What modules remember (filters/chain_state.h) across reloads and restarts of the engine.
  *
- * At a stop it is written to the folder `state_dir`, in a file beside that of the positions whose name ends in
- * `.modules`, and at the next start it is read. An engine that was killed finds what the stop before that one has
- * written: rates have filled up again meanwhile. A file that cannot be read or written costs the memory, is said in the
- * log, and stops nothing. */
+ * At a stop, and every few minutes (engine/module_keeper.h), it is written to the folder `state_dir`, in a file beside
+ * that of the positions whose name ends in `.modules`, and at the next start it is read. A file that cannot be read or
+ * written costs the memory, is said in the log, and stops nothing. */
 #ifndef WEIR_ENGINE_MODULE_STATE_H
 #define WEIR_ENGINE_MODULE_STATE_H
 
 #include "engine/configuration.h"
+
+/* Appends the path of the file; with `state_dir` only. */
+void module_state_append_path(const struct configuration *configuration, struct buffer *path);
 
 /* Before the configuration's chain is asked for the first time. Nothing without `state_dir`, or if no module remembers.
  */
@@ -16,7 +18,7 @@ void module_state_read(const struct configuration *configuration);
 void module_state_write(const struct configuration *configuration);
 
 /* Modules whose configuration has not changed go on where they were; what became of the others is logged. `to` must not
- * be in use yet. */
-void module_state_hand_over(const struct chain *from, struct chain *to);
+ * be in use yet; `from` is about to go. */
+void module_state_hand_over(struct chain *from, struct chain *to);
 
 #endif

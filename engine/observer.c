@@ -7,6 +7,7 @@
 #include "base/json_pool.h"
 #include "base/memory.h"
 #include "engine/clock.h"
+#include "engine/followed_rooms.h"
 #include "engine/judging.h"
 #include "engine/log.h"
 #include "replication/command.h"
@@ -16,6 +17,8 @@ struct observer {
     struct observer_settings settings;
     struct observer_callbacks callbacks;
     struct judging *judging;
+    struct followed_rooms *followed;
+    bool follows; /* there are any such rooms */
     struct position_tracker *tracker;
     struct json_pool row_pool;   /* of the current line's row */
     struct json_pool batch_pool; /* of rows that were kept until their token came */
@@ -92,6 +95,10 @@ static void on_rows(void *context, const struct position_rows *rows)
             read = event_row_parse(rows->rows[index], &observer->batch_pool, &row, &problem);
         if (!read)
             continue;
+        if (observer->follows)
+            followed_rooms_row(observer->followed, &row, rows->token);
+        if (observer->callbacks.row)
+            observer->callbacks.row(observer->callbacks.context, &row, rows->token);
         if (observer->callbacks.seen && row.kind == EVENT_ROW_EV)
             observer->callbacks.seen(observer->callbacks.context, rows->writer, rows->token, row.event_id);
         if (!row_counts(observer, &row))
@@ -305,6 +312,8 @@ void observer_fetch_done(struct observer *observer, enum stream stream, struct s
 
 void observer_late_event(struct observer *observer, const struct event_row *row, struct slice writer, int64_t token)
 {
+    if (observer->follows)
+        followed_rooms_row(observer->followed, row, token);
     if (row_counts(observer, row))
         judging_late_event(observer->judging, row, writer, token);
 }
@@ -363,6 +372,17 @@ void observer_give_up(struct observer *observer, const char *reason)
     judging_give_up(observer->judging, reason);
 }
 
+static void follow_rooms(struct observer *observer, struct chain *chain)
+{
+    followed_rooms_use_chain(observer->followed, chain);
+    observer->follows = followed_rooms_any(observer->followed);
+}
+
+struct followed_rooms *observer_followed_rooms(struct observer *observer)
+{
+    return observer->followed;
+}
+
 struct observer *observer_create(const struct observer_settings *settings, const struct observer_callbacks *callbacks,
                                  struct metrics *metrics)
 {
@@ -374,6 +394,8 @@ struct observer *observer_create(const struct observer_settings *settings, const
     observer->tracker = position_tracker_create(&position_callbacks, settings->instance_name, 1ull << STREAM_events);
     observer_metrics_register(&observer->metrics, metrics, observer);
     observer->judging = judging_create(settings, callbacks, &observer->counts, &observer->metrics);
+    observer->followed = followed_rooms_create(&settings->bodies);
+    follow_rooms(observer, settings->chain);
     return observer;
 }
 
@@ -383,6 +405,7 @@ void observer_destroy(struct observer *observer)
         return;
     position_tracker_destroy(observer->tracker);
     judging_destroy(observer->judging);
+    followed_rooms_destroy(observer->followed);
     json_pool_free(&observer->row_pool);
     json_pool_free(&observer->batch_pool);
     buffer_free(&observer->unescaped);
@@ -392,6 +415,7 @@ void observer_destroy(struct observer *observer)
 void observer_use_chain(struct observer *observer, struct chain *chain)
 {
     judging_use_chain(observer->judging, chain);
+    follow_rooms(observer, chain);
 }
 
 void observer_reconfigure(struct observer *observer, bool judge_rejected, bool judge_outliers, bool ask_as_synapse)

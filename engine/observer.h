@@ -34,6 +34,8 @@ struct observer_callbacks {
     /* Events are judged elsewhere: the row and writer live until the call returns; `alone`: it is the only row of its
      * token. NULL: the observer judges them. */
     void (*event)(void *context, const struct event_row *row, struct slice writer, int64_t token, bool alone);
+    /* A row of `events`, of whatever kind, before it is acted upon; lives until the call returns. May be NULL. */
+    void (*row)(void *context, const struct event_row *row, int64_t token);
     /* All rows of `writer` up to `token` are done with. */
     void (*position)(void *context, enum stream stream, struct slice writer, int64_t token);
     /* Events of `writer` were judged beyond its position, since others before them wait: what observer_append_ahead
@@ -124,6 +126,11 @@ void observer_give_up(struct observer *observer, const char *reason);
 void observer_use_chain(struct observer *observer, struct chain *chain);
 /* The settings that a reload may change; for events that come from now on. */
 void observer_reconfigure(struct observer *observer, bool judge_rejected, bool judge_outliers, bool ask_as_synapse);
+
+/* The state of the rooms that modules of the chain follow, which rows of `events` change. The observer's own; for who
+ * can read it. */
+struct followed_rooms;
+struct followed_rooms *observer_followed_rooms(struct observer *observer);
 
 struct observer_counts observer_counts(const struct observer *observer);
 /* How many events wait for a service. */

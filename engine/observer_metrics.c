@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "engine/module_figures.h"
 #include "replication/command.h"
 
 /* The counts that are metrics as well: one row each. */
@@ -112,6 +113,18 @@ static void collect(void *context)
     metrics->counts = observer_counts(metrics->observer);
 }
 
+/* A label beyond the last is shared with others, whose figures are not added up. */
+static const char *own_label(const void *context, size_t index)
+{
+    return index < OBSERVER_MODULE_LABELS - 1 ? module_label(context, index) : NULL;
+}
+
+static void append_figures(const void *context, struct buffer *output)
+{
+    const struct observer_metrics *metrics = context;
+    module_figures_append(output, metrics->chain, own_label, metrics);
+}
+
 void observer_metrics_register(struct observer_metrics *metrics, struct metrics *registry,
                                const struct observer *observer)
 {
@@ -130,6 +143,7 @@ void observer_metrics_register(struct observer_metrics *metrics, struct metrics 
                                                           OBSERVER_MODULE_LABELS, module_label, metrics);
     metrics_register_members(registry, members, sizeof members / sizeof *members, &metrics->counts);
     metrics_on_collect(registry, collect, metrics);
+    metrics_on_render(registry, append_figures, metrics);
 }
 
 uint64_t *observer_metrics_denials(const struct observer_metrics *metrics, uint32_t module_index)

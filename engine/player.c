@@ -11,6 +11,7 @@
 #include "engine/clock.h"
 #include "engine/playback.h"
 #include "engine/player_progress.h"
+#include "engine/record_marks.h"
 #include "replication/recording.h"
 
 #define WINDOW 4096
@@ -125,8 +126,11 @@ static bool read_next(struct player *player, struct buffer *error, bool *failed)
         *failed = status == LINE_FAILED;
         if (status == LINE_END || status == LINE_FAILED)
             return false;
-        if (status == LINE_OK && recording_read(player->reader, line, &player->next, &problem))
-            return true;
+        if (status == LINE_OK && recording_read(player->reader, line, &player->next, &problem)) {
+            if (!record_mark_channel(player->next.channel))
+                return true;
+            continue;
+        }
         player->bad_lines += player->round == 0 && !player->main_channel ? 1 : 0;
     }
 }

@@ -7,6 +7,7 @@
 #include "base/lane.h"
 #include "engine/clock.h"
 #include "engine/log.h"
+#include "engine/record_marks.h"
 #include "engine/replay_jobs.h"
 #include "replication/body_file.h"
 #include "replication/recording.h"
@@ -21,6 +22,7 @@ struct replay {
     struct body_file *bodies; /* of a replay of one job */
     struct replay_jobs *jobs; /* NULL for one */
     struct buffer output;
+    struct buffer mark; /* unescaped */
     struct buffer *error;
     bool reads_time; /* some module does */
     int64_t now_ms;  /* the latest of the lines so far; 1: none */
@@ -130,6 +132,28 @@ static void set_time(struct replay *replay, const struct recording_message *mess
     presence_router_set_time(replay->presence, replay->now_ms);
 }
 
+/* What a recording says about itself is not Synapse's, and no message. */
+static void take_mark(struct slice message, uint64_t number, struct replay_summary *summary)
+{
+    static struct log_gate gate;
+    struct record_gap gap;
+    uint64_t suppressed;
+    if (!record_gap_read(message, &gap))
+        return;
+    summary->gaps++;
+    if (log_gate_pass(&gate, &suppressed))
+        log_warning("the recording has a gap: what was published meanwhile is not in it", LOG_INTEGER("line", number),
+                    LOG_NUMBER("seconds", (double)(gap.to_ms - gap.from_ms) / 1000), LOG_TEXT("reason", gap.reason),
+                    LOG_INTEGER("suppressed", suppressed));
+}
+
+static void warn_of_cut(const char *path)
+{
+    log_warning("the file was cut short, since whoever wrote it was killed or it was copied in part; what is there was "
+                "read",
+                LOG_STRING("path", path));
+}
+
 static void take_line(struct replay *replay, struct recording_reader *recording, struct slice line, uint64_t number,
                       struct replay_summary *summary)
 {
@@ -142,6 +166,10 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
         if (log_gate_pass(&gate, &suppressed))
             log_warning("a line of the recording is no recorded message", LOG_INTEGER("line", number),
                         LOG_STRING("reason", problem), LOG_INTEGER("suppressed", suppressed));
+        return;
+    }
+    if (record_mark_channel(message.channel)) {
+        take_mark(message.escaped ? recording_unescape(message.data, &replay->mark) : message.data, number, summary);
         return;
     }
     summary->messages++;
@@ -169,6 +197,8 @@ static void read_recording(struct replay *replay, struct line_reader *lines, str
             take_line(replay, recording, line, line_reader_number(lines), summary);
     }
     recording_reader_destroy(recording);
+    if (line_reader_cut_short(lines))
+        warn_of_cut(replay->settings->recording);
 }
 
 unsigned replay_jobs_possible(const struct replay_settings *settings, const char **reason)
@@ -198,8 +228,10 @@ static bool open_bodies(struct replay *replay)
                                                  .context = replay};
     if (jobs_settings.jobs > 1)
         replay->jobs = replay_jobs_create(&jobs_settings);
-    else if (settings->bodies)
-        return (replay->bodies = body_file_open(settings->bodies, replay->error)) != NULL;
+    else if (settings->bodies && !(replay->bodies = body_file_open(settings->bodies, replay->error)))
+        return false;
+    if (replay->bodies && body_file_cut_short(replay->bodies))
+        warn_of_cut(settings->bodies);
     return true;
 }
 
@@ -229,7 +261,12 @@ static void open_observer(struct replay *replay, struct metrics *metrics)
 /* False if the bodies could not be read. */
 static bool finish_jobs(struct replay *replay)
 {
-    if (!replay->jobs || replay_jobs_finish(replay->jobs, !replay->write_failed, replay->error))
+    if (!replay->jobs)
+        return true;
+    bool good = replay_jobs_finish(replay->jobs, !replay->write_failed, replay->error);
+    if (replay_jobs_bodies_cut_short(replay->jobs))
+        warn_of_cut(replay->settings->bodies);
+    if (good)
         return true;
     replay->failed = true;
     return false;
@@ -277,6 +314,7 @@ bool replay_run(const struct replay_settings *settings, struct replay_summary *s
     metrics_destroy(metrics);
     line_reader_close(lines);
     buffer_free(&replay.output);
+    buffer_free(&replay.mark);
     summary->seconds = (double)(clock_now_ns() - started) / 1e9;
     return !replay.failed;
 }

@@ -38,6 +38,7 @@ struct replay_summary {
     struct presence_router_counts presence;
     uint64_t messages;                        /* lines of the recording that are messages */
     uint64_t other_channels;                  /* of those, on channels that are not ours */
+    uint64_t gaps;                            /* that the recording tells of */
     uint64_t bad_records;                     /* lines that are no recorded messages */
     uint64_t denials[REPLAY_MODULES_MAXIMUM]; /* by place in the chain */
     bool bodies_failed;                       /* the bodies could not be read, so that nothing was judged */

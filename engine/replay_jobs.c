@@ -279,6 +279,11 @@ bool replay_jobs_finish(struct replay_jobs *jobs, bool judge, struct buffer *err
     return !jobs->failed;
 }
 
+bool replay_jobs_bodies_cut_short(const struct replay_jobs *jobs)
+{
+    return jobs->bodies && body_file_cut_short(jobs->bodies);
+}
+
 void replay_jobs_add_counts(const struct replay_jobs *jobs, struct observer_counts *counts, uint64_t *denials,
                             uint32_t room)
 {

@@ -34,6 +34,8 @@ bool replay_jobs_event(struct replay_jobs *jobs, const struct event_row *row, st
 /* Returns when every event was judged and all rows were given out; without `judge` what still waits is left. The jobs
  * then end. False with a sentence in `error` if the bodies could not be read. */
 bool replay_jobs_finish(struct replay_jobs *jobs, bool judge, struct buffer *error);
+/* Behind replay_jobs_finish: whether the file of bodies broke off (line_reader_cut_short). */
+bool replay_jobs_bodies_cut_short(const struct replay_jobs *jobs);
 /* Behind replay_jobs_finish: adds what was counted while judging, and by module (`room` of them). */
 void replay_jobs_add_counts(const struct replay_jobs *jobs, struct observer_counts *counts, uint64_t *denials,
                             uint32_t room);

@@ -3,13 +3,12 @@
 
 #include <stdio.h>
 
-struct configuration *report_configuration_load(const char *subcommand, const char *path,
-                                                enum configuration_purpose purpose,
-                                                const struct module_services *services)
+struct configuration *report_configuration_load_with(const char *subcommand,
+                                                     const struct configuration_loading *loading)
 {
     struct buffer errors = {0};
     struct buffer warnings = {0};
-    struct configuration *configuration = configuration_load(path, purpose, services, &errors, &warnings);
+    struct configuration *configuration = configuration_load_with(loading, &errors, &warnings);
     fputs(buffer_string(&warnings), stderr);
     if (!configuration) {
         fputs(buffer_string(&errors), stderr);
@@ -18,4 +17,12 @@ struct configuration *report_configuration_load(const char *subcommand, const ch
     buffer_free(&errors);
     buffer_free(&warnings);
     return configuration;
+}
+
+struct configuration *report_configuration_load(const char *subcommand, const char *path,
+                                                enum configuration_purpose purpose,
+                                                const struct module_services *services)
+{
+    const struct configuration_loading loading = {.path = path, .purpose = purpose, .services = services};
+    return report_configuration_load_with(subcommand, &loading);
 }

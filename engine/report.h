@@ -9,4 +9,8 @@ struct configuration *report_configuration_load(const char *subcommand, const ch
                                                 enum configuration_purpose purpose,
                                                 const struct module_services *services);
 
+/* The same, as configuration_load_with. */
+struct configuration *report_configuration_load_with(const char *subcommand,
+                                                     const struct configuration_loading *loading);
+
 #endif

@@ -20,14 +20,21 @@
 
 struct service {
     TAILQ_ENTRY(service) link;
-    struct services *services;
+    struct services *services;   /* NULL: not of an event loop (a batch that is not attached) */
+    struct service_batch *batch; /* NULL: none */
+    TAILQ_ENTRY(service) batch_link;
+    struct service_settings settings; /* its texts are not kept */
     struct service_endpoint endpoint;
     struct service_client *client;
     struct service_breaker breaker;
     struct log_gate gate;
-    int64_t in_flight_maximum;
     int64_t in_flight;
     uint32_t label;
+};
+
+struct service_batch {
+    struct module_services interface;
+    TAILQ_HEAD(, service) services_of;
 };
 
 struct services {
@@ -149,7 +156,7 @@ static const char *objection(struct service *service, struct slice path, struct 
         !service_url_append_target(&service->endpoint.url, path, &service->services->target))
         return "the question's path is too long, or holds what no URL can hold";
     *failure = SERVICE_BUSY;
-    if (service->in_flight >= service->in_flight_maximum)
+    if (service->in_flight >= service->settings.in_flight)
         return "too many questions wait for this service already";
     *failure = SERVICE_BREAKER;
     if (!service_breaker_admits(&service->breaker, clock_now_ns()))
@@ -161,6 +168,10 @@ static uint64_t post(struct service *service, struct slice path, struct slice bo
 {
     struct services *services = service->services;
     enum service_failure failure;
+    if (!services) {
+        *refusal = "the configuration that asks is not in use";
+        return 0;
+    }
     services->metrics.questions[service->label]++;
     const char *reason = objection(service, path, body, &failure);
     if (reason) {
@@ -178,6 +189,8 @@ static uint64_t post(struct service *service, struct slice path, struct slice bo
 static void unusable(struct service *service, const char *why)
 {
     struct services *services = service->services;
+    if (!services)
+        return;
     if (services->delivering && services->delivering->owner == service)
         services->unusable = true;
     count_failure(service, SERVICE_UNUSABLE, why);
@@ -205,10 +218,10 @@ static bool is_address(const char *host)
            inet_pton(AF_INET6, host, &address) == 1;
 }
 
-static bool open_endpoint(struct services *services, struct service_endpoint *endpoint,
-                          const struct service_settings *settings, struct buffer *error)
+/* Whatever of it needs no event loop, and may take a while: the system's certificates are a large file. */
+static bool prepare_endpoint(struct service_endpoint *endpoint, const struct service_settings *settings,
+                             struct buffer *error)
 {
-    endpoint->base = services->base;
     if (!service_url_parse(&endpoint->url, settings->url, error))
         return false;
     if (settings->authorization) {
@@ -219,44 +232,50 @@ static bool open_endpoint(struct services *services, struct service_endpoint *en
         }
     }
     struct tls_client_settings tls = {.authorities = settings->authorities, .verify = settings->verify};
-    if (endpoint->url.tls && !(endpoint->tls = tls_client_create(&tls, error)))
-        return false;
-    if (is_address(endpoint->url.host) || (endpoint->resolver = resolver(services)))
-        return true;
-    buffer_append_format(error, "\"%s\" cannot be looked up: there is no name server", endpoint->url.host);
-    return false;
+    return !endpoint->url.tls || (endpoint->tls = tls_client_create(&tls, error));
 }
 
-static void free_endpoint(struct service_endpoint *endpoint)
+static void free_service(struct service *service)
 {
-    service_url_free(&endpoint->url);
-    free(endpoint->authorization);
-    SSL_CTX_free(endpoint->tls);
+    service_url_free(&service->endpoint.url);
+    free(service->endpoint.authorization);
+    SSL_CTX_free(service->endpoint.tls);
+    free(service);
 }
 
-static struct service *open_service(void *context, const struct service_settings *settings, struct buffer *error)
+static struct service *prepare(const struct service_settings *settings, struct buffer *error)
 {
-    struct services *services = context;
     struct service *service = memory_allocate_zeroed(1, sizeof *service);
-    if (!open_endpoint(services, &service->endpoint, settings, error)) {
-        free_endpoint(&service->endpoint);
-        free(service);
+    if (!prepare_endpoint(&service->endpoint, settings, error)) {
+        free_service(service);
         return NULL;
     }
-    service->services = services;
-    service->in_flight_maximum = settings->in_flight;
+    service->settings = *settings;
+    service->settings.url = service->settings.authorities = service->settings.authorization = NULL;
     service->breaker = (struct service_breaker){.threshold = settings->breaker_failures,
                                                 .pause_ns = (uint64_t)settings->breaker_pause_ms * 1000000};
-    service->label = service_metrics_acquire(&services->metrics, service->endpoint.url.label);
-    struct service_client_owner owner = {service, on_ended, on_wants_turn};
-    service->client = service_client_create(&service->endpoint, settings, &owner);
-    TAILQ_INSERT_TAIL(&services->open, service, link);
     return service;
 }
 
-static void close_service(struct service *service)
+/* False if its host cannot be looked up. */
+static bool attach(struct service *service, struct services *services)
+{
+    bool found = is_address(service->endpoint.url.host) || (service->endpoint.resolver = resolver(services));
+    service->services = services;
+    service->endpoint.base = services->base;
+    service->label = service_metrics_acquire(&services->metrics, service->endpoint.url.label);
+    struct service_client_owner owner = {service, on_ended, on_wants_turn};
+    service->client = service_client_create(&service->endpoint, &service->settings, &owner);
+    TAILQ_INSERT_TAIL(&services->open, service, link);
+    return found;
+}
+
+/* Whatever of it the event loop has. */
+static void detach(struct service *service)
 {
     struct services *services = service->services;
+    if (!services)
+        return;
     struct question *question = TAILQ_FIRST(&services->ended);
     while (question) {
         struct question *next = TAILQ_NEXT(question, link);
@@ -271,8 +290,78 @@ static void close_service(struct service *service)
     TAILQ_REMOVE(&services->open, service, link);
     service_client_destroy(service->client);
     service_metrics_release(&services->metrics, service->label);
-    free_endpoint(&service->endpoint);
-    free(service);
+    service->services = NULL;
+}
+
+static void close_service(struct service *service)
+{
+    detach(service);
+    if (service->batch)
+        TAILQ_REMOVE(&service->batch->services_of, service, batch_link);
+    free_service(service);
+}
+
+static struct service *open_service(void *context, const struct service_settings *settings, struct buffer *error)
+{
+    struct service *service = prepare(settings, error);
+    if (!service || attach(service, context))
+        return service;
+    buffer_append_format(error, "\"%s\" cannot be looked up: there is no name server", service->endpoint.url.host);
+    close_service(service);
+    return NULL;
+}
+
+/* ---- batches */
+
+static struct service *open_in_batch(void *context, const struct service_settings *settings, struct buffer *error)
+{
+    struct service_batch *batch = context;
+    struct service *service = prepare(settings, error);
+    if (!service)
+        return NULL;
+    service->batch = batch;
+    TAILQ_INSERT_TAIL(&batch->services_of, service, batch_link);
+    return service;
+}
+
+struct service_batch *service_batch_create(const struct shared_rates *rates)
+{
+    struct service_batch *batch = memory_allocate_zeroed(1, sizeof *batch);
+    batch->interface = (struct module_services){batch, open_in_batch, close_service, post, unusable, rates};
+    TAILQ_INIT(&batch->services_of);
+    return batch;
+}
+
+const struct module_services *service_batch_interface(struct service_batch *batch)
+{
+    return &batch->interface;
+}
+
+void service_batch_attach(struct service_batch *batch, struct services *services)
+{
+    struct service *service;
+    TAILQ_FOREACH(service, &batch->services_of, batch_link)
+    if (!attach(service, services))
+        log_failure(service, "its host cannot be looked up: there is no name server");
+}
+
+void service_batch_detach(struct service_batch *batch)
+{
+    struct service *service;
+    TAILQ_FOREACH(service, &batch->services_of, batch_link)
+    detach(service);
+}
+
+void service_batch_destroy(struct service_batch *batch)
+{
+    if (!batch)
+        return;
+    for (struct service *service = TAILQ_FIRST(&batch->services_of), *next; service; service = next) {
+        next = TAILQ_NEXT(service, batch_link);
+        service->batch = NULL;
+        close_service(service);
+    }
+    free(batch);
 }
 
 /* Gauges are sums over the services of a label; of several breakers the worst is shown. */
@@ -298,7 +387,7 @@ struct services *services_create(struct event_base *base, struct metrics *metric
     services->base = base;
     services->answered = answered;
     services->context = context;
-    services->interface = (struct module_services){services, open_service, close_service, post, unusable};
+    services->interface = (struct module_services){services, open_service, close_service, post, unusable, NULL};
     services->turn = event_new(base, -1, 0, on_turn, services);
     TAILQ_INIT(&services->open);
     TAILQ_INIT(&services->ended);

@@ -41,4 +41,19 @@ void services_destroy(struct services *services);
  * itself, and walks that were parked in it cannot go on without it: whoever parks them lets go of them first. */
 const struct module_services *services_interface(struct services *services);
 
+/* The services of one chain, apart from any event loop: so a chain may be made, and ended, in another thread. A service
+ * that is opened in a batch is checked and prepared, and answers nothing until the batch is attached. The batch and its
+ * services are used by one thread at a time. */
+struct service_batch;
+/* `rates` is what its modules find as that; NULL: none. */
+struct service_batch *service_batch_create(const struct shared_rates *rates);
+/* What module_host.services wants to have, for the modules of that chain; valid until service_batch_destroy. */
+const struct module_services *service_batch_interface(struct service_batch *batch);
+/* On the event loop. After the second, nothing is called for their questions any more, and the chain may be ended in
+ * any thread; the services must not have ended before. Attached once. */
+void service_batch_attach(struct service_batch *batch, struct services *services);
+void service_batch_detach(struct service_batch *batch);
+/* When the chain is gone; if it is attached, on the event loop. NULL is allowed. */
+void service_batch_destroy(struct service_batch *batch);
+
 #endif

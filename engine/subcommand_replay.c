@@ -70,6 +70,7 @@ static void print_summary(const struct configuration *configuration, const struc
         {"events without a body, judged by their row alone", counts->bodies_missing},
         {"unreadable bodies, judged by their row alone", counts->bodies_unreadable},
         {"replication lines that could not be read", counts->bad_lines},
+        {"gaps in the recording", summary->gaps},
         {"lines that are no recorded messages", summary->bad_records},
         {"messages on other channels", summary->other_channels},
     };

@@ -87,6 +87,25 @@ static struct slice text_of(yyjson_val *object, const char *name)
     return yyjson_is_str(value) ? slice_of(yyjson_get_str(value), yyjson_get_len(value)) : SLICE_ABSENT;
 }
 
+/* "-> redact, ban", or "would redact". */
+static void append_actions(yyjson_val *row, struct buffer *output)
+{
+    yyjson_val *actions = yyjson_obj_get(row, "actions");
+    yyjson_val *tried = actions ? NULL : yyjson_obj_get(row, "would_actions");
+    const char *before = actions ? "-> " : "would ";
+    bool follows = output->length > 0;
+    size_t index, count;
+    yyjson_val *action;
+    yyjson_arr_foreach(actions ? actions : tried, index, count, action)
+    {
+        struct slice type = text_of(action, "type");
+        if (index == 0 && follows)
+            buffer_append_char(output, ' ');
+        buffer_append_string(output, index ? ", " : before);
+        buffer_append_slice(output, slice_present(type) ? type : SLICE("?"));
+    }
+}
+
 static bool append_verdict(struct tail_format *format, struct slice token, yyjson_val *row, struct buffer *output)
 {
     if (!yyjson_is_obj(row))
@@ -108,6 +127,7 @@ static bool append_verdict(struct tail_format *format, struct slice token, yyjso
     } else if (dry_run) {
         buffer_append_string(&marks, "(dry run)");
     }
+    append_actions(row, &marks);
     struct cell cells[] = {
         {token, DIM},
         {code, passed ? GREEN : RED},

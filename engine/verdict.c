@@ -1,6 +1,8 @@
 /* The same function writes the row for Redis and for a replay's file, so that the two can be compared byte for byte. */
 #include "engine/verdict.h"
 
+#include "engine/verdict_actions.h"
+
 static void append_member(struct buffer *output, const char *name, struct slice value)
 {
     buffer_append_string(output, name);
@@ -30,7 +32,9 @@ void verdict_append_row(const struct verdict *verdict, struct buffer *output)
         buffer_append_integer(output, verdict->token);
     buffer_append_string(output, verdict->request ? ",\"origin\":\"request\"" : ",\"origin\":\"observe\"");
     buffer_append_string(output, ",\"dry_run\":");
-    buffer_append_string(output, verdict->dry_run ? "true}" : "false}");
+    buffer_append_string(output, verdict->dry_run ? "true" : "false");
+    verdict_append_actions(verdict, output);
+    buffer_append_char(output, '}');
 }
 
 bool verdict_next_row(struct slice *rows, struct slice *row)

@@ -17,9 +17,12 @@ enum {
 };
 #define RULE_OF(name) (RULE_IS_ABSENT_##name ? NULL : &chain_rule_##name)
 
+/* `nothing` in the table stands for no callback that is asked next. */
+#define CALLBACK_nothing CALLBACK_UNKNOWN
+
 const struct callback_definition callback_definitions[CALLBACK_COUNT] = {
 #define CALLBACK(name_, family_, introduced_, removed_, arguments_147_, least_, arguments_, rule_147_, rule_latest_,   \
-                 raise_, summary_)                                                                                     \
+                 raise_, then_, summary_)                                                                              \
     [CALLBACK_##name_] = {.name = #name_,                                                                              \
                           .family = FAMILY_##family_,                                                                  \
                           .arguments = {arguments_},                                                                   \
@@ -30,8 +33,7 @@ const struct callback_definition callback_definitions[CALLBACK_COUNT] = {
                           .removed = (removed_),                                                                       \
                           .rules = {[SEMANTICS_LATEST] = RULE_OF(rule_latest_), [SEMANTICS_147] = RULE_OF(rule_147_)}, \
                           .raise = RAISE_##raise_,                                                                     \
-                          .then = CALLBACK_##name_ == CALLBACK_federated_user_may_invite ? CALLBACK_user_may_invite    \
-                                                                                         : CALLBACK_UNKNOWN,           \
+                          .then = CALLBACK_##then_,                                                                    \
                           .summary = (summary_)},
 #include "filters/callbacks.def"
 #undef CALLBACK

@@ -63,7 +63,8 @@ struct callback_arguments {
                        time of the recording or of its events (engine/event_time.h). Modules that remember use no other
                        time, and bear one that is older than the last */
     bool trial;     /* somebody only wants to know the answer (`weir explain`): nothing is to be remembered of it */
-    uint64_t tags;  /* the bits of module_tag that modules before this one have set on what is asked about */
+    uint64_t tags;  /* the bits of module_tag that modules before this one have set on what is asked about: in this
+                       callback, and in one that goes on into it */
 };
 
 /* One module's answer to one callback. `state` is what the module's create made. `result` comes zeroed, that is as
@@ -94,7 +95,8 @@ struct callback_definition {
     int removed;              /* likewise; 0: still there */
     const struct chain_rule *rules[2]; /* by enum semantics; NULL: the callback does not exist there */
     enum raise_class raise;
-    enum callback then;  /* asked next if every module passed (federated_user_may_invite); CALLBACK_UNKNOWN: none */
+    enum callback then;  /* asked next, about the same (subject_restate), if every module passed; CALLBACK_UNKNOWN:
+                            none. That one has none itself */
     const char *summary; /* one sentence for people: when Synapse asks it */
 };
 

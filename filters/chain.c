@@ -16,6 +16,7 @@ struct registrar {
     struct web_resource *resources;
     uint32_t resource_count;
     struct chain *chain;
+    uint64_t tags; /* that it has asked for */
 };
 
 struct chain *chain_create(const struct chain_settings *settings)
@@ -26,6 +27,23 @@ struct chain *chain_create(const struct chain_settings *settings)
     chain->server_name = memory_copy_text(name, strlen(name));
     chain->settings.server_name = chain->server_name;
     chain->fields = field_table_create();
+    return chain;
+}
+
+struct chain *chain_create_inside(const struct module_setup *setup)
+{
+    struct chain *outer = setup->registrar->chain;
+    unsigned depth = 1;
+    for (const struct chain *around = outer; around->outer; around = around->outer)
+        depth++;
+    if (depth > CHAIN_DEPTH_MAXIMUM)
+        return NULL;
+    struct chain *chain = memory_allocate_zeroed(1, sizeof *chain);
+    chain->outer = outer;
+    chain->settings = outer->settings;
+    chain->server_name = memory_copy_text(outer->server_name, strlen(outer->server_name));
+    chain->settings.server_name = chain->server_name;
+    chain->fields = outer->fields;
     return chain;
 }
 
@@ -55,12 +73,13 @@ void chain_destroy(struct chain *chain)
         free_module(&chain->modules[index]);
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         free(chain->links[callback]);
+    free(chain->second_links);
     free(chain->modules);
     free(chain->resources);
     free(chain->server_name);
-    for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++)
-        free(chain->tags[bit]);
-    field_table_destroy(chain->fields);
+    tag_names_free(&chain->tags);
+    if (!chain->outer)
+        field_table_destroy(chain->fields);
     free(chain);
 }
 
@@ -76,15 +95,29 @@ void module_register(const struct module_setup *setup, const struct module_callb
 
 uint64_t module_tag(const struct module_setup *setup, const char *name, const char *key)
 {
-    char **tags = setup->registrar->chain->tags;
-    for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++) {
-        if (!tags[bit])
-            tags[bit] = memory_copy_text(name, strlen(name));
-        if (strcmp(tags[bit], name) == 0)
-            return 1ull << bit;
-    }
-    module_host_report(setup->host, key, "a chain has at most %u tags", TAGS_MAXIMUM);
-    return 0;
+    struct chain *chain = setup->registrar->chain;
+    while (chain->outer)
+        chain = chain->outer;
+    uint64_t bit = tag_names_bit(&chain->tags, name);
+    if (!bit)
+        module_host_report(setup->host, key, "a chain has at most %u tags", TAGS_MAXIMUM);
+    setup->registrar->tags |= bit;
+    return bit;
+}
+
+/* The tags that the modules of the chain may set so far, and those before the module that it belongs to. */
+static uint64_t tags_so_far(const struct chain *chain)
+{
+    uint64_t tags = 0;
+    for (; chain; chain = chain->outer)
+        for (uint32_t index = 0; index < chain->module_count; index++)
+            tags |= chain->modules[index].tags;
+    return tags;
+}
+
+bool module_tag_is_set(const struct module_setup *setup, uint64_t tags)
+{
+    return tags_so_far(setup->registrar->chain) & tags;
 }
 
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource)
@@ -105,6 +138,18 @@ static void keep_resources(struct chain *chain, struct registrar *registrar, uin
     free(registrar->resources);
 }
 
+/* Whether it is asked about what is observed and replayed, which are events and presence. */
+static bool is_observed(const struct chain_module *module)
+{
+    bool observed = false;
+    for (uint32_t index = 0; index < module->callback_count; index++) {
+        const struct callback_definition *definition = &callback_definitions[module->callbacks[index].callback];
+        observed =
+            observed || definition->arguments[0].type == ARGUMENT_EVENT || definition->family == FAMILY_PRESENCE_ROUTER;
+    }
+    return observed;
+}
+
 static uint64_t hash_of_config(const json_t *config)
 {
     char *text = config ? json_dumps(config, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
@@ -119,6 +164,11 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     struct chain_module module = {.definition = definition,
                                   .needs_body = definition->needs_body,
                                   .uses_body = definition->uses_body,
+                                  .reads_state = definition->reads_state,
+                                  .concurrent = definition->concurrent,
+                                  .answers_alike = definition->answers_alike,
+                                  .reads_time = definition->reads_time,
+                                  .waits = definition->answer != NULL,
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
     if (options)
         module.options = *options;
@@ -135,6 +185,11 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                      .semantics = chain->settings.semantics,
                                      .needs_body = &module.needs_body,
                                      .uses_body = &module.uses_body,
+                                     .reads_state = &module.reads_state,
+                                     .concurrent = &module.concurrent,
+                                     .answers_alike = &module.answers_alike,
+                                     .reads_time = &module.reads_time,
+                                     .waits = &module.waits,
                                      .registrar = &registrar};
         for (size_t index = 0; index < definition->callback_count; index++)
             module_register(&setup, &definition->callbacks[index]);
@@ -142,15 +197,19 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
     }
     module.callbacks = registrar.callbacks;
     module.callback_count = registrar.callback_count;
-    if (!names_known || !module.state) {
+    bool selects = !module.options.selector || selector_find_tags(module.options.selector, &chain->tags, host);
+    if (!names_known || !module.state || !selects) {
         free(registrar.resources);
         free_module(&module);
         return false;
     }
+    module.tags = definition->sets_tags && !module.options.dry_run ? registrar.tags : 0;
+    module.tags_read = registrar.tags | (module.options.selector ? selector_tags(module.options.selector) : 0);
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
     chain->modules[chain->module_count++] = module;
-    chain->reads_time = chain->reads_time || definition->reads_time;
+    chain->reads_time = chain->reads_time || (module.reads_time && is_observed(&module));
+    chain->has_learners = chain->has_learners || definition->decided;
     chain->needs_body = chain->needs_body || module.needs_body;
     chain->uses_body = chain->uses_body || module.needs_body || module.uses_body;
     return true;
@@ -210,12 +269,37 @@ static void look_who_waits(struct chain *chain)
 {
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
-            if (chain->modules[chain->links[callback][number].module_index].definition->answer)
+            if (chain->modules[chain->links[callback][number].module_index].waits)
                 chain->may_wait[callback] = true;
     for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
         enum callback then = callback_definitions[callback].then;
         if (then != CALLBACK_UNKNOWN && chain->may_wait[then])
             chain->may_wait[callback] = true;
+    }
+}
+
+static const struct link *find_link(const struct chain *chain, enum callback callback, uint32_t module_index)
+{
+    for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
+        if (chain->links[callback][number].module_index == module_index)
+            return &chain->links[callback][number];
+    return NULL;
+}
+
+/* Of an event that check_event_allowed let pass. In dry_run what a module says to either is told; and who looks at tags
+ * may find others there. */
+static void set_second_links(struct chain *chain)
+{
+    uint64_t tags = tags_so_far(chain);
+    uint32_t count = chain->link_counts[CALLBACK_check_event_for_spam];
+    const struct link *links = chain->links[CALLBACK_check_event_for_spam];
+    chain->second_links = memory_allocate_zeroed(count, sizeof *links);
+    for (uint32_t number = 0; number < count; number++) {
+        const struct chain_module *module = &chain->modules[links[number].module_index];
+        const struct link *first = find_link(chain, CALLBACK_check_event_allowed, links[number].module_index);
+        if (!module->answers_alike || module->options.dry_run || module->tags_read & tags || !first ||
+            first->function != links[number].function)
+            chain->second_links[chain->second_count++] = links[number];
     }
 }
 
@@ -232,6 +316,7 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
         }
     }
     look_who_waits(chain);
+    set_second_links(chain);
     return good;
 }
 
@@ -265,6 +350,16 @@ bool chain_module_needs_body(const struct chain *chain, uint32_t index)
     return chain->modules[index].needs_body;
 }
 
+bool chain_module_reads_state(const struct chain *chain, uint32_t index)
+{
+    return chain->modules[index].reads_state;
+}
+
+const char *chain_tag_name(const struct chain *chain, unsigned bit)
+{
+    return tag_names_at(&chain->tags, bit);
+}
+
 const char *chain_module_reads_text(const struct chain *chain, uint32_t index)
 {
     return body_use_text(chain->modules[index].needs_body, chain->modules[index].uses_body);
@@ -278,8 +373,8 @@ bool chain_needs_body(const struct chain *chain)
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index)
 {
     for (uint32_t index = 0; index < chain->module_count; index++) {
-        const struct module_definition *definition = chain->modules[index].definition;
-        if (definition->concurrent && !definition->reads_time)
+        const struct chain_module *module = &chain->modules[index];
+        if ((module->concurrent && !module->reads_time) || !is_observed(module))
             continue;
         *module_index = index;
         return false;
@@ -342,6 +437,13 @@ struct module_counts chain_module_counts(const struct chain *chain, uint32_t ind
 void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts)
 {
     chain->modules[index].counts = *counts;
+}
+
+void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context)
+{
+    const struct chain_module *module = &chain->modules[index];
+    if (module->definition->figures)
+        module->definition->figures(module->state, figure, context);
 }
 
 void chain_trace(struct chain *chain, chain_trace_function *trace, void *context)

@@ -31,6 +31,7 @@ struct outcome {
 struct module_options {
     bool dry_run;              /* asked and recorded, but the chain goes on as if it had passed */
     struct selector *selector; /* NULL: asked about everything. The chain takes it over */
+    uint32_t actions;          /* what a bot is to do about what it decides: bits of ACTION_BIT (filters/action.h) */
     bool legacy;               /* from one of Synapse's old sections */
     /* What its refusals say, instead of its own words; NULL: those stand. The chain takes both over. */
     char *reason;         /* in the verdict's row */
@@ -47,6 +48,12 @@ struct chain_settings {
 };
 
 struct chain *chain_create(const struct chain_settings *settings);
+/* A chain that belongs to a module of the chain that `setup` is of, for a module that asks others: with the same
+ * semantics and server, and with the fields of events and the tags of the outermost chain, which must outlive it. Its
+ * walks do not go on into another callback; that the outer one's do. NULL: it would lie deeper than
+ * CHAIN_DEPTH_MAXIMUM. */
+struct chain *chain_create_inside(const struct module_setup *setup);
+#define CHAIN_DEPTH_MAXIMUM 4
 void chain_destroy(struct chain *chain);
 
 /* Appends a module with its `config` (may be NULL). The order of calls is the order of the chain. False if the
@@ -74,14 +81,19 @@ const struct module_definition *chain_module(const struct chain *chain, uint32_t
 const struct module_options *chain_module_options(const struct chain *chain, uint32_t index);
 /* Whether a module needs the event's body, and whether any does. */
 bool chain_module_needs_body(const struct chain *chain, uint32_t index);
+/* Whether it may look at the room's state. */
+bool chain_module_reads_state(const struct chain *chain, uint32_t index);
+/* The name of the tag number `bit`, from 0; NULL behind the last. Lives as long as the chain. */
+const char *chain_tag_name(const struct chain *chain, unsigned bit);
 /* What a module judges by, in words, as module_reads_text. */
 const char *chain_module_reads_text(const struct chain *chain, uint32_t index);
 bool chain_needs_body(const struct chain *chain);
 /* Whether any module needs it, or reads it where one can be had. */
 bool chain_uses_body(const struct chain *chain);
-/* Whether any module reads `now_ms`. */
+/* Whether any module that is asked about events reads `now_ms`. */
 bool chain_reads_time(const struct chain *chain);
-/* Whether several threads may ask it at once; if not, `*module_index` says which module forbids it. */
+/* Whether several threads may ask it about events and presence at once; if not, `*module_index` says which module
+ * forbids it. */
 bool chain_concurrent(const struct chain *chain, uint32_t *module_index);
 /* The keys of `content` that the modules read; for event_reader_create. */
 const struct field_table *chain_fields(const struct chain *chain);
@@ -110,6 +122,9 @@ struct module_counts {
 struct module_counts chain_module_counts(const struct chain *chain, uint32_t index);
 /* For whoever asked the chain something that shall not count. */
 void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts);
+
+/* What a module says of itself for the metrics page; nothing if it has no figures. */
+void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context);
 
 /* Called for every answer of a module while it is set: for `weir explain`. NULL ends it. `nanoseconds` is what the
  * module took. */
@@ -140,6 +155,7 @@ struct walk {
     const struct chain_rule *rule;
     struct callback_arguments arguments;
     uint32_t place;         /* the link that is being asked */
+    bool second;            /* see walk_start_second */
     uint64_t ticket;        /* of a pending walk */
     struct result gathered; /* by rules that add up */
     void *memory;           /* of such a rule, in the arena */
@@ -152,6 +168,11 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
                            const struct callback_arguments *arguments);
 /* The same for a caller that has filled in `walk->arguments`: nothing is copied. */
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback);
+/* check_event_for_spam about an event that a walk of check_event_allowed has just let pass as it is, every module at
+ * once: those that answer both alike are passed over. Only with the event's id, by which they know it again. */
+enum walk_state walk_start_second(struct walk *walk, const struct chain *chain);
+/* The same within a module's callback, of a chain inside: the tags of the question stay. */
+enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback);
 /* Goes on with a pending walk: what the service said is handed to the module that waits. */
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer);
 

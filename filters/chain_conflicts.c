@@ -212,6 +212,21 @@ static void find_same_paths(struct finding *finding)
     }
 }
 
+static void find_unset_tags(struct finding *finding)
+{
+    const struct chain *chain = finding->chain;
+    uint64_t set = 0;
+    for (uint32_t index = 0; index < chain->module_count; index++) {
+        const struct module_options *options = &chain->modules[index].options;
+        uint64_t unset = options->selector ? selector_tags(options->selector) & ~set : 0;
+        for (unsigned bit = 0; bit < TAGS_MAXIMUM; bit++)
+            if (unset & 1ull << bit)
+                tell(finding, false, index, index, "selects by the tag `%s`, which no module before it sets",
+                     tag_names_at(&chain->tags, bit));
+        set |= chain->modules[index].tags;
+    }
+}
+
 bool chain_find_conflicts(struct chain *chain, chain_conflict_function *report, void *context)
 {
     struct finding finding = {.chain = chain, .report = report, .context = context};
@@ -221,12 +236,27 @@ bool chain_find_conflicts(struct chain *chain, chain_conflict_function *report, 
     find_differing_fields(&finding);
     find_wrong_legacy_arity(&finding);
     find_same_paths(&finding);
+    find_unset_tags(&finding);
     return !finding.fatal_found;
+}
+
+/* Whether a module registers the callback that is no companion there itself. */
+static bool is_accompanied(const struct chain *chain, enum callback callback)
+{
+    struct registration each;
+    FOR_EACH_REGISTRATION(chain, each)
+    {
+        if (each.row->callback == callback && !each.row->companion)
+            return true;
+    }
+    return false;
 }
 
 bool chain_registration_counts(const struct chain *chain, uint32_t module_index,
                                const struct module_callback *registered)
 {
+    if (registered->companion && !is_accompanied(chain, registered->callback))
+        return false;
     if (callback_definitions[registered->callback].family != FAMILY_BACKGROUND_UPDATES)
         return true;
     struct registration each;

@@ -9,7 +9,8 @@
  * conflict is fatal. */
 bool chain_find_conflicts(struct chain *chain, chain_conflict_function *report, void *context);
 
-/* Whether the registration takes part in the chain: all do but those of a second background update controller. */
+/* Whether the registration takes part in the chain: all do but those of a second background update controller, and
+ * companions that would be alone. */
 bool chain_registration_counts(const struct chain *chain, uint32_t module_index,
                                const struct module_callback *registered);
 

@@ -71,23 +71,49 @@ static void save_module(const struct chain *chain, const struct chain_module *mo
     buffer_append(snapshot, (const char *)&record, sizeof record);
     module->definition->save(module->state, snapshot);
     record.length = snapshot->length - start - sizeof record;
-    record.checksum = checksum_of(&record, snapshot->data + start + sizeof record);
     memcpy(snapshot->data + start, &record, sizeof record);
+}
+
+void chain_state_save_begin(struct chain_state_saving *saving, struct buffer *snapshot)
+{
+    struct head head = {.version = VERSION};
+    *saving = (struct chain_state_saving){0};
+    memcpy(head.magic, magic, sizeof magic);
+    buffer_append(snapshot, (const char *)&head, sizeof head);
+}
+
+bool chain_state_save_next(const struct chain *chain, struct chain_state_saving *saving, struct buffer *snapshot)
+{
+    struct head head;
+    while (saving->next < chain->module_count && !remembers(&chain->modules[saving->next]))
+        saving->next++;
+    if (saving->next >= chain->module_count)
+        return false;
+    save_module(chain, &chain->modules[saving->next++], snapshot);
+    memcpy(&head, snapshot->data, sizeof head);
+    head.records++;
+    memcpy(snapshot->data, &head, sizeof head);
+    return true;
+}
+
+void chain_state_save_end(struct buffer *snapshot)
+{
+    for (size_t at = sizeof(struct head); at < snapshot->length;) {
+        struct record record;
+        memcpy(&record, snapshot->data + at, sizeof record);
+        record.checksum = checksum_of(&record, snapshot->data + at + sizeof record);
+        memcpy(snapshot->data + at, &record, sizeof record);
+        at += sizeof record + (size_t)record.length;
+    }
 }
 
 void chain_state_save(const struct chain *chain, struct buffer *snapshot)
 {
-    struct head head = {.version = VERSION};
-    memcpy(head.magic, magic, sizeof magic);
-    size_t start = snapshot->length;
-    buffer_append(snapshot, (const char *)&head, sizeof head);
-    for (uint32_t index = 0; index < chain->module_count; index++) {
-        if (!remembers(&chain->modules[index]))
-            continue;
-        save_module(chain, &chain->modules[index], snapshot);
-        head.records++;
-    }
-    memcpy(snapshot->data + start, &head, sizeof head);
+    struct chain_state_saving saving;
+    chain_state_save_begin(&saving, snapshot);
+    while (chain_state_save_next(chain, &saving, snapshot))
+        ;
+    chain_state_save_end(snapshot);
 }
 
 /* ---- restoring */
@@ -181,7 +207,19 @@ static const struct chain_module *find_alike(const struct chain *chain, const st
     return NULL;
 }
 
-void chain_state_hand_over(const struct chain *from, struct chain *to, struct chain_state_counts *counts)
+/* False if the module refuses what the other one knows. */
+static bool hand_over(const struct chain_module *from, const struct chain_module *to, struct buffer *saved)
+{
+    if (to->definition->take_over) {
+        to->definition->take_over(to->state, from->state);
+        return true;
+    }
+    buffer_clear(saved);
+    from->definition->save(from->state, saved);
+    return to->definition->restore(to->state, buffer_slice(saved));
+}
+
+void chain_state_hand_over(struct chain *from, struct chain *to, struct chain_state_counts *counts)
 {
     struct buffer state = {0};
     *counts = (struct chain_state_counts){0};
@@ -190,12 +228,9 @@ void chain_state_hand_over(const struct chain *from, struct chain *to, struct ch
         if (!remembers(module))
             continue;
         const struct chain_module *before = find_alike(from, module, place_of(to, module));
-        buffer_clear(&state);
-        if (before)
-            before->definition->save(before->state, &state);
         if (!before)
             counts->anew++;
-        else if (module->definition->restore(module->state, buffer_slice(&state)))
+        else if ((module->handed_over = hand_over(before, module, &state)))
             counts->restored++;
         else
             counts->damaged++;

@@ -21,7 +21,18 @@ struct chain_state_counts {
     uint32_t anew;     /* modules that remember, and for which there was no record */
 };
 
+/* `snapshot` must be empty. */
 void chain_state_save(const struct chain *chain, struct buffer *snapshot);
+
+/* The same in pieces, between which the chain may be asked: one module each. */
+struct chain_state_saving {
+    uint32_t next; /* module */
+};
+void chain_state_save_begin(struct chain_state_saving *saving, struct buffer *snapshot);
+/* Appends one module's record; false if there is none any more. */
+bool chain_state_save_next(const struct chain *chain, struct chain_state_saving *saving, struct buffer *snapshot);
+/* Puts the checksums in: from there on it is a snapshot. Needs no chain, and may be done by another thread. */
+void chain_state_save_end(struct buffer *snapshot);
 
 /* False with a sentence in `*problem` if it is no snapshot, of another version, or cut off; what could be read of it
  * was restored, and is counted. A module that refused its record is as new. `chain` must not be in use. */
@@ -29,8 +40,8 @@ bool chain_state_restore(struct chain *chain, struct slice snapshot, struct chai
                          const char **problem);
 
 /* From chain to chain in one process, module by module: never more than one module's state is held twice. `to` must not
- * be in use yet; `from` stays as it is. */
-void chain_state_hand_over(const struct chain *from, struct chain *to, struct chain_state_counts *counts);
+ * be in use yet; `from` may be asked further, but modules that can `take_over` have left it nothing they knew. */
+void chain_state_hand_over(struct chain *from, struct chain *to, struct chain_state_counts *counts);
 
 /* Whether any module has such a state. */
 bool chain_state_any(const struct chain *chain);

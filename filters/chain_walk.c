@@ -8,6 +8,7 @@
 
 #include "filters/chain_rules.h"
 #include "filters/legacy.h"
+#include "filters/subject.h"
 
 static struct slice refusal_code(const struct value *value)
 {
@@ -154,6 +155,7 @@ static void set_outcome(const struct walk *walk, const struct link *link, struct
     outcome->callback = walk->arguments.callback;
     outcome->module = module->definition->name;
     outcome->module_index = link->module_index;
+    outcome->result.actions |= module->options.actions;
     if (module->options.reason)
         outcome->result.reason = slice_from_string(module->options.reason);
 }
@@ -244,7 +246,8 @@ static enum asked ask_specially(struct walk *walk, const struct link *link, stru
     uint64_t started = walk->chain->trace ? now_ns() : 0;
     result->tags = 0;
     link->function(link->state, &arguments, result);
-    walk->arguments.tags |= result->tags;
+    if (!walk->chain->modules[link->module_index].options.dry_run)
+        walk->arguments.tags |= result->tags;
     if (walk->chain->trace)
         walk->chain->trace(walk->chain->trace_context, link->module_index, &arguments, result, now_ns() - started);
     if (result->value.kind == VALUE_PASS)
@@ -264,6 +267,7 @@ static inline void clear_result(struct result *result)
     result->reason = SLICE_ABSENT;
     result->evidence = SLICE_ABSENT;
     result->rule_is_regex = false;
+    result->actions = 0;
 }
 
 /* After every module: the chain's value, or the chain that comes behind it. True if the walk goes on there. */
@@ -279,22 +283,28 @@ static bool end_or_continue(struct walk *walk)
     outcome->result.value = walk->rule->initial;
     if (walk->rule->finish)
         walk->rule->finish(walk, &outcome->result);
-    if (then == CALLBACK_UNKNOWN)
+    if (then == CALLBACK_UNKNOWN || walk->chain->outer)
         return false;
-    /* federated_user_may_invite: the same question as user_may_invite(sender, state_key, room_id). */
-    static const struct event nothing;
-    const struct event *event = walk->arguments.event ? walk->arguments.event : &nothing;
     struct value *values = arena_allocate(walk->arguments.arena, CALLBACK_ARGUMENTS_MAXIMUM * sizeof *values);
-    const struct slice texts[] = {event->sender, event->state_key, event->room_id};
-    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++)
-        if (slice_present(texts[index]))
-            values[index] = value_text(texts[index]);
+    subject_restate(&walk->arguments, then, values);
     walk->arguments.callback = then;
     walk->arguments.values = values;
     walk->arguments.count = callback_definitions[then].argument_count;
     walk->rule = callback_definitions[then].rules[walk->chain->settings.semantics];
     walk->place = 0;
     return true;
+}
+
+/* Tells the modules that learn from what others decide. */
+static void tell_learners(const struct walk *walk)
+{
+    const struct chain *chain = walk->chain;
+    for (uint32_t index = 0; index < chain->module_count; index++) {
+        const struct chain_module *module = &chain->modules[index];
+        if (module->definition->decided && index != walk->outcome.module_index &&
+            (!module->options.selector || selector_selects(module->options.selector, &walk->arguments)))
+            module->definition->decided(module->state, &walk->arguments, &walk->outcome);
+    }
 }
 
 /* Takes the answer at the walk's place; true if the walk has ended. */
@@ -309,7 +319,17 @@ static bool settle(struct walk *walk, const struct link *link)
     if (take_answer(walk, result, module) != STEP_STOP)
         return false;
     set_outcome(walk, link, &walk->outcome);
+    if (walk->chain->has_learners && walk->outcome.kind == OUTCOME_DENIED && !walk->arguments.trial)
+        tell_learners(walk);
     return true;
+}
+
+static const struct link *links_of(const struct walk *walk, uint32_t *count)
+{
+    const struct chain *chain = walk->chain;
+    enum callback callback = walk->arguments.callback;
+    *count = walk->second ? chain->second_count : chain->link_counts[callback];
+    return walk->second ? chain->second_links : chain->links[callback];
 }
 
 static enum walk_state go_on(struct walk *walk)
@@ -317,8 +337,8 @@ static enum walk_state go_on(struct walk *walk)
     bool has_body = !walk->arguments.event || walk->arguments.event->has_body;
     struct result *result = &walk->outcome.result;
     do {
-        const struct link *links = walk->chain->links[walk->arguments.callback];
-        uint32_t count = walk->chain->link_counts[walk->arguments.callback];
+        uint32_t count;
+        const struct link *links = links_of(walk, &count);
         for (; walk->place < count; walk->place++) {
             const struct link *link = &links[walk->place];
             if (link->needs_body && !has_body)
@@ -354,15 +374,15 @@ static bool login_type_known(const struct walk *walk)
     return false;
 }
 
-enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
+static enum walk_state start(struct walk *walk, const struct chain *chain, enum callback callback, bool second)
 {
     struct arena *arena = walk->arguments.arena;
     walk->chain = chain;
     walk->arguments.callback = callback;
     walk->place = 0;
+    walk->second = second;
     walk->ticket = 0;
     walk->memory = NULL;
-    walk->arguments.tags = 0;
     if (__builtin_expect(walk->arguments.now_ms <= 0, 0))
         walk->arguments.now_ms = wall_ms();
     walk->rule = callback_definitions[callback].rules[chain->settings.semantics];
@@ -377,6 +397,24 @@ enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum ca
     return go_on(walk);
 }
 
+enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
+{
+    walk->arguments.tags = 0;
+    return start(walk, chain, callback, false);
+}
+
+enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback)
+{
+    return start(walk, chain, callback, false);
+}
+
+enum walk_state walk_start_second(struct walk *walk, const struct chain *chain)
+{
+    walk->arguments.tags = 0;
+    bool second = !chain->trace && slice_present(walk->arguments.event->event_id);
+    return start(walk, chain, CALLBACK_check_event_for_spam, second);
+}
+
 enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,
                            const struct callback_arguments *arguments)
 {
@@ -386,7 +424,8 @@ enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum ca
 
 enum walk_state walk_resume(struct walk *walk, const struct service_answer *answer)
 {
-    const struct link *link = &walk->chain->links[walk->arguments.callback][walk->place];
+    uint32_t count;
+    const struct link *link = &links_of(walk, &count)[walk->place];
     const struct chain_module *module = &walk->chain->modules[link->module_index];
     struct result *result = &walk->outcome.result;
     *result = (struct result){0};

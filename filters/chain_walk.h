@@ -1,4 +1,5 @@
-/* How a chain lies in memory: for chain.c, which builds it, and chain_walk.c, which asks it. */
+/* How a chain lies in memory: for chain.c, which builds it, chain_walk.c, which asks it, and nested_modules.c, which
+ * looks into those that belong to a module. */
 #ifndef WEIR_FILTERS_CHAIN_WALK_H
 #define WEIR_FILTERS_CHAIN_WALK_H
 
@@ -24,6 +25,14 @@ struct chain_module {
     struct module_options options;
     bool needs_body; /* as its create had the last word */
     bool uses_body;
+    bool concurrent;
+    bool answers_alike;
+    bool reads_time;
+    bool waits;
+    bool reads_state;
+    bool handed_over;                  /* it goes on where another of this process was */
+    uint64_t tags;                     /* that its answers may set; 0 in dry_run */
+    uint64_t tags_read;                /* that its create asked for to read, or its selector names */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
     uint32_t callback_count;
@@ -38,18 +47,22 @@ struct chain_resource {
 
 struct chain {
     struct chain_settings settings;
+    struct chain *outer; /* whose module asks this one; NULL: nobody's */
     char *server_name;
     struct chain_module *modules;
     uint32_t module_count;
     struct link *links[CALLBACK_COUNT];
     uint32_t link_counts[CALLBACK_COUNT];
+    struct link *second_links; /* of check_event_for_spam, for walk_start_second */
+    uint32_t second_count;
     struct chain_resource *resources;
     uint32_t resource_count;
     struct field_table *fields;
-    char *tags[TAGS_MAXIMUM]; /* their names, by bit; NULL from the first that nobody has asked for */
+    struct tag_names tags;
     bool needs_body;
     bool uses_body;
     bool reads_time;
+    bool has_learners; /* some module has `decided` */
     bool may_wait[CALLBACK_COUNT];
     chain_trace_function *trace;
     void *trace_context;

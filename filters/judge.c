@@ -182,7 +182,7 @@ static bool read_replaced(struct judgement *judgement, const char **problem)
 }
 
 /* The arguments are written where they are read, one by one: a copy of the struct would wait for its parts. */
-static enum walk_state begin_stage(struct judgement *judgement, enum stage stage, const struct event *event)
+static void set_arguments(struct judgement *judgement, enum stage stage, const struct event *event)
 {
     struct callback_arguments *arguments = &judgement->walk.arguments;
     arguments->event = event;
@@ -193,8 +193,24 @@ static enum walk_state begin_stage(struct judgement *judgement, enum stage stage
     arguments->now_ms = judgement->now_ms;
     arguments->trial = judgement->trial;
     judgement->stage = stage;
+}
+
+static enum walk_state begin_stage(struct judgement *judgement, enum stage stage, const struct event *event)
+{
+    set_arguments(judgement, stage, event);
     return walk_start(&judgement->walk, judgement->chain,
                       stage == STAGE_EVENT_ALLOWED ? CALLBACK_check_event_allowed : CALLBACK_check_event_for_spam);
+}
+
+/* The spam checkers behind the third-party rules. A judgement that was parked asks all of them: what they know may have
+ * changed meanwhile. */
+static enum walk_state begin_second_stage(struct judgement *judgement, const struct event *event)
+{
+    bool at_once = !judgement->changed && judgement->asked != &judgement->event;
+    if (!at_once)
+        return begin_stage(judgement, STAGE_EVENT_FOR_SPAM, event);
+    set_arguments(judgement, STAGE_EVENT_FOR_SPAM, event);
+    return walk_start_second(&judgement->walk, judgement->chain);
 }
 
 /* Whether the spam checkers are still to be asked, and about which event (NULL: not). */
@@ -222,7 +238,7 @@ static const struct outcome *advance(struct judgement *judgement, enum walk_stat
     if (state == WALK_ENDED && judgement->stage == STAGE_EVENT_ALLOWED) {
         const struct event *event = after_event_allowed(judgement);
         if (event)
-            state = begin_stage(judgement, STAGE_EVENT_FOR_SPAM, event);
+            state = begin_second_stage(judgement, event);
     }
     if (state == WALK_PENDING)
         return NULL;

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "base/text_find.h"
 #include "filters/domains.h"
 #include "filters/glob.h"
 
@@ -76,7 +77,7 @@ static bool is_opaque(struct slice text, const char *colon, const char *slash)
 static struct entry take_apart(struct slice text)
 {
     struct entry entry = {.scheme = SLICE_ABSENT, .host = text, .rest = {text.data + text.length, 0}};
-    const char *slashes = memmem(text.data, text.length, "://", 3);
+    const char *slashes = text_find(text, SLICE("://"));
     const char *slash = memchr(text.data, '/', text.length);
     const char *colon = memchr(text.data, ':', text.length);
     if (slashes && slashes < slash) {

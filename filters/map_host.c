@@ -32,13 +32,21 @@ static bool read_file(void *context, const char *name, struct buffer *content, s
     return map->outer->read_file(map->outer->context, name, content, error);
 }
 
+static bool resolve_path(void *context, const char *name, struct buffer *path, struct buffer *error)
+{
+    const struct map_host *map = context;
+    return map->outer->resolve_path(map->outer->context, name, path, error);
+}
+
 const struct module_host *map_host_open(struct map_host *map, const struct module_host *outer, const char *name,
                                         size_t index)
 {
     *map = (struct map_host){.outer = outer, .name = name, .index = index};
-    map->host = (struct module_host){.context = map,
-                                     .report = report,
-                                     .warn = outer->warn ? warn : NULL,
-                                     .read_file = outer->read_file ? read_file : NULL};
+    map->host = *outer;
+    map->host.context = map;
+    map->host.report = report;
+    map->host.warn = outer->warn ? warn : NULL;
+    map->host.read_file = outer->read_file ? read_file : NULL;
+    map->host.resolve_path = outer->resolve_path ? resolve_path : NULL;
     return &map->host;
 }

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <strings.h>
 
+#include "base/text_find.h"
+
 static bool ends_link(char byte)
 {
     return (unsigned char)byte <= ' ' || strchr("\"'<>)]", byte);
@@ -51,7 +53,7 @@ static const char *copy_query(const char *at, const char *end, char **output)
 
 struct slice matrix_links_without_via(struct slice text, struct arena *arena)
 {
-    if (text.length == 0 || !memmem(text.data, text.length, "via=", 4))
+    if (text.length == 0 || !text_find(text, SLICE("via=")))
         return text;
     const char *at = text.data, *end = at + text.length;
     char *memory = arena_allocate(arena, text.length + 1), *output = memory;

@@ -9,6 +9,7 @@
 #include "filters/callback.h"
 #include "filters/parameter.h"
 #include "filters/service.h"
+#include "filters/tag_names.h"
 
 struct registrar;
 struct outcome;
@@ -22,8 +23,9 @@ struct module_callback {
     bool synchronous;        /* a plain function where Synapse wants an async one */
     bool legacy;             /* registered by one of Synapse's old sections: its old answers are converted */
     bool where_known;        /* left out where the semantics have no such callback, instead of refused */
-    bool check_password;     /* auth_checkers, legacy: the old method `check_password`, which says yes or no */
-    const char *login_type;  /* auth_checkers only: the login type and its fields (NULL-terminated) */
+    bool companion;         /* left out where no other module registers the callback: what it has to say is for those */
+    bool check_password;    /* auth_checkers, legacy: the old method `check_password`, which says yes or no */
+    const char *login_type; /* auth_checkers only: the login type and its fields (NULL-terminated) */
     const char *const *login_fields;
 };
 
@@ -44,6 +46,7 @@ void web_response_refuse(struct web_response *response, int status, const char *
 struct web_resource {
     const char *path;    /* "/_synapse/client/…" */
     const char *methods; /* separated by a space: "GET" (then HEAD works too) or "GET POST" */
+    bool closed;         /* only for those who send the secret of the HTTP API; for nobody where there is none */
     void (*serve)(void *state, const struct web_request *request, struct web_response *response);
 };
 
@@ -57,6 +60,11 @@ struct module_setup {
     enum semantics semantics;
     bool *needs_body; /* as the definition has them; `create` may say otherwise, where its configuration decides */
     bool *uses_body;
+    bool *reads_state;
+    bool *concurrent;
+    bool *answers_alike;
+    bool *reads_time;
+    bool *waits; /* whether it may answer VALUE_PENDING: true if the definition has an `answer` */
     struct registrar *registrar;
 };
 
@@ -67,8 +75,9 @@ void module_register(const struct module_setup *setup, const struct module_callb
 /* The bit of the tag called `name`, by which one module tells those behind it something about what is asked (`trust`).
  * The same for all modules of the chain. 0, and reported to the setup's host under `key`, if the chain has TAGS_MAXIMUM
  * others. */
-#define TAGS_MAXIMUM 64u
 uint64_t module_tag(const struct module_setup *setup, const char *name, const char *key);
+/* Whether a module that stands before this one in the chain, and is not in dry_run, may set any of these tags. */
+bool module_tag_is_set(const struct module_setup *setup, uint64_t tags);
 
 /* Registers a page; of two modules with the same path the first wins, with a warning. */
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource);
@@ -87,8 +96,12 @@ struct module_definition {
     bool reads_state; /* may look at the room's state, of a callback that has it: whoever asks then sends it along */
     bool concurrent;  /* its callbacks change nothing that they share, and no answer depends on those before it: several
                          threads, each with a lane of its own (base/lane.h), may ask it at once and in any order */
-    bool sets_tags;   /* its answers may set `tags` of the result, also when they pass */
-    bool reads_time;  /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
+    bool answers_alike; /* check_event_allowed and check_event_for_spam have one function, which answers both alike
+                           about one event: whom the first has let pass the second need not be asked about */
+    bool replaces;      /* its answers let pass or replace, and never refuse */
+    bool sets_tags;  /* its answers may set `tags` of the result, those that its create asked for, also when they pass
+                      */
+    bool reads_time; /* its answers depend on `now_ms`; never asked by several threads, whose events have no order */
     const struct module_callback *callbacks;
     size_t callback_count;
     /* Makes the state, or reports what is wrong through setup->host and returns NULL. */
@@ -104,19 +117,26 @@ struct module_definition {
      * called on a state that was never asked; false, and the state is as `create` made it, for what it cannot read. */
     void (*save)(const void *state, struct buffer *output);
     bool (*restore)(void *state, struct slice saved);
+    /* The same from state to state within one process, optional: for tables that take longer to save and to restore than
+     * events can wait (a million keys: half a second). `from` is a state of the same configuration; what it remembers
+     * is exchanged for the memory of `state`, which was never asked, and it may still be asked afterwards. */
+    void (*take_over)(void *state, void *from);
     /* What it counts and how full its tables are, for the metrics page, optional: calls `figure` for each, the same
      * ones each time. */
     void (*figures)(const void *state, module_figure_function *figure, void *context);
     /* Modules that follow rooms, optional. `followed_rooms`: the ids of the rooms whose state they must know whole,
-     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state, with its
-     * body read: once for each event of the state as it stands when the chain begins, where somebody can be asked for
-     * it, and then for each that takes an earlier one's place, whatever `only` and `except` say. `ordering` is its
-     * place in the stream of events (Synapse's stream_ordering; 0: not known, older than all others): an older one may
-     * come behind a newer one, and the newest counts. */
+     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state but for
+     * its members, with its body: once for each event of the state as it stands when the chain begins, where somebody
+     * can be asked for it, and then for each that takes an earlier one's place, whatever `only` and `except` say. One
+     * without a body has lost its content (it was redacted); without an event id, too, nothing stands under its type
+     * and state key any more. `ordering` is its place in the stream of events (Synapse's stream_ordering; 0: not known,
+     * older than all others): an older one may come behind a newer one, and the newest counts; the same may come
+     * again. */
     const char *const *(*followed_rooms)(const void *state, uint32_t *count);
     void (*state_event)(void *state, const struct event *event, int64_t ordering);
-    /* Modules that learn from what others decide, optional: a walk that another module's answer has ended (that one not
-     * in dry_run). Not called in a trial. */
+    /* Modules that learn from what others decide, optional: a walk that another module's answer (that one not in
+     * dry_run) has ended in OUTCOME_DENIED. Told of what `only` and `except` let through, with the tags that were set
+     * until then. Not called in a trial. */
     void (*decided)(void *state, const struct callback_arguments *arguments, const struct outcome *outcome);
 };
 

@@ -83,6 +83,7 @@ struct parameter {
 };
 
 struct module_services;
+struct pattern_store;
 
 /* What decoding and module creation need from outside; filters/ itself does no I/O. */
 struct module_host {
@@ -100,6 +101,8 @@ struct module_host {
     bool (*resolve_path)(void *context, const char *name, struct buffer *path, struct buffer *error);
     /* How modules ask somebody outside; NULL where nobody can be asked. Outlives the module. */
     const struct module_services *services;
+    /* Where compiled pattern sets are kept (filters/pattern_set.h); NULL: nowhere. Only while the module is made. */
+    const struct pattern_store *patterns;
     /* Where a module's own words go, for scripts that log; NULL: nowhere. `level` is debug, info, warning or error. The
      * function may be kept. */
     void (*log)(const char *level, const char *module, struct slice message);

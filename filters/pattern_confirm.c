@@ -36,6 +36,14 @@ static void *checked(void *pointer)
     return pointer;
 }
 
+void confirm_append_version(struct buffer *text)
+{
+    char version[64] = "";
+    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) <= (int)sizeof version)
+        (void)pcre2_config(PCRE2_CONFIG_VERSION, version);
+    buffer_append_string(text, version);
+}
+
 struct confirm_context *confirm_context_create(void)
 {
     struct confirm_context *context = memory_allocate_zeroed(1, sizeof *context);

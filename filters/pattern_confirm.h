@@ -17,6 +17,9 @@ void confirm_context_destroy(struct confirm_context *context);
 /* The most steps from each place in a text, above 0; CONFIRM_STEPS_DEFAULT at first. */
 void confirm_context_limit(struct confirm_context *context, uint32_t steps);
 
+/* Appends PCRE2's version, "10.42 2022-12-11". */
+void confirm_append_version(struct buffer *text);
+
 struct confirm_pattern;
 
 /* `utf8`: characters are code points and `\w`, `\d`, `\s`, `\b` know Unicode; otherwise bytes, and `.` matches

@@ -76,7 +76,8 @@ static void report_pattern(void *context, uint32_t index, const char *message)
 bool pattern_list_compile(struct pattern_list *patterns, const struct module_host *host)
 {
     struct reporting reporting = {patterns, host};
-    patterns->set = pattern_set_compile(patterns->patterns, patterns->count, report_pattern, &reporting);
+    patterns->set =
+        pattern_set_compile_kept(patterns->patterns, patterns->count, host->patterns, report_pattern, &reporting);
     return patterns->set != NULL;
 }
 

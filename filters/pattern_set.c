@@ -19,20 +19,18 @@
 
 #include "base/lane.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "filters/case_folding.h"
 #include "filters/factor_filter.h"
-#include "filters/glob.h"
+#include "filters/kept_set.h"
+#include "filters/pattern_build.h"
 #include "filters/pattern_confirm.h"
 #include "filters/vectorscan.h"
-
-enum part { PART_EXACT, PART_FOLDED, PART_UNICODE, PART_COUNT };
 
 /* Room for folded text from the start: a Matrix event is no longer than that, so that scanning never grows it there. */
 #define FOLDED_TEXT_CAPACITY 65536u
 
-/* A glob with more `?` than this goes to PCRE2 alone: vectorscan's automaton of it would be huge. */
-#define GLOB_SINGLE_MAXIMUM 128u
+/* Smaller sets are compiled in less time than they are worth on the disk. */
+#define KEPT_FROM 16u
 
 /* A pattern that PCRE2 has the last word on. */
 struct confirmed {
@@ -62,228 +60,6 @@ struct pattern_set {
     struct pattern_set *lanes[LANES_MAXIMUM];
 };
 
-enum route { ROUTE_VECTORSCAN, ROUTE_PREFILTER, ROUTE_ALONE };
-
-/* A pattern while the set is made. */
-struct candidate {
-    char *expression;
-    size_t length;
-    enum part part;
-    enum route route;
-    bool case_sensitive;
-    bool utf8;                       /* the expression is one for UTF-8 mode */
-    struct confirm_pattern *confirm; /* may be NULL while the route is ROUTE_VECTORSCAN */
-};
-
-struct builder {
-    struct candidate *candidates;
-    uint32_t count;
-    pattern_error_function *report;
-    void *context;
-    bool failed;
-};
-
-static void report_error(struct builder *builder, uint32_t index, const char *message)
-{
-    builder->failed = true;
-    if (builder->report)
-        builder->report(builder->context, index, message);
-}
-
-/* Whether vectorscan is known to judge this expression otherwise than PCRE2: properties (\p{Greek} means script
- * extensions to PCRE2), POSIX classes ([[:upper:]] without case), and options in front ((*CRLF)). */
-static bool differs(struct slice expression)
-{
-    if (slice_starts_with(expression, SLICE("(*")))
-        return true;
-    for (size_t index = 0; index + 1 < expression.length; index++) {
-        const char *at = expression.data + index;
-        bool class_name = index + 2 < expression.length && at[0] == '[' && at[1] == ':' &&
-                          (at[2] == '^' || (at[2] >= 'a' && at[2] <= 'z'));
-        if (class_name || (at[0] == '\\' && (at[1] == 'p' || at[1] == 'P')))
-            return true;
-    }
-    return false;
-}
-
-static unsigned int flags_of(const struct candidate *candidate)
-{
-    unsigned int flags = HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY;
-    flags |= candidate->part == PART_UNICODE ? HS_FLAG_UTF8 | HS_FLAG_UCP : HS_FLAG_DOTALL;
-    if (!candidate->case_sensitive)
-        flags |= HS_FLAG_CASELESS;
-    if (candidate->route == ROUTE_PREFILTER)
-        flags |= HS_FLAG_PREFILTER;
-    return flags;
-}
-
-static bool vectorscan_takes(const struct candidate *candidate)
-{
-    hs_expr_info_t *info = NULL;
-    hs_compile_error_t *error = NULL;
-    bool taken = hs_expression_info(candidate->expression, flags_of(candidate), &info, &error) == HS_SUCCESS;
-    free(info);
-    hs_free_compile_error(error);
-    return taken;
-}
-
-static void choose_route(struct candidate *candidate)
-{
-    struct slice expression = slice_of(candidate->expression, candidate->length);
-    candidate->route = ROUTE_ALONE;
-    if (memchr(expression.data, '\0', expression.length) || differs(expression))
-        return;
-    for (candidate->route = ROUTE_VECTORSCAN; candidate->route != ROUTE_ALONE; candidate->route++) {
-        if (vectorscan_takes(candidate))
-            return;
-    }
-}
-
-static void prepare_regex(struct builder *builder, uint32_t index, const struct pattern *pattern)
-{
-    struct candidate *candidate = &builder->candidates[index];
-    candidate->part = PART_UNICODE;
-    candidate->utf8 = true;
-    candidate->expression = memory_copy_text(pattern->text.data, pattern->text.length);
-    candidate->length = pattern->text.length;
-    struct buffer error = {0};
-    candidate->confirm = confirm_pattern_create(slice_of(candidate->expression, candidate->length), true,
-                                                pattern->case_sensitive, &error);
-    if (!candidate->confirm) {
-        report_error(builder, index, buffer_string(&error));
-    } else {
-        choose_route(candidate);
-        if (candidate->route == ROUTE_VECTORSCAN) {
-            confirm_pattern_destroy(candidate->confirm);
-            candidate->confirm = NULL;
-        }
-    }
-    buffer_free(&error);
-}
-
-static void append_glob(struct candidate *candidate, struct buffer *expression, struct slice glob)
-{
-    size_t single = 0;
-    for (size_t index = 0; index < glob.length; index++)
-        single += glob.data[index] == '?';
-    if (single > GLOB_SINGLE_MAXIMUM) {
-        candidate->route = ROUTE_ALONE;
-        candidate->utf8 = true;
-        buffer_append_string(expression, "(?s)");
-    }
-    glob_append_glob(expression, glob, candidate->utf8);
-}
-
-static void prepare_bytes(struct candidate *candidate, const struct pattern *pattern)
-{
-    struct slice text = pattern->text;
-    char *folded = NULL;
-    candidate->part = pattern->case_sensitive ? PART_EXACT : PART_FOLDED;
-    candidate->route = ROUTE_VECTORSCAN;
-    if (!pattern->case_sensitive && !case_fold_is_ascii(text)) {
-        folded = memory_allocate(text.length);
-        text = slice_of(folded, case_fold_text(text, folded));
-    }
-    struct buffer expression = {0};
-    if (pattern->syntax == PATTERN_GLOB)
-        append_glob(candidate, &expression, text);
-    else
-        glob_append_literal(&expression, text);
-    candidate->length = expression.length;
-    candidate->expression = memory_copy_text(expression.data, expression.length);
-    buffer_free(&expression);
-    free(folded);
-}
-
-static void prepare(struct builder *builder, uint32_t index, const struct pattern *pattern)
-{
-    if (!pattern->text.data) {
-        report_error(builder, index, "there is no pattern");
-        return;
-    }
-    if (pattern->text.length > PATTERN_LENGTH_MAXIMUM) {
-        struct buffer message = {0};
-        buffer_append_format(&message, "the pattern has %zu bytes, more than the %u allowed", pattern->text.length,
-                             PATTERN_LENGTH_MAXIMUM);
-        report_error(builder, index, buffer_string(&message));
-        buffer_free(&message);
-        return;
-    }
-    if (!utf8_valid(pattern->text)) {
-        report_error(builder, index, "the pattern is not valid UTF-8");
-        return;
-    }
-    builder->candidates[index].case_sensitive = pattern->case_sensitive;
-    if (pattern->syntax == PATTERN_REGEX)
-        prepare_regex(builder, index, pattern);
-    else
-        prepare_bytes(&builder->candidates[index], pattern);
-}
-
-/* Lists what vectorscan is to take of a part; returns how many. */
-static uint32_t gather(const struct builder *builder, enum part part, const char **expressions, unsigned int *flags,
-                       unsigned int *ids)
-{
-    uint32_t count = 0;
-    for (uint32_t index = 0; index < builder->count; index++) {
-        const struct candidate *candidate = &builder->candidates[index];
-        if (candidate->part != part || candidate->route == ROUTE_ALONE)
-            continue;
-        expressions[count] = candidate->expression;
-        flags[count] = flags_of(candidate);
-        ids[count++] = index;
-    }
-    return count;
-}
-
-/* After a refusal: the pattern it names takes the next route; where it names none, all of the part go to PCRE2. */
-static void demote(struct builder *builder, const unsigned int *ids, uint32_t count, int refused)
-{
-    for (uint32_t place = 0; place < count; place++) {
-        struct candidate *candidate = &builder->candidates[ids[place]];
-        if (refused < 0 || candidate->part != PART_UNICODE)
-            candidate->route = refused < 0 || (uint32_t)refused == place ? ROUTE_ALONE : candidate->route;
-        else if ((uint32_t)refused == place)
-            candidate->route++;
-    }
-}
-
-static void compile_part(struct builder *builder, enum part part, hs_database_t **database)
-{
-    const char **expressions = memory_allocate_zeroed(builder->count, sizeof *expressions);
-    unsigned int *flags = memory_allocate_zeroed(builder->count, sizeof *flags);
-    unsigned int *ids = memory_allocate_zeroed(builder->count, sizeof *ids);
-    for (;;) {
-        uint32_t count = gather(builder, part, expressions, flags, ids);
-        hs_compile_error_t *error = NULL;
-        if (count == 0 || hs_compile_multi(expressions, flags, ids, count, HS_MODE_BLOCK,
-                                           vectorscan_implementation()->platform, database, &error) == HS_SUCCESS)
-            break;
-        int refused = error && error->expression < (int)count ? error->expression : -1;
-        hs_free_compile_error(error);
-        demote(builder, ids, count, refused);
-    }
-    free(expressions);
-    free(flags);
-    free(ids);
-}
-
-/* The same expression in PCRE2. False, reported, if PCRE2 cannot take it either. */
-static bool ensure_confirm(struct builder *builder, uint32_t index)
-{
-    struct candidate *candidate = &builder->candidates[index];
-    struct buffer error = {0};
-    if (!candidate->confirm)
-        candidate->confirm = confirm_pattern_create(slice_of(candidate->expression, candidate->length), candidate->utf8,
-                                                    candidate->case_sensitive, &error);
-    if (candidate->confirm)
-        confirm_pattern_optimise(candidate->confirm);
-    else
-        report_error(builder, index, buffer_string(&error));
-    buffer_free(&error);
-    return candidate->confirm != NULL;
-}
-
 static void collect_confirmed(struct builder *builder, struct pattern_set *set)
 {
     uint32_t count = 0;
@@ -300,7 +76,7 @@ static void collect_confirmed(struct builder *builder, struct pattern_set *set)
         struct candidate *candidate = &builder->candidates[index];
         set->uses_folded |= candidate->part == PART_FOLDED;
         set->confirmed_place[index] = PATTERN_NONE;
-        if (candidate->route == ROUTE_VECTORSCAN || !ensure_confirm(builder, index))
+        if (candidate->route == ROUTE_VECTORSCAN || !pattern_build_confirm(builder, index))
             continue;
         uint32_t place = set->confirmed_count++;
         set->confirmed_place[index] = place;
@@ -319,14 +95,6 @@ static void allocate_scratch(struct pattern_set *set)
     }
     if (set->uses_folded)
         (void)buffer_reserve(&set->folded, FOLDED_TEXT_CAPACITY);
-}
-
-static void build(struct builder *builder, struct pattern_set *set)
-{
-    for (enum part part = 0; part < PART_COUNT; part++)
-        compile_part(builder, part, &set->databases[part]);
-    collect_confirmed(builder, set);
-    allocate_scratch(set);
 }
 
 /* What a scan changes. */
@@ -369,33 +137,99 @@ static struct pattern_set *own_lane(struct pattern_set *set)
     return *slot;
 }
 
+static struct pattern_set *finish(struct builder *builder, struct pattern_set *set, const struct pattern *patterns)
+{
+    if (!builder->failed) {
+        collect_confirmed(builder, set);
+        allocate_scratch(set);
+        set->filter = factor_filter_create(patterns, builder->count);
+    }
+    bool failed = builder->failed;
+    pattern_build_free(builder);
+    if (!failed)
+        return set;
+    pattern_set_destroy(set);
+    return NULL;
+}
+
+static struct pattern_set *begin(void)
+{
+    struct pattern_set *set = memory_allocate_zeroed(1, sizeof *set);
+    set->vectorscan = vectorscan_implementation();
+    return set;
+}
+
+/* From what is kept under `name`; NULL, told to the store where it is not just missing, if that cannot be used. */
+static struct pattern_set *load(const struct pattern *patterns, uint32_t count, const struct pattern_store *store,
+                                const char *name)
+{
+    struct buffer content = {0};
+    struct kept_set kept;
+    struct pattern_set *set = NULL;
+    if (store->get(store->context, name, &content)) {
+        struct builder builder = {.count = count, .kept = &kept};
+        const char *problem = kept_set_read(buffer_slice(&content), name, count, &kept);
+        set = begin();
+        if (!problem) {
+            pattern_build_prepare(&builder, patterns);
+            problem = pattern_build_load(&builder, set->databases);
+        }
+        builder.failed = builder.failed || problem;
+        set = finish(&builder, set, patterns);
+        if (!set)
+            store->unusable(store->context, name, problem ? problem : "PCRE2 does not take one of its patterns");
+    }
+    buffer_free(&content);
+    return set;
+}
+
+static void keep(const struct builder *builder, const struct pattern_set *set, const struct pattern_store *store,
+                 const char *name)
+{
+    struct buffer content = {0};
+    if (kept_set_append(name, builder->candidates, builder->count, set->databases, &content))
+        store->put(store->context, name, buffer_slice(&content));
+    buffer_free(&content);
+}
+
+static struct pattern_set *compile(const struct pattern *patterns, struct builder *builder,
+                                   const struct pattern_store *store, const char *name)
+{
+    struct pattern_set *set = begin();
+    pattern_build_prepare(builder, patterns);
+    if (!builder->failed) {
+        pattern_build_compile(builder, set->databases);
+        if (store)
+            keep(builder, set, store, name);
+    }
+    return finish(builder, set, patterns);
+}
+
+struct pattern_set *pattern_set_compile_kept(const struct pattern *patterns, uint32_t count,
+                                             const struct pattern_store *store, pattern_error_function *report,
+                                             void *context)
+{
+    struct builder builder = {.count = count, .report = report, .context = context};
+    char name[KEPT_SET_NAME_SIZE] = "";
+    if (count > PATTERN_COUNT_MAXIMUM) {
+        if (report)
+            report(context, PATTERN_COUNT_MAXIMUM, "there are more patterns than the 1000000 allowed");
+        return NULL;
+    }
+    if (count < KEPT_FROM)
+        store = NULL;
+    struct pattern_set *set = NULL;
+    if (store) {
+        kept_set_name(patterns, count, name);
+        set = load(patterns, count, store, name);
+    }
+    return set ? set : compile(patterns, &builder, store, name);
+}
+
 struct pattern_set *pattern_set_compile(const struct pattern *patterns, uint32_t count, pattern_error_function *report,
                                         void *context)
 {
-    struct builder builder = {.count = count, .report = report, .context = context};
-    if (count > PATTERN_COUNT_MAXIMUM) {
-        report_error(&builder, PATTERN_COUNT_MAXIMUM, "there are more patterns than the 1000000 allowed");
-        return NULL;
-    }
-    builder.candidates = memory_allocate_zeroed(count, sizeof *builder.candidates);
-    for (uint32_t index = 0; index < count; index++)
-        prepare(&builder, index, &patterns[index]);
-    struct pattern_set *set = memory_allocate_zeroed(1, sizeof *set);
-    set->vectorscan = vectorscan_implementation();
-    if (!builder.failed) {
-        build(&builder, set);
-        set->filter = factor_filter_create(patterns, count);
-    }
-    for (uint32_t index = 0; index < count; index++) {
-        free(builder.candidates[index].expression);
-        confirm_pattern_destroy(builder.candidates[index].confirm);
-    }
-    free(builder.candidates);
-    if (builder.failed) {
-        pattern_set_destroy(set);
-        return NULL;
-    }
-    return set;
+    return pattern_set_compile_kept(patterns, count, NULL, report, context);
 }
 
 void pattern_set_destroy(struct pattern_set *set)

@@ -36,6 +36,21 @@ typedef void pattern_error_function(void *context, uint32_t index, const char *m
  * hits. */
 struct pattern_set *pattern_set_compile(const struct pattern *patterns, uint32_t count, pattern_error_function *report,
                                         void *context);
+
+/* Where compiled sets are kept, under names that say all they were made from (filters/kept_set.h). */
+struct pattern_store {
+    void *context;
+    /* False if nothing is kept under that name. */
+    bool (*get)(void *context, const char *name, struct buffer *content);
+    void (*put)(void *context, const char *name, struct slice content);
+    /* What `get` gave cannot be used, for the reason in the sentence `problem`; a `put` follows. */
+    void (*unusable)(void *context, const char *name, const char *problem);
+};
+/* The same, but a set of some size that is in `store` (NULL: none) is not compiled, and one that is not is put there.
+ */
+struct pattern_set *pattern_set_compile_kept(const struct pattern *patterns, uint32_t count,
+                                             const struct pattern_store *store, pattern_error_function *report,
+                                             void *context);
 void pattern_set_destroy(struct pattern_set *set);
 
 /* The lowest index of the patterns that match `text` (valid UTF-8), or PATTERN_NONE. An absent text matches nothing; an

@@ -1,4 +1,5 @@
-/* A selector is eight sets of globs, each of which may be empty. What a question has for a set, subject.h knows. */
+/* A selector is eight sets of globs and two of tags, each of which may be empty. What a question has for a set,
+ * subject.h knows. */
 #include "filters/selector.h"
 
 #include <stdlib.h>
@@ -8,12 +9,15 @@
 #include "filters/pattern_list.h"
 #include "filters/subject.h"
 
-enum field { FIELD_ROOMS, FIELD_SENDERS, FIELD_SERVERS, FIELD_TYPES, FIELD_COUNT };
+enum field { FIELD_ROOMS, FIELD_SENDERS, FIELD_SERVERS, FIELD_TYPES, FIELD_TAGS, FIELD_COUNT };
+/* Those before it have globs. */
+#define GLOB_FIELDS FIELD_TAGS
 
 /* Both the configuration of one side and what is compiled from it, which points into the lists. */
 struct side {
     struct text_list lists[FIELD_COUNT];
-    struct pattern_list patterns[FIELD_COUNT];
+    struct pattern_list patterns[GLOB_FIELDS];
+    uint64_t tags; /* once they were found */
 };
 
 struct selector {
@@ -32,6 +36,7 @@ static const struct parameter fields[FIELD_COUNT] = {
     FIELD_ROW("senders", FIELD_SENDERS, "Globs over the id of whoever acts."),
     FIELD_ROW("servers", FIELD_SERVERS, "Globs over the server of whoever acts (case-insensitive)."),
     FIELD_ROW("types", FIELD_TYPES, "Globs over the event type."),
+    FIELD_ROW("tags", FIELD_TAGS, "Tags that a module before has set (`trust`)."),
 };
 
 /* Reports with the name of the side before the path: "only.rooms[1]". */
@@ -52,15 +57,20 @@ static void report(void *context, const char *path, const char *message)
 static bool read_side(struct side *side, const char *name, const json_t *values, const struct module_host *host)
 {
     struct side_reporting reporting = {host, name};
-    struct module_host inner = {.context = &reporting, .report = report};
+    struct module_host inner = {.context = &reporting, .report = report, .patterns = host->patterns};
     if (values && !json_is_object(values)) {
-        module_host_report(host, name, "must be a map with lists under rooms, senders, servers or types");
+        module_host_report(host, name, "must be a map with lists under rooms, senders, servers, types or tags");
         return false;
     }
     bool good = parameters_check_names(fields, FIELD_COUNT, values, &inner);
     if (!parameters_decode(fields, FIELD_COUNT, values, side, &inner))
         return false;
-    for (int field = 0; field < FIELD_COUNT; field++) {
+    for (size_t tag = 0; tag < side->lists[FIELD_TAGS].count; tag++)
+        if (!*side->lists[FIELD_TAGS].items[tag]) {
+            text_list_report(&inner, "tags", &side->lists[FIELD_TAGS], tag, "is empty");
+            good = false;
+        }
+    for (int field = 0; field < GLOB_FIELDS; field++) {
         good &= pattern_list_add_all(&side->patterns[field], &inner, fields[field].name, &side->lists[field],
                                      PATTERN_GLOB, field != FIELD_SERVERS);
         good &= pattern_list_compile(&side->patterns[field], &inner);
@@ -70,7 +80,7 @@ static bool read_side(struct side *side, const char *name, const json_t *values,
 
 static void free_side(struct side *side)
 {
-    for (int field = 0; field < FIELD_COUNT; field++)
+    for (int field = 0; field < GLOB_FIELDS; field++)
         pattern_list_free(&side->patterns[field]);
     parameters_free(fields, FIELD_COUNT, side);
 }
@@ -95,6 +105,31 @@ void selector_destroy(struct selector *selector)
     free(selector);
 }
 
+static bool find_tags(struct side *side, const char *name, struct tag_names *tags, const struct module_host *host)
+{
+    bool good = true;
+    const struct text_list *list = &side->lists[FIELD_TAGS];
+    for (size_t index = 0; index < list->count; index++) {
+        uint64_t bit = tag_names_bit(tags, list->items[index]);
+        if (!bit)
+            module_host_report(host, "", "%s.tags[%zu]: a chain has at most %u tags", name, index, TAGS_MAXIMUM);
+        good = good && bit;
+        side->tags |= bit;
+    }
+    return good;
+}
+
+bool selector_find_tags(struct selector *selector, struct tag_names *tags, const struct module_host *host)
+{
+    bool good = find_tags(&selector->only, "only", tags, host);
+    return find_tags(&selector->except, "except", tags, host) && good;
+}
+
+uint64_t selector_tags(const struct selector *selector)
+{
+    return selector->only.tags | selector->except.tags;
+}
+
 static struct slice value_of(const struct callback_arguments *arguments, enum field field)
 {
     static const enum subject_part parts[] = {
@@ -104,7 +139,10 @@ static struct slice value_of(const struct callback_arguments *arguments, enum fi
 
 bool selector_selects(const struct selector *selector, const struct callback_arguments *arguments)
 {
-    for (int field = 0; field < FIELD_COUNT; field++) {
+    if (arguments->tags & selector->except.tags ||
+        (selector->only.lists[FIELD_TAGS].count && !(arguments->tags & selector->only.tags)))
+        return false;
+    for (int field = 0; field < GLOB_FIELDS; field++) {
         const struct pattern_list *only = &selector->only.patterns[field];
         const struct pattern_list *except = &selector->except.patterns[field];
         if (!only->count && !except->count)
@@ -125,18 +163,18 @@ bool selector_asks_for_sender(const struct selector *selector)
            selector->only.patterns[FIELD_SERVERS].count || selector->except.patterns[FIELD_SERVERS].count;
 }
 
-static void describe_side(const struct side *side, const char *name, struct buffer *output)
+/* Behind `start` stands what describes the selector so far. */
+static void describe_side(const struct side *side, const char *name, size_t start, struct buffer *output)
 {
     bool any = false;
     for (int field = 0; field < FIELD_COUNT; field++) {
-        const struct pattern_list *patterns = &side->patterns[field];
-        for (uint32_t index = 0; index < patterns->count; index++) {
+        const struct text_list *list = &side->lists[field];
+        for (size_t index = 0; index < list->count; index++) {
             if (!any)
-                buffer_append_format(output, "%s%s", output->length ? "; " : "", name);
+                buffer_append_format(output, "%s%s", output->length > start ? "; " : "", name);
             if (index == 0)
                 buffer_append_format(output, " %s", fields[field].name);
-            buffer_append_char(output, ' ');
-            buffer_append_slice(output, patterns->patterns[index].text);
+            buffer_append_format(output, " %s", list->items[index]);
             any = true;
         }
     }
@@ -144,6 +182,7 @@ static void describe_side(const struct side *side, const char *name, struct buff
 
 void selector_describe(const struct selector *selector, struct buffer *output)
 {
-    describe_side(&selector->only, "only", output);
-    describe_side(&selector->except, "except", output);
+    size_t start = output->length;
+    describe_side(&selector->only, "only", start, output);
+    describe_side(&selector->except, "except", start, output);
 }

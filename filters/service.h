@@ -16,6 +16,7 @@
 #define SERVICE_ANSWER_MAXIMUM ((size_t)1 << 20)
 
 struct service;
+struct shared_rates;
 
 struct service_settings {
     const char *url;           /* http:// or https://; the path may be empty */
@@ -49,6 +50,8 @@ struct module_services {
     /* Says, while an answer of the service is being handed on, that it is of no use (its status, no JSON, a wrong
      * shape), and why, in a sentence: it is logged and counted, and is a failure for the breaker. */
     void (*unusable)(struct service *service, const char *why);
+    /* Rates that several engines keep together (filters/shared_rates.h); NULL where none are. */
+    const struct shared_rates *rates;
 };
 
 #endif

@@ -73,6 +73,16 @@ struct slice subject_text(const struct callback_arguments *arguments, enum subje
     return arguments->event ? event_text(arguments, part) : text_at(arguments, &paths[arguments->callback][part]);
 }
 
+void subject_restate(const struct callback_arguments *arguments, enum callback callback, struct value *values)
+{
+    for (int part = 0; part < SUBJECT_PARTS; part++) {
+        const struct subject_path *path = &paths[callback][part];
+        struct slice text = path->place ? subject_text(arguments, (enum subject_part)part) : SLICE_ABSENT;
+        if (slice_present(text))
+            values[path->place - 1] = value_text(text);
+    }
+}
+
 struct slice subject_server(const struct callback_arguments *arguments)
 {
     return server_name_of(subject_text(arguments, SUBJECT_USER));

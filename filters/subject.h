@@ -26,6 +26,10 @@ enum subject_part {
 /* The part's text; absent where the callback does not tell it. Lives as long as the arguments. */
 struct slice subject_text(const struct callback_arguments *arguments, enum subject_part part);
 
+/* The arguments of `callback` that ask about the same: in `values` (CALLBACK_ARGUMENTS_MAXIMUM of them, zeroed) those
+ * that are told. */
+void subject_restate(const struct callback_arguments *arguments, enum callback callback, struct value *values);
+
 /* The server of who acts; absent without one. */
 struct slice subject_server(const struct callback_arguments *arguments);
 

@@ -50,8 +50,9 @@ bool text_fold_open(enum text_folding folding, const char **problem)
         return true;
     pthread_mutex_lock(&lock);
     opened = opened || text_fold_icu_open(problem);
+    bool open = opened;
     pthread_mutex_unlock(&lock);
-    return opened;
+    return open;
 }
 
 /* The bytes that `point` folds to; returns how many. */

@@ -95,7 +95,8 @@ struct result {
     /* The part of one of the event's texts that made it say so, for `weir explain`; or absent. */
     struct slice evidence;
     bool rule_is_regex; /* `rule` is an expression in Perl's syntax that is found in `evidence` */
-    uint64_t tags; /* of modules with `sets_tags`: the bits of module_tag that what is asked about has from now on */
+    uint32_t actions; /* of an answer that refuses: bits of ACTION_BIT (filters/action.h), beside the configuration's */
+    uint64_t tags;    /* of modules with `sets_tags`: the bits of module_tag that what is asked about has from now on */
 };
 
 static inline struct value value_boolean(bool boolean)

@@ -20,6 +20,7 @@ struct body_file {
     uint32_t count;
     uint32_t capacity;
     uint64_t bad_lines;
+    bool cut_short;
 };
 
 static void index_body(void *context, struct slice event_id, struct slice body)
@@ -46,9 +47,12 @@ struct body_file *body_file_from_memory(struct buffer content)
 struct body_file *body_file_open(const char *path, struct buffer *error)
 {
     struct buffer content = {0};
-    if (!recording_load(path, BODY_FILE_MAXIMUM, &content, error))
+    bool cut_short;
+    if (!recording_load(path, BODY_FILE_MAXIMUM, &content, &cut_short, error))
         return NULL;
-    return body_file_from_memory(content);
+    struct body_file *file = body_file_from_memory(content);
+    file->cut_short = cut_short;
+    return file;
 }
 
 void body_file_close(struct body_file *file)
@@ -77,4 +81,9 @@ uint64_t body_file_count(const struct body_file *file)
 uint64_t body_file_bad_lines(const struct body_file *file)
 {
     return file->bad_lines;
+}
+
+bool body_file_cut_short(const struct body_file *file)
+{
+    return file->cut_short;
 }

@@ -26,5 +26,7 @@ struct slice body_file_find(const struct body_file *file, struct slice event_id)
 
 uint64_t body_file_count(const struct body_file *file);
 uint64_t body_file_bad_lines(const struct body_file *file);
+/* Whether the compressed file broke off, as line_reader_cut_short. */
+bool body_file_cut_short(const struct body_file *file);
 
 #endif

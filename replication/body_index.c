@@ -135,6 +135,11 @@ struct slice body_index_find(const struct body_index *index, struct slice event_
     return slice_of(shard->spans[number].data, shard->spans[number].length);
 }
 
+bool body_index_cut_short(const struct body_index *index)
+{
+    return line_reader_cut_short(index->lines);
+}
+
 uint64_t body_index_bad_lines(const struct body_index *index)
 {
     return atomic_load(&index->bad_lines) + index->too_long;

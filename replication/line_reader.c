@@ -23,6 +23,7 @@ struct line_reader {
     ZSTD_DStream *stream; /* NULL for a plain file */
     bool frame_open;      /* a frame of zstd has begun and not ended */
     bool more_output;     /* the decompressor holds text that had no room */
+    bool cut_short;       /* a frame broke off before its end */
     struct buffer input;  /* compressed bytes; unused for a plain file */
     size_t input_position;
     struct buffer window; /* text; [start, length) is not given out */
@@ -32,6 +33,7 @@ struct line_reader {
     uint64_t done;
     uint64_t size;
     char *path;
+    struct buffer fault; /* why line_reader_block cannot go on */
 };
 
 static void fail(struct line_reader *reader, struct buffer *error, const char *what)
@@ -65,6 +67,7 @@ void line_reader_close(struct line_reader *reader)
     ZSTD_freeDStream(reader->stream);
     buffer_free(&reader->input);
     buffer_free(&reader->window);
+    buffer_free(&reader->fault);
     free(reader->path);
     free(reader);
 }
@@ -87,7 +90,36 @@ static bool read_file(struct line_reader *reader, struct buffer *buffer, struct 
     return true;
 }
 
-/* More of a compressed file's text, or its end. */
+/* Up to where the decompressor may read at once: to what looks like the beginning of another frame, since a call that
+ * fails gives nothing of what it had read before. By chance that is found once in four gigabytes, and does no harm. */
+static size_t next_frame(const struct line_reader *reader)
+{
+    size_t from = reader->input_position + 1;
+    const char *found = from < reader->input.length ? memmem(reader->input.data + from, reader->input.length - from,
+                                                             zstd_magic, sizeof zstd_magic)
+                                                    : NULL;
+    return found ? (size_t)(found - reader->input.data) : reader->input.length;
+}
+
+/* Where files were put together of which one broke off (its writer was killed), the next one's frame begins in the
+ * middle of a frame. What was read of the broken line ends there. False if no frame begins at the place or behind. */
+static bool skip_to_next_frame(struct line_reader *reader)
+{
+    const char *from = reader->input.data + reader->input_position;
+    size_t rest = reader->input.length - reader->input_position;
+    const char *found = reader->frame_open ? memmem(from, rest, zstd_magic, sizeof zstd_magic) : NULL;
+    if (!found)
+        return false;
+    ZSTD_DCtx_reset(reader->stream, ZSTD_reset_session_only);
+    reader->input_position = (size_t)(found - reader->input.data);
+    reader->frame_open = reader->more_output = false;
+    reader->cut_short = true;
+    if (reader->window.length > reader->start)
+        buffer_append_char(&reader->window, '\n');
+    return true;
+}
+
+/* More of a compressed file's text, or its end. A file that ends within a frame was cut short: what is there counts. */
 static bool decompress(struct line_reader *reader, struct buffer *error)
 {
     if (reader->input_position == reader->input.length && !reader->more_output) {
@@ -95,16 +127,16 @@ static bool decompress(struct line_reader *reader, struct buffer *error)
         reader->input_position = 0;
         if (!read_file(reader, &reader->input, error))
             return false;
-        if (reader->end_of_file && reader->frame_open) {
-            fail(reader, error, "the compressed file is cut short");
-            return false;
-        }
-        if (reader->end_of_file)
+        if (reader->end_of_file) {
+            reader->cut_short = reader->cut_short || reader->frame_open;
             return true;
+        }
     }
-    ZSTD_inBuffer input = {reader->input.data, reader->input.length, reader->input_position};
+    ZSTD_inBuffer input = {reader->input.data, next_frame(reader), reader->input_position};
     ZSTD_outBuffer output = {buffer_reserve(&reader->window, READ_SIZE), READ_SIZE, 0};
     size_t result = ZSTD_decompressStream(reader->stream, &output, &input);
+    if (ZSTD_isError(result) && skip_to_next_frame(reader))
+        return true;
     if (ZSTD_isError(result)) {
         buffer_append_format(error, "%s: not readable as zstd: %s", reader->path, ZSTD_getErrorName(result));
         reader->failed = true;
@@ -186,7 +218,8 @@ enum line_status line_reader_next(struct line_reader *reader, struct slice *line
             reader->start = reader->searched;
         }
         if (reader->started && reader->end_of_file) {
-            if (reader->start == reader->window.length && !reader->skipping)
+            if ((reader->start == reader->window.length && !reader->skipping) ||
+                (reader->cut_short && reader->frame_open))
                 return LINE_END;
             return give_line(reader, reader->window.length, reader->window.length, line);
         }
@@ -204,7 +237,7 @@ struct looked {
     size_t length;
 };
 
-/* Looks at what is new. A last line without a line break is whole at the end of the file. */
+/* Looks at what is new. A last line without a line break is whole at the end of the file, unless that broke off. */
 static void look_for_lines(const struct line_reader *reader, struct looked *looked)
 {
     size_t length = reader->window.length - reader->start;
@@ -212,7 +245,8 @@ static void look_for_lines(const struct line_reader *reader, struct looked *look
     const char *last = memrchr(text + looked->length, '\n', length - looked->length);
     if (last)
         looked->whole = (size_t)(last - text) + 1;
-    if (reader->started && reader->end_of_file && !reader->failed)
+    bool broken = reader->failed || (reader->cut_short && reader->frame_open);
+    if (reader->started && reader->end_of_file && !broken)
         looked->whole = length;
     looked->length = length;
 }
@@ -265,10 +299,10 @@ enum line_status line_reader_block(struct line_reader *reader, size_t size, stru
         if (!looked.whole && looked.length > RECORDING_LINE_MAXIMUM)
             reader->skipping = true;
         reader->searched = reader->window.length;
-        (void)fill(reader, error);
+        (void)fill(reader, &reader->fault);
     }
-    if (reader->failed && error->length == 0)
-        buffer_append_format(error, "%s: cannot be read any further", reader->path);
+    if (reader->failed)
+        buffer_append_slice(error, buffer_slice(&reader->fault));
     return reader->failed ? LINE_FAILED : LINE_END;
 }
 
@@ -283,7 +317,12 @@ void line_reader_progress(const struct line_reader *reader, uint64_t *done, uint
     *size = reader->size;
 }
 
-bool recording_load(const char *path, size_t limit, struct buffer *content, struct buffer *error)
+bool line_reader_cut_short(const struct line_reader *reader)
+{
+    return reader->cut_short;
+}
+
+bool recording_load(const char *path, size_t limit, struct buffer *content, bool *cut_short, struct buffer *error)
 {
     struct line_reader *reader = line_reader_open(path, error);
     if (!reader)
@@ -300,6 +339,8 @@ bool recording_load(const char *path, size_t limit, struct buffer *content, stru
     if (good) {
         *content = reader->window;
         reader->window = (struct buffer){0};
+        if (cut_short)
+            *cut_short = reader->cut_short;
     }
     line_reader_close(reader);
     return good;

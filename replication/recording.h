@@ -37,8 +37,14 @@ uint64_t line_reader_number(const struct line_reader *reader);
 /* How much of the file (compressed bytes) was read, and its size (0 if unknown): for a progress bar. */
 void line_reader_progress(const struct line_reader *reader, uint64_t *done, uint64_t *size);
 
-/* The whole file, decompressed, in one buffer that the caller frees; refuses above `limit` bytes. */
-bool recording_load(const char *path, size_t limit, struct buffer *content, struct buffer *error);
+/* Whether a compressed file ended, or went over into the next one, in the middle of a frame: whoever wrote it was
+ * killed, or it was copied in part. All lines that are whole were given, the broken one at the end was not. Known at
+ * the end. */
+bool line_reader_cut_short(const struct line_reader *reader);
+
+/* The whole file, decompressed, in one buffer that the caller frees; refuses above `limit` bytes. `*cut_short` (may be
+ * NULL) as line_reader_cut_short. */
+bool recording_load(const char *path, size_t limit, struct buffer *content, bool *cut_short, struct buffer *error);
 
 /* One message of a recording. */
 struct recording_message {

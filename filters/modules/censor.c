@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/text_find.h"
 #include "base/utf8.h"
 #include "filters/censor_rule.h"
 #include "filters/content_fields.h"
@@ -340,12 +341,12 @@ static bool may_strip(const struct state *state, const struct event *event)
     unsigned strip = state->configuration->strip;
     if (strip & STRIP_CUSTOM_KEYS && has_known_keys(event->type))
         return true;
-    if (strip & STRIP_VIA_LINKS && memmem(event->body.data, event->body.length, "via=", 4))
+    if (strip & STRIP_VIA_LINKS && text_find(event->body, SLICE("via=")))
         return true;
     return strip & (STRIP_FORMATTED_BODY | STRIP_INLINE_IMAGES) &&
            (slice_present(event_content_string(event, state->formatted_body)) ||
             event_content_other(event, state->formatted_body) || event_content_other(event, state->new_content) ||
-            memmem(event->body.data, event->body.length, "text/html", 9));
+            text_find(event->body, SLICE("text/html")));
 }
 
 static void check_event_allowed(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -391,6 +392,7 @@ const struct module_definition module_censor = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
+    .replaces = true,
     .concurrent = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,

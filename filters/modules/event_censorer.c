@@ -99,6 +99,7 @@ const struct module_definition module_event_censorer = {
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
+    .replaces = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

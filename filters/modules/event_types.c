@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/text_find.h"
 #include "filters/event_content.h"
 #include "filters/known_content.h"
 #include "filters/module.h"
@@ -129,8 +130,7 @@ static bool is_listed(const struct state *state, const struct callback_arguments
  * none that is written with escapes of ASCII, need not be parsed. */
 static bool is_sticky(const struct event *event)
 {
-    if (!event->has_body || (!memmem(event->body.data, event->body.length, "sticky", 6) &&
-                             !memmem(event->body.data, event->body.length, "\\u00", 4)))
+    if (!event->has_body || (!text_find(event->body, SLICE("sticky")) && !text_find(event->body, SLICE("\\u00"))))
         return false;
     static const char *const names[] = {"sticky", "msc4354_sticky"};
     for (size_t index = 0; index < sizeof names / sizeof *names; index++) {
@@ -203,6 +203,7 @@ const struct module_definition module_event_types = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = false,
     .concurrent = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

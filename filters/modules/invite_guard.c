@@ -50,6 +50,7 @@ struct state {
     struct word_list *words; /* NULL: none */
     const struct text_list *word_texts;
     struct asked_once *invites; /* the limit that refused, plus one, or 0 */
+    uint64_t refused[LIMITS];   /* since the module was made */
 };
 
 #define RATE(limit_, fallback_, text_)                                                                                 \
@@ -277,7 +278,7 @@ static uint32_t count(const struct state *state, const struct invite *invite,
     return 0;
 }
 
-static uint32_t judge_rates(const struct state *state, const struct invite *invite,
+static uint32_t judge_rates(struct state *state, const struct invite *invite,
                             const struct callback_arguments *arguments)
 {
     uint64_t act = keyed_hash(slice_of((const char *)invite->keys, sizeof invite->keys), state->seed);
@@ -285,6 +286,8 @@ static uint32_t judge_rates(const struct state *state, const struct invite *invi
     if (asked_once_find(state->invites, arguments, act, state->seed, &refused))
         return refused <= LIMITS ? refused : 0;
     refused = count(state, invite, arguments);
+    if (refused && !arguments->trial)
+        state->refused[refused - 1]++;
     asked_once_put(state->invites, arguments, act, state->seed, refused);
     return refused;
 }
@@ -350,6 +353,31 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    static const struct {
+        const char *refused, *forgotten;
+    } names[LIMITS] = {{"per_sender_refused_total", "per_sender_forgotten_total"},
+                       {"per_room_refused_total", "per_room_forgotten_total"},
+                       {"per_server_refused_total", "per_server_forgotten_total"},
+                       {"per_target_refused_total", "per_target_forgotten_total"}};
+    const struct state *state = pointer;
+    for (unsigned limit = 0; limit < LIMITS; limit++) {
+        figure(context, names[limit].refused, "Invites beyond this limit since the chain was loaded.",
+               (double)state->refused[limit]);
+        figure(context, names[limit].forgotten, "Counts of this limit that were forgotten: capacity is too small.",
+               (double)rate_table_forgotten(state->tables[limit]));
+    }
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->tables, &from->tables, sizeof state->tables);
+    memory_exchange(&state->invites, &from->invites, sizeof state->invites);
+}
+
 extern const struct module_definition module_invite_guard;
 const struct module_definition module_invite_guard = {
     .name = "invite_guard",
@@ -366,4 +394,6 @@ const struct module_definition module_invite_guard = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
+    .figures = figures,
 };

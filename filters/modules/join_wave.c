@@ -49,6 +49,9 @@ struct state {
     struct window_table *of_rooms; /* joins by room, and by room and server; with `per_server` only */
     struct recent_table *holds;    /* until when, in seconds, by room, or by room and server */
     struct buffer reason;
+    uint64_t waves;  /* since the module was made */
+    int64_t wave_ms; /* when the last of them began; 0: there was none */
+    int64_t last_ms; /* of the last question */
 };
 
 /* Where a user is known to be. */
@@ -215,8 +218,16 @@ static bool was_here(const struct state *state, const struct join *join)
     return recent_table_find(state->members, join->member, &place) && place == PLACE_OUT;
 }
 
+static void begin_hold(struct state *state, const struct join *join)
+{
+    int64_t now_ms = join->arguments->now_ms;
+    recent_table_put(state->holds, hold_key(state, join), second_at(now_ms + state->configuration->hold + 999));
+    state->waves++;
+    state->wave_ms = now_ms;
+}
+
 /* Whether the join is refused; else it has counted. */
-static bool judge_new_join(const struct state *state, const struct join *join)
+static bool judge_new_join(struct state *state, const struct join *join)
 {
     const struct callback_arguments *arguments = join->arguments;
     if (is_held(state, join))
@@ -225,8 +236,7 @@ static bool judge_new_join(const struct state *state, const struct join *join)
         return false;
     if (!take(state, join) && is_of_one_server(state, join)) {
         if (!arguments->trial)
-            recent_table_put(state->holds, hold_key(state, join),
-                             second_at(arguments->now_ms + state->configuration->hold + 999));
+            begin_hold(state, join);
         return true;
     }
     if (state->of_rooms && !arguments->trial) {
@@ -245,7 +255,7 @@ static bool is_join(const struct state *state, const struct join *join)
     return place == PLACE_OUT || (place == PLACE_INVITED && !state->configuration->exempt_invited);
 }
 
-static void judge_join(const struct state *state, const struct join *join, struct result *result)
+static void judge_join(struct state *state, const struct join *join, struct result *result)
 {
     uint32_t refused;
     if (!asked_once_find(state->joins, join->arguments, join->member, state->seed, &refused)) {
@@ -262,12 +272,20 @@ static void judge_join(const struct state *state, const struct join *join, struc
     result->evidence = state->of_rooms ? join->server : join->room;
 }
 
+/* So that figures, which are asked for without a time, know which holds are over. */
+static void see_time(struct state *state, const struct callback_arguments *arguments)
+{
+    if (!arguments->trial)
+        state->last_ms = arguments->now_ms;
+}
+
 static void user_may_join_room(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
-    const struct state *state = pointer;
+    struct state *state = pointer;
     struct join join = read_join(state, arguments, subject_text(arguments, SUBJECT_USER));
     const struct value *invited = arguments->count > 2 ? &arguments->values[2] : NULL;
     result->value.kind = VALUE_PASS;
+    see_time(state, arguments);
     if (!slice_present(join.room) || !slice_present(join.user))
         return;
     if (invited && invited->kind == VALUE_BOOLEAN && invited->boolean) {
@@ -290,11 +308,12 @@ static void see_creation(const struct state *state, const struct callback_argume
 
 static void judge_event(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
-    const struct state *state = pointer;
+    struct state *state = pointer;
     const struct event *event = arguments->event;
     struct slice membership = subject_membership(event, state->membership);
     uint32_t place;
     result->value.kind = VALUE_PASS;
+    see_time(state, arguments);
     if (slice_equal(event->type, SLICE("m.room.create"))) {
         see_creation(state, arguments);
         return;
@@ -368,6 +387,33 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    figure(context, "waves_total", "Waves of joins that began since the chain was loaded.", (double)state->waves);
+    figure(context, "last_wave_seconds", "When the last wave began, in seconds since 1970; 0: none did.",
+           (double)state->wave_ms / 1000);
+    figure(context, "held", "Rooms that are held now, or with per_server servers in rooms.",
+           (double)recent_table_count(state->holds, second_at(state->last_ms) + 1));
+    figure(context, "members", "Users in rooms of whom is known whether they are there.",
+           (double)recent_table_used(state->members));
+    figure(context, "members_forgotten_total", "Users in rooms who were forgotten for others: capacity is too small.",
+           (double)recent_table_forgotten(state->members));
+    figure(context, "rooms_forgotten_total", "Rooms whose joins were forgotten for others: capacity is too small.",
+           (double)rate_table_forgotten(state->rooms));
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->joins, &from->joins, sizeof state->joins);
+    memory_exchange(&state->members, &from->members, sizeof state->members);
+    memory_exchange(&state->rooms, &from->rooms, sizeof state->rooms);
+    memory_exchange(&state->of_rooms, &from->of_rooms, sizeof state->of_rooms);
+    memory_exchange(&state->holds, &from->holds, sizeof state->holds);
+}
+
 extern const struct module_definition module_join_wave;
 const struct module_definition module_join_wave = {
     .name = "join_wave",
@@ -377,10 +423,13 @@ const struct module_definition module_join_wave = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .reads_time = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
+    .figures = figures,
 };

@@ -29,6 +29,7 @@ struct configuration {
 struct state {
     const struct configuration *configuration;
     struct slice code;
+    bool denies; /* whether there is anything that a link could be denied for */
     struct slice *schemes;
     struct link_kinds kinds;
     struct link_list deny;
@@ -177,6 +178,8 @@ static void *create(const struct module_setup *setup)
         return NULL;
     }
     warn(state, host);
+    state->denies =
+        configuration->mode == ACCESS_ALLOW_ONLY || configuration->max_links > 0 || link_list_count(&state->deny) > 0;
     return state;
 }
 
@@ -277,6 +280,8 @@ static void judge_event(void *pointer, const struct callback_arguments *argument
     struct content_text text;
     struct judging judging = {.state = state, .arguments = arguments, .text = &text, .result = result};
     result->value.kind = VALUE_PASS;
+    if (!state->denies)
+        return;
     while (content_fields_next(&state->fields, arguments, &walk, &text))
         if (judge_text(&judging) || judge_anchors(&judging))
             return;
@@ -296,6 +301,7 @@ const struct module_definition module_links = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .concurrent = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

@@ -53,7 +53,8 @@ static void is_evil(void *pointer, const struct web_request *request, struct web
 
 static void *create(const struct module_setup *setup)
 {
-    static const struct web_resource page = {"/_synapse/client/list_spam_checker/is_evil", "GET", is_evil};
+    static const struct web_resource page = {
+        .path = "/_synapse/client/list_spam_checker/is_evil", .methods = "GET", .serve = is_evil};
     const struct configuration *configuration = setup->configuration;
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->evil_users = string_table_create();

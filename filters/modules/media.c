@@ -392,6 +392,7 @@ const struct module_definition module_media = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .concurrent = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/string_table.h"
+#include "base/text_find.h"
 #include "filters/event_content.h"
 #include "filters/html.h"
 #include "filters/module.h"
@@ -227,7 +228,7 @@ static bool is_of_uri(char byte)
 static bool refuse_text(const struct state *state, struct slice text, struct arena *arena, struct result *result)
 {
     const char *at = text.data, *end = at + text.length;
-    while (at < end && (at = memmem(at, (size_t)(end - at), MXC.data, MXC.length))) {
+    while (at < end && (at = text_find(slice_of(at, (size_t)(end - at)), MXC))) {
         const char *stop = at;
         while (stop < end && is_of_uri(*stop))
             stop++;
@@ -256,8 +257,7 @@ static bool refuse_html(const struct state *state, struct slice html, struct are
 /* Whether the body can name media at all: as it is, or with escapes of JSON or references of HTML within it. */
 static bool may_name_media(struct slice body)
 {
-    return memmem(body.data, body.length, "mxc:", 4) || memmem(body.data, body.length, "\\u00", 4) ||
-           memmem(body.data, body.length, "src=", 4);
+    return text_find(body, SLICE("mxc:")) || text_find(body, SLICE("\\u00")) || text_find(body, SLICE("src="));
 }
 
 static void check_event(void *pointer, const struct callback_arguments *arguments, struct result *result)

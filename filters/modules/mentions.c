@@ -12,6 +12,8 @@ enum { ROOM_PASS, ROOM_DENY };
 
 struct configuration {
     int64_t max;
+    int64_t max_new;
+    char *trusted_tag;
     unsigned count;
     int room_mention;
     bool require_m_mentions;
@@ -23,6 +25,7 @@ struct state {
     const struct configuration *configuration;
     struct slice code;
     struct content_fields fields;
+    uint64_t trusted;  /* the bit of the tag; 0: nobody sets it, and `max` is for all */
     uint32_t mentions; /* the slots of "m.mentions" and "body" */
     uint32_t body;
 };
@@ -38,6 +41,19 @@ static const struct parameter parameters[] = {
      .minimum = 0,
      .maximum = 1000,
      .text = "How many mentions an event may have; 0: none."},
+    {.name = "max_new",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct configuration, max_new),
+     .fallback = "3",
+     .minimum = 0,
+     .maximum = 1000,
+     .text = "How many it may have, if that is less than `max`, of senders who are not trusted. Only where a module "
+             "before this one sets `trusted_tag`, as `trust` does; else `max` is for all."},
+    {.name = "trusted_tag",
+     .type = PARAMETER_TEXT,
+     .offset = offsetof(struct configuration, trusted_tag),
+     .fallback = "trusted",
+     .text = "The tag of trusted senders."},
     {.name = "count",
      .type = PARAMETER_CHOICES,
      .offset = offsetof(struct configuration, count),
@@ -85,7 +101,10 @@ static void *create(const struct module_setup *setup)
     state->code = slice_from_string(configuration->code);
     state->mentions = field_table_declare(setup->fields, SLICE("m.mentions"));
     state->body = field_table_declare(setup->fields, SLICE("body"));
-    if (!content_fields_create(&state->fields, &configuration->fields, false, setup->fields, setup->host)) {
+    uint64_t trusted = module_tag(setup, configuration->trusted_tag, "trusted_tag");
+    if (module_tag_is_set(setup, trusted))
+        state->trusted = trusted;
+    if (!trusted || !content_fields_create(&state->fields, &configuration->fields, false, setup->fields, setup->host)) {
         destroy(state);
         return NULL;
     }
@@ -99,13 +118,28 @@ static void refuse(const struct state *state, const char *rule, struct slice rea
     result->reason = reason;
 }
 
+/* How many mentions the event may have, and the rule that says so. */
+struct bound {
+    size_t count;
+    const char *rule;
+};
+
+static struct bound bound_of(const struct state *state, const struct callback_arguments *arguments)
+{
+    const struct configuration *configuration = state->configuration;
+    bool is_new = state->trusted && !(arguments->tags & state->trusted) && configuration->max_new < configuration->max;
+    return is_new ? (struct bound){(size_t)configuration->max_new, "max_new"}
+                  : (struct bound){(size_t)configuration->max, "max"};
+}
+
 /* Refuses if `count` is above the most that there may be: "<place> <verb> <count> <what>". */
 static bool refuse_above(const struct state *state, size_t count, const char *verb, const char *what,
                          const struct callback_arguments *arguments, struct slice place, struct result *result)
 {
-    if (count <= (size_t)state->configuration->max)
+    struct bound bound = bound_of(state, arguments);
+    if (count <= bound.count)
         return false;
-    refuse(state, "max",
+    refuse(state, bound.rule,
            arena_format(arguments->arena, "%.*s %s %zu %s", (int)place.length, place.data, verb, count, what), result);
     return true;
 }
@@ -146,16 +180,16 @@ static size_t count_bytes(struct slice text, char byte, size_t enough)
 }
 
 /* How many mentions a text must have before they matter. */
-static size_t mentions_that_matter(const struct state *state, bool declared)
+static size_t mentions_that_matter(const struct state *state, const struct callback_arguments *arguments, bool declared)
 {
-    return state->configuration->require_m_mentions && !declared ? 1 : (size_t)state->configuration->max + 1;
+    return state->configuration->require_m_mentions && !declared ? 1 : bound_of(state, arguments).count + 1;
 }
 
 /* The mentions in one text. What cannot have enough is not read: a link takes two `<`, or one. */
 static bool judge_text(const struct state *state, const struct callback_arguments *arguments,
                        const struct content_text *text, bool declared, struct result *result)
 {
-    size_t least = mentions_that_matter(state, declared);
+    size_t least = mentions_that_matter(state, arguments, declared);
     unsigned count = state->configuration->count;
     bool users = state->configuration->require_m_mentions && !declared;
     size_t pills = 0;
@@ -221,6 +255,7 @@ const struct module_definition module_mentions = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .concurrent = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

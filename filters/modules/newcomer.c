@@ -6,7 +6,9 @@
  * speak.
  *
  * A change of one's name or picture looks like a join. It is told apart by what is known of the user; where nothing is,
- * by `unsigned`, in which Synapse says that there was a membership before; then it is taken for no join.
+ * by `unsigned`, in which Synapse says that there was a membership before; then it is taken for no join. Synapse writes
+ * that when it stores an event (compute_event_context in synapse/state), so that one from another server that is asked
+ * about before has nothing of it. It is taken for a join until it is seen stored, and then put right.
  *
  * An event counts once, however often it is asked about, and gets the same answer (see rate.c). */
 #include <stdlib.h>
@@ -58,7 +60,7 @@ struct state {
     uint64_t seed;
     struct word_list *words; /* NULL: none */
     struct recent_table *members;
-    struct recent_table *events; /* the kind that was refused plus one, or 0 */
+    struct recent_table *events; /* the kind that was refused plus one, or 0; of a join EVENT_MAY_BE_NO_JOIN */
     struct slice within_text;    /* "joined less than 20m ago" */
     struct buffer text;
 };
@@ -195,14 +197,27 @@ static void put_member(const struct state *state, const struct callback_argument
         recent_table_put(state->members, key, number);
 }
 
+/* Of events, beside what KINDS says: a join of a user of whom nothing was known. */
+#define EVENT_MAY_BE_NO_JOIN (KINDS + 1u)
+
 static void see_join(const struct state *state, const struct callback_arguments *arguments, uint64_t key)
 {
-    uint32_t known, joined = step_at(arguments->now_ms) << MESSAGE_BITS;
+    const struct event *event = arguments->event;
+    uint32_t known, joined = step_at(arguments->now_ms) << MESSAGE_BITS, said;
+    uint64_t id = keyed_hash(event->event_id, state->seed);
     if (!recent_table_find(state->members, key, &known)) {
-        put_member(state, arguments, key, event_replaces_state(arguments->event) ? MEMBER_SINCE : joined);
+        bool replaces = event_replaces_state(event);
+        put_member(state, arguments, key, replaces ? MEMBER_SINCE : joined);
+        if (!replaces && slice_present(event->event_id) && !arguments->trial)
+            recent_table_put(state->events, id, EVENT_MAY_BE_NO_JOIN);
         return;
     }
     uint32_t messages = known & MESSAGES_MASK;
+    if (messages <= MESSAGES_MAXIMUM && slice_present(event->event_id) && event_replaces_state(event) &&
+        recent_table_find(state->events, id, &said) && said == EVENT_MAY_BE_NO_JOIN) {
+        put_member(state, arguments, key, MEMBER_SINCE);
+        return;
+    }
     if (messages == MEMBER_INVITED && state->configuration->exempt_invited)
         put_member(state, arguments, key, MEMBER_SINCE);
     else if (messages == MEMBER_INVITED || messages == MEMBER_OUT)
@@ -429,6 +444,23 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    figure(context, "members", "Users in rooms of whom is known when they joined or that they are no newcomers.",
+           (double)recent_table_used(state->members));
+    figure(context, "members_forgotten_total", "Users in rooms who were forgotten for others: capacity is too small.",
+           (double)recent_table_forgotten(state->members));
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->members, &from->members, sizeof state->members);
+    memory_exchange(&state->events, &from->events, sizeof state->events);
+}
+
 extern const struct module_definition module_newcomer;
 const struct module_definition module_newcomer = {
     .name = "newcomer",
@@ -438,10 +470,13 @@ const struct module_definition module_newcomer = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .reads_time = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
+    .figures = figures,
 };

@@ -463,6 +463,15 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    figure(context, "receivers", "Users, by globs, who get presence and are known; at most max_fanout.",
+           (double)count_users(&state->receivers));
+    figure(context, "sources", "Users, by globs, whose presence is routed and who are known; at most max_fanout.",
+           (double)count_users(&state->sources));
+}
+
 static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_get_users_for_states, .function = get_users_for_states},
     {.callback = CALLBACK_get_interested_users, .function = get_interested_users},
@@ -483,4 +492,5 @@ const struct module_definition module_presence_groups = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .figures = figures,
 };

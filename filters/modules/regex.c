@@ -273,6 +273,8 @@ static void judge_event(void *pointer, const struct callback_arguments *argument
     struct content_text text;
     const char *reason;
     result->value.kind = VALUE_PASS;
+    if (state->patterns.count == 0)
+        return;
     while (content_fields_next(&state->fields, arguments, &walk, &text)) {
         if (!refuses(state, arguments, text.text, result, &reason))
             continue;
@@ -342,6 +344,7 @@ const struct module_definition module_regex = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .concurrent = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

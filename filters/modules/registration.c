@@ -1,10 +1,11 @@
-/* Who may have an account: by name, e-mail address, and where the registration comes from. Synapse asks for every
- * registration: a client's, one by single sign-on, an application service's, an administrator's. */
+/* Who may have an account: by name, e-mail address, and where the registration comes from, and how many from there.
+ * Synapse asks for every registration: a client's, one by single sign-on, an application service's, an administrator's.
+ * What has no address, as those of application services, has no rate. */
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "filters/module.h"
 #include "filters/origin_rules.h"
+#include "filters/request_rates.h"
 #include "filters/subject.h"
 
 enum action { ACTION_DENY, ACTION_SHADOW_BAN };
@@ -18,6 +19,7 @@ struct configuration {
     struct pattern_access_configuration usernames;
     struct email_configuration emails;
     struct origin_configuration origin;
+    struct rate rate_ip;
     int action;
 };
 
@@ -26,6 +28,7 @@ struct state {
     struct access_list domains;
     struct name_list required;
     struct origin_rules origin;
+    struct request_rates rates;
     enum action action;
 };
 
@@ -49,6 +52,9 @@ static const struct parameter parameters[] = {
                "What stands behind the `@` of the e-mail address, where one was given; a list alone is one of those "
                "denied."),
     ORIGIN_PARAMETERS(struct configuration, origin),
+    REQUEST_RATE_ROW(struct configuration, rate_ip, "rate_ip", "5/h",
+                     "How many accounts may come from one network (/24 of IPv4, /64 of IPv6): so many at once, and "
+                     "evenly so many in each period; a rate of 4000000/s stands for no bound."),
     {.name = "action",
      .type = PARAMETER_CHOICE,
      .offset = offsetof(struct configuration, action),
@@ -69,6 +75,7 @@ static void destroy(void *pointer)
     access_list_free(&state->domains);
     name_list_free(&state->required);
     origin_rules_free(&state->origin);
+    request_rates_free(&state->rates);
     free(state);
 }
 
@@ -79,6 +86,7 @@ static void *create(const struct module_setup *setup)
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     struct name_list_options options = {.ignore_case = true};
     state->action = (enum action)configuration->action;
+    request_rates_add(&state->rates, RATE_KEY_NETWORK, configuration->rate_ip, "rate_ip");
     name_list_open(&state->required, options);
     bool good = pattern_access_open(&state->usernames, host, "usernames", &configuration->usernames, PATTERN_REGEX);
     good &= access_list_open(&state->domains, host, "email_domains.", &configuration->emails.domains, options,
@@ -119,16 +127,37 @@ static bool lacks_email(const struct state *state, const struct callback_argumen
 static void check_registration_for_spam(void *pointer, const struct callback_arguments *arguments,
                                         struct result *result)
 {
-    const struct state *state = pointer;
+    struct state *state = pointer;
     struct slice domain = domain_of(arguments);
     result->value.kind = VALUE_PASS;
     if (!pattern_access_refuses(&state->usernames, subject_text(arguments, SUBJECT_USER),
                                 SLICE("the user name matches a pattern"), result) &&
         !access_list_refuses(&state->domains, domain, result) && !lacks_email(state, arguments, domain, result) &&
-        !origin_rules_refuse(&state->origin, arguments, result))
+        !origin_rules_refuse(&state->origin, arguments, result) &&
+        !request_rates_refuse(&state->rates, arguments, result))
         return;
     result->value = state->action == ACTION_DENY ? value_refuse(SLICE_ABSENT)
                                                  : (struct value){.kind = VALUE_BEHAVIOUR, .text = SLICE("SHADOW_BAN")};
+}
+
+/* ---- snapshots and figures */
+
+static void save(const void *pointer, struct buffer *output)
+{
+    const struct state *state = pointer;
+    request_rates_save(&state->rates, output);
+}
+
+static bool restore(void *pointer, struct slice saved)
+{
+    struct state *state = pointer;
+    return request_rates_restore(&state->rates, saved);
+}
+
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    request_rates_figures(&state->rates, figure, context);
 }
 
 static const struct module_callback callbacks[] = {
@@ -139,13 +168,16 @@ const struct module_definition module_registration = {
     .name = "registration",
     .summary =
         "Denies registrations, or shadow-bans the account, by user name, e-mail domain, the client's address and "
-        "user agent, and the identity provider.",
+        "user agent, and the identity provider, or when one network registers too often.",
     .parameters = parameters,
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
-    .concurrent = true,
+    .reads_time = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
+    .save = save,
+    .restore = restore,
+    .figures = figures,
 };

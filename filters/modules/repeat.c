@@ -53,6 +53,7 @@ struct state {
     struct window_table *counts;
     struct recent_table *answers; /* how often the text had come when it was first asked about */
     struct buffer window_text;    /* "10m" */
+    uint64_t refused;             /* texts that came too often, since the module was made */
 };
 
 static const struct parameter parameters[] = {
@@ -191,10 +192,13 @@ static struct slice without_quotation(const struct callback_arguments *arguments
     return rest;
 }
 
-static bool counts_in_text(unsigned char byte)
-{
-    return byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-}
+/* 1 for the bytes that count: letters, digits, and all beyond ASCII. */
+static const uint8_t counting_bytes[256] = {
+    ['0' ... '9'] = 1,
+    ['A' ... 'Z'] = 1,
+    ['a' ... 'z'] = 1,
+    [0x80 ... 0xff] = 1,
+};
 
 /* What texts are compared by. */
 static struct slice normal_text(const struct state *state, struct slice text, struct arena *arena)
@@ -202,9 +206,10 @@ static struct slice normal_text(const struct state *state, struct slice text, st
     enum text_folding folding = (enum text_folding)state->configuration->fold;
     char *output = arena_allocate(arena, text_fold_room(folding, text) + 1);
     size_t length = text_fold(folding, text, output), kept = 0;
-    for (size_t at = 0; at < length; at++)
-        if (counts_in_text((unsigned char)output[at]))
-            output[kept++] = output[at];
+    for (size_t at = 0; at < length; at++) {
+        output[kept] = output[at];
+        kept += counting_bytes[(unsigned char)output[at]];
+    }
     return slice_of(output, kept);
 }
 
@@ -269,6 +274,7 @@ static uint32_t count(const struct question *question, uint64_t group)
     if (arguments->trial)
         return window_table_count(state->counts, key, arguments->now_ms) + 1;
     times = window_table_add(state->counts, key, arguments->now_ms);
+    state->refused += times >= (uint64_t)state->configuration->same;
     if (question->known)
         recent_table_put(state->answers, answer, times);
     return times;
@@ -372,6 +378,25 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    figure(context, "refused_total", "Texts that came too often, once for each event, since the chain was loaded.",
+           (double)state->refused);
+    figure(context, "texts_forgotten_total",
+           "Texts that were forgotten for others before their window had passed: capacity is too small.",
+           (double)window_table_forgotten(state->counts));
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->answers, &from->answers, sizeof state->answers);
+    memory_exchange(&state->counts, &from->counts, sizeof state->counts);
+    memory_exchange(&state->similar, &from->similar, sizeof state->similar);
+}
+
 extern const struct module_definition module_repeat;
 const struct module_definition module_repeat = {
     .name = "repeat",
@@ -381,10 +406,13 @@ const struct module_definition module_repeat = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .reads_time = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
+    .figures = figures,
 };

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "filters/module.h"
 #include "filters/name_list.h"
 #include "filters/pattern_access.h"
+#include "filters/request_rates.h"
 #include "filters/server_name.h"
 #include "filters/subject.h"
 
@@ -21,6 +21,7 @@ struct configuration {
     struct text_list versions;
     int64_t max_invitees;
     bool require_encryption;
+    struct rate rate;
     char *code;
 };
 
@@ -35,6 +36,7 @@ struct state {
     struct name_list versions;
     size_t max_invitees;
     bool require_encryption;
+    struct request_rates rates;
 };
 
 #define ONLY_ROW(member_, text_)                                                                                       \
@@ -66,6 +68,9 @@ static const struct parameter parameters[] = {
      .offset = offsetof(struct configuration, require_encryption),
      .fallback = "false",
      .text = "Whether a room must be made with m.room.encryption in the request's initial_state."},
+    REQUEST_RATE_ROW(struct configuration, rate, "rate", NULL,
+                     "How many rooms one user may make: so many at once, and evenly so many in each period, such as "
+                     "10/h."),
     {.name = "code",
      .type = PARAMETER_CODE,
      .offset = offsetof(struct configuration, code),
@@ -83,6 +88,7 @@ static void destroy(void *pointer)
     name_list_free(&state->publishers);
     name_list_free(&state->presets);
     name_list_free(&state->versions);
+    request_rates_free(&state->rates);
     free(state);
 }
 
@@ -102,6 +108,7 @@ static void *create(const struct module_setup *setup)
     state->code = slice_from_string(configuration->code);
     state->max_invitees = (size_t)configuration->max_invitees;
     state->require_encryption = configuration->require_encryption;
+    request_rates_add(&state->rates, RATE_KEY_SENDER, configuration->rate, "rate");
     bool good = pattern_access_open(&state->name, host, "name", &configuration->name, PATTERN_REGEX);
     good &= pattern_access_open(&state->topic, host, "topic", &configuration->topic, PATTERN_REGEX);
     good &= pattern_access_open(&state->alias, host, "alias", &configuration->alias, PATTERN_REGEX);
@@ -203,16 +210,24 @@ static bool request_refused(const struct state *state, const struct callback_arg
            initial_state_refused(state, config, result);
 }
 
+/* on_create_room is asked of the same room a moment later, which shall not count twice. */
+static bool comes_too_often(struct state *state, const struct callback_arguments *arguments, struct result *result)
+{
+    return arguments->callback == CALLBACK_user_may_create_room &&
+           request_rates_refuse(&state->rates, arguments, result);
+}
+
 static void judge_creation(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
-    const struct state *state = pointer;
+    struct state *state = pointer;
     struct slice user = subject_text(arguments, SUBJECT_USER);
     const struct value *config = arguments->values ? &arguments->values[1] : NULL;
+    bool is_told = config && config->kind == VALUE_JSON && json_is_object(config->object);
     result->value.kind = VALUE_PASS;
     if (is_outside(&state->creators, user))
         (void)refuse(result, SLICE("creators"), SLICE("the user is none of those who may make rooms"), user);
-    else if (!config || config->kind != VALUE_JSON || !json_is_object(config->object) ||
-             !request_refused(state, arguments, config->object, result))
+    else if (!(is_told && request_refused(state, arguments, config->object, result)) &&
+             !comes_too_often(state, arguments, result))
         return;
     result->value = value_refuse(state->code);
 }
@@ -250,6 +265,26 @@ static void user_may_publish_room(void *pointer, const struct callback_arguments
     result->value = value_refuse(state->code);
 }
 
+/* ---- snapshots and figures */
+
+static void save(const void *pointer, struct buffer *output)
+{
+    const struct state *state = pointer;
+    request_rates_save(&state->rates, output);
+}
+
+static bool restore(void *pointer, struct slice saved)
+{
+    struct state *state = pointer;
+    return request_rates_restore(&state->rates, saved);
+}
+
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    request_rates_figures(&state->rates, figure, context);
+}
+
 static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_user_may_create_room, .function = judge_creation},
     {.callback = CALLBACK_on_create_room, .function = on_create_room},
@@ -261,13 +296,17 @@ extern const struct module_definition module_room_rules;
 const struct module_definition module_room_rules = {
     .name = "room_rules",
     .summary =
-        "Denies making rooms and aliases, and publishing rooms, by who does it and by what the request asks for.",
+        "Denies making rooms and aliases, and publishing rooms, by who does it, by what the request asks for, and how "
+        "often.",
     .parameters = parameters,
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),
-    .concurrent = true,
+    .reads_time = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
+    .save = save,
+    .restore = restore,
+    .figures = figures,
 };

@@ -308,6 +308,7 @@ const struct module_definition module_shape = {
     .configuration_size = sizeof(struct configuration),
     .needs_body = true,
     .concurrent = true,
+    .answers_alike = true,
     .callbacks = callbacks,
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,

@@ -416,10 +416,26 @@ static bool restore(void *pointer, struct slice saved)
     return false;
 }
 
+static void figures(const void *pointer, module_figure_function *figure, void *context)
+{
+    const struct state *state = pointer;
+    if (state->changes)
+        figure(context, "changes_forgotten_total", "Changes of state that were forgotten before min_interval was over.",
+               (double)rate_table_forgotten(state->changes));
+}
+
 static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_check_event_allowed, .function = judge},
     {.callback = CALLBACK_user_may_send_state_event, .function = judge, .where_known = true},
 };
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
+    memory_exchange(&state->changes, &from->changes, sizeof state->changes);
+    memory_exchange(&state->recent, &from->recent, sizeof state->recent);
+}
 
 extern const struct module_definition module_state_guard;
 const struct module_definition module_state_guard = {
@@ -437,4 +453,6 @@ const struct module_definition module_state_guard = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
+    .figures = figures,
 };

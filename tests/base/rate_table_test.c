@@ -225,3 +225,46 @@ Test(keyed_hash, seeds_and_pairs)
     keyed_hash_draw_seed();
     cr_expect_neq(drawn, keyed_hash_seed);
 }
+
+Test(rate_table, keys_are_counted_or_estimated)
+{
+    const struct rate_limit limit = {.count = 1, .period_ms = 1000, .burst = 1};
+    const uint32_t capacities[] = {1024, 1000000};
+    for (int index = 0; index < 2; index++) {
+        struct rate_table *table = rate_table_create(&limit, capacities[index]);
+        cr_expect_eq(rate_table_keys(table), 0u);
+        uint32_t wanted = capacities[index] / 2;
+        for (uint32_t key = 1; key <= wanted; key++)
+            cr_expect(rate_table_take(table, key * UINT64_C(0x9e3779b97f4a7c15), 1, 1700000000000));
+        double error = (double)rate_table_keys(table) / wanted - 1;
+        cr_expect(error > -0.03 && error < 0.03, "%f", error);
+        (void)rate_table_take(table, 5, 0, 1700000001000);
+        cr_expect_eq(rate_table_keys(table), 0u, "all are full again");
+        rate_table_destroy(table);
+    }
+}
+
+/* Somebody else let pass what this bucket had not: it is made up for later. */
+Test(rate_table, a_charge_beyond_what_is_there)
+{
+    const struct rate_limit limit = {.count = 1, .period_ms = 1000, .burst = 2};
+    struct rate_table *table = rate_table_create(&limit, 64), *copy = rate_table_create(&limit, 64);
+    const int64_t start = 1700000000000;
+    struct buffer saved = {0};
+    for (int time = 0; time < 3; time++)
+        rate_table_charge(table, 5, 1, start);
+    cr_expect_eq(rate_table_tokens(table, 5, start), -1);
+    cr_expect_not(rate_table_take(table, 5, 1, start + 1999));
+    cr_expect(rate_table_take(table, 5, 1, start + 2000));
+    for (int time = 0; time < 100; time++)
+        rate_table_charge(table, 5, 1000000000, start + 2000);
+    cr_expect_eq(rate_table_tokens(table, 5, start + 2000), -2, "at most twice what it holds");
+    rate_table_charge(table, 6, 0, start + 2000);
+    cr_expect_eq(rate_table_tokens(table, 6, start + 2000), 2);
+    rate_table_save(table, &saved);
+    cr_expect(rate_table_restore(copy, buffer_slice(&saved)));
+    cr_expect_eq(rate_table_tokens(copy, 5, start + 2000), 0);
+    buffer_free(&saved);
+    rate_table_destroy(table);
+    rate_table_destroy(copy);
+}

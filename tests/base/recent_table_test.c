@@ -79,3 +79,31 @@ Test(recent_table, a_snapshot_says_the_same)
     recent_table_destroy(restored);
     recent_table_destroy(table);
 }
+
+Test(recent_table, counts_what_it_holds)
+{
+    struct recent_table *table = recent_table_create(64), *restored = recent_table_create(64);
+    struct buffer saved = {0};
+    cr_expect_eq(recent_table_count(table, 0), 0u);
+    for (uint64_t number = 0; number < 1000; number++) {
+        recent_table_put(table, key_of(number), (uint32_t)number);
+        recent_table_put(table, key_of(number), (uint32_t)number);
+    }
+    cr_expect_eq(recent_table_used(table), 64u);
+    cr_expect_eq(recent_table_forgotten(table), 1000u - 64u);
+    uint32_t value = 0;
+    uint64_t late = 0;
+    for (uint64_t number = 970; number < 1000; number++)
+        late += recent_table_find(table, key_of(number), &value);
+    cr_expect_eq(recent_table_count(table, 0), 64u);
+    cr_expect_eq(recent_table_count(table, 970), late);
+    cr_expect_eq(recent_table_count(table, 1000), 0u);
+    recent_table_save(table, &saved);
+    cr_expect(recent_table_restore(restored, buffer_slice(&saved)));
+    cr_expect_eq(recent_table_used(restored), 64u);
+    cr_expect_not(recent_table_restore(restored, SLICE("")));
+    cr_expect_eq(recent_table_used(restored), 0u);
+    buffer_free(&saved);
+    recent_table_destroy(table);
+    recent_table_destroy(restored);
+}

@@ -89,3 +89,15 @@ Test(window_table, a_snapshot_says_the_same)
     window_table_destroy(restored);
     window_table_destroy(other);
 }
+
+Test(window_table, counts_what_it_forgets_too_early)
+{
+    struct window_table *table = window_table_create(60000, 8);
+    for (uint64_t number = 0; number < 20; number++)
+        window_table_add(table, key_of(number), START);
+    cr_expect_eq(window_table_forgotten(table), 12u);
+    for (uint64_t number = 20; number < 28; number++)
+        window_table_add(table, key_of(number), START + 90000);
+    cr_expect_eq(window_table_forgotten(table), 12u, "the window of the others had passed");
+    window_table_destroy(table);
+}

@@ -1,5 +1,6 @@
 /* Broken configurations with the exact lines that an administrator reads, and what good ones come to. */
 #include "engine/configuration.h"
+#include "filters/action.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -244,6 +245,13 @@ Test(configuration, broken_modules_are_named)
         {"[{module: sender_list, error: 5, reason: ''}]",
          "weir.yaml:3:40: modules[0].error: must be a text that is not empty\n"
          "weir.yaml:3:51: modules[0].reason: must be a text that is not empty\n"},
+        {"[{module: sender_list, actions: redact}]",
+         "weir.yaml:3:42: modules[0].actions: must be a list of actions: [redact, notify]\n"},
+        {"[{module: sender_list, actions: [notify, redat]}]",
+         "weir.yaml:3:51: modules[0].actions[1]: is no action; did you mean `redact`?\n"},
+        {"[{module: sender_list, actions: [5]}]",
+         "weir.yaml:3:43: modules[0].actions[0]: is no action; there are: redact, report, kick, ban, quarantine_media, "
+         "notify\n"},
         {"[{module: sender_list, config: {users_file: /}}]",
          "weir.yaml:3:54: modules[0].config.users_file: \"/\" cannot be read: Is a directory\n"},
     };
@@ -259,14 +267,16 @@ Test(configuration, broken_modules_are_named)
 Test(configuration, modules_have_words_of_the_administrators)
 {
     struct buffer errors = {0};
-    struct configuration *configuration =
-        load_text("server_name: lab.test\nmodules:\n- {module: sender_list, error: 'Ask us.', reason: listed}\n"
-                  "- {module: sender_list, error: ~}\n",
-                  CONFIGURATION_FOR_REPLAY, &errors, NULL);
+    struct configuration *configuration = load_text("server_name: lab.test\nmodules:\n- {module: sender_list, error: "
+                                                    "'Ask us.', reason: listed, actions: [ban, redact, ban]}\n"
+                                                    "- {module: sender_list, error: ~}\n",
+                                                    CONFIGURATION_FOR_REPLAY, &errors, NULL);
     cr_assert_not_null(configuration, "%s", buffer_string(&errors));
     const struct module_options *options = chain_module_options(configuration->chain, 0);
     cr_expect_str_eq(options->reason, "listed");
     cr_expect_str_eq(json_string_value(json_object_get(options->error_fields, "error")), "Ask us.");
+    cr_expect_eq(options->actions, ACTION_BIT(ACTION_redact) | ACTION_BIT(ACTION_ban));
+    cr_expect_eq(chain_module_options(configuration->chain, 1)->actions, 0u);
     cr_expect_null(chain_module_options(configuration->chain, 1)->error_fields);
     cr_expect_null(chain_module_options(configuration->chain, 1)->reason);
     configuration_destroy(configuration);
@@ -370,7 +380,7 @@ Test(configuration, every_key_reaches_its_place)
         "http: {listen: \"0.0.0.0:80\"}\npublish: {verdicts: all, keep: 5}\nobserve: {rejected: yes, outliers: on}\n"
         "log: {level: warning}\nworker_replication_secret: s3cret\n"
         "instance_map: {main: {host: localhost, port: 9093}, p1: {host: h, port: 1, tls: true}, p2: {path: run/p}}\n"
-        "stream_writers: {typing: t, events: [main, p2]}\nstate_dir: /tmp\nrole: standby\nlease: 2s\naudit: 10m\n"
+        "stream_writers: {typing: t, events: [main, p2]}\nstate_dir: /tmp\nstate_interval: 90s\nrole: standby\nlease: 2s\naudit: 10m\n"
         "catch_up: {page: 5, timeout: 3s, ca_file: ca, ca_path: cas, verify: no}\nshutdown_timeout: 1s\n"
         "requests: {redis: no, batch: 3, claim_after: 2s}\npresence: {cache: 0, cache_for: 5s}\n";
     struct buffer errors = {0}, warnings = {0};
@@ -391,6 +401,7 @@ Test(configuration, every_key_reaches_its_place)
     cr_expect_str_eq(configuration->event_writers[1], "p2");
     cr_expect_str_eq(configuration->replication_secret, "s3cret");
     cr_expect_str_eq(configuration->state_dir, "/tmp");
+    cr_expect_eq(configuration->state_interval_ms, 90000);
     cr_expect_eq(configuration->role, ROLE_STANDBY);
     cr_expect_eq(configuration->lease_ms, 2000);
     cr_expect_eq(configuration->audit_ms, 600000);

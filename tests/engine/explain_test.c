@@ -102,6 +102,30 @@ static void explain_call(struct fixture *fixture, enum callback callback, const 
     "{\"event_id\":\"$e\",\"room_id\":\"!r:x\",\"type\":\"m.room.message\",\"sender\":\"" sender                       \
     "\",\"content\":{\"body\":\"" text "\"}}"
 
+Test(explain, tags)
+{
+    struct fixture fixture;
+    static const struct module_host quiet = {.report = on_report};
+    json_t *except = json_pack("{s:[s]}", "tags", "trusted");
+    open_chain(&fixture);
+    append(&fixture, "trust", "{\"sources\": [{\"servers\": \"y\"}, {\"users\": \"@a:x\"}]}");
+    append_definition(&fixture, module_find("keywords"), "{\"words\": \"cheap\"}",
+                      &(struct module_options){.selector = selector_create(NULL, except, &quiet)});
+    seal(&fixture);
+    explain(&fixture, MESSAGE("@a:x", "cheap"));
+    EXPECT_SAID(&fixture, "        rule      sources[1]\n        tags      trusted\n");
+    EXPECT_SAID(&fixture, "not asked: left out by except tags trusted\n");
+    EXPECT_SAID(&fixture, "outcome   passed");
+    explain(&fixture, MESSAGE("@b:x", "cheap"));
+    EXPECT_NOT_SAID(&fixture, "tags ");
+    EXPECT_SAID(&fixture, "outcome   denied by keywords");
+    fixture.settings.json = true;
+    explain(&fixture, MESSAGE("@a:x", "cheap"));
+    EXPECT_SAID(&fixture, "\"tags\":[\"trusted\"]");
+    json_decref(except);
+    close_chain(&fixture);
+}
+
 Test(explain, a_denied_event)
 {
     struct fixture fixture;

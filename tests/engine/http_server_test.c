@@ -99,10 +99,13 @@ static void serve_refusal(void *state, const struct web_request *request, struct
 
 static const struct web_resource *find_page(void *context, struct slice path, void **state)
 {
-    static const struct web_resource pages[] = {{"/page", "GET POST", serve_echo},
-                                                {"/post", "POST", serve_echo},
-                                                {"/bad", "GET", serve_refusal},
-                                                {"/hello", "GET POST", serve_echo}};
+    static const struct web_resource pages[] = {
+        {.path = "/page", .methods = "GET POST", .serve = serve_echo},
+        {.path = "/post", .methods = "POST", .serve = serve_echo},
+        {.path = "/bad", .methods = "GET", .serve = serve_refusal},
+        {.path = "/hello", .methods = "GET POST", .serve = serve_echo},
+        {.path = "/closed", .methods = "GET", .serve = serve_echo, .closed = true},
+    };
     *state = context;
     for (size_t index = 0; index < sizeof pages / sizeof *pages; index++)
         if (slice_equal(path, slice_from_string(pages[index].path)))
@@ -150,6 +153,7 @@ Test(http_server, answers_a_real_client)
         {"-X GET", "/bad", "HTTP/1.1 400 Bad Request", "Content-Type: application/json\r\n", NULL},
         {"-X GET", "/page/below", "HTTP/1.1 404 Not Found", "M_UNRECOGNIZED", NULL},
         {"-X GET", "/page/", "HTTP/1.1 404 Not Found", "M_UNRECOGNIZED", NULL},
+        {"-X GET", "/closed", "HTTP/1.1 403 Forbidden", "http.secret", "world"},
     };
     struct event_base *base = event_base_new();
     struct buffer error = {0};

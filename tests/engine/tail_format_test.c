@@ -20,6 +20,12 @@ static const struct {
     {"verdicts", "{\"result\":{\"tag\":[1]},\"reason\":\"a\\u001b[31mb\\u202e\\u009b\\n\xc3\xa9\"}",
      "12      {\"tag\":[1]}  -             -         -                 -                 -             "
      "a\\x1b[31mb\\u202e\\x9b\\x0a\xc3\xa9\n"},
+    {"verdicts", "{\"actions\":[{\"type\":\"redact\"},{\"type\":\"ban\"},7]}",
+     "12      -            -             -         -                 -                 -             -  -> redact, ban, "
+     "?\n"},
+    {"verdicts", "{\"dry_run\":true,\"would_actions\":[{\"type\":\"notify\"}]}",
+     "12      -            -             -         -                 -                 -             -  (dry run) would "
+     "notify\n"},
     {"verdicts", "{}",
      "12      -            -             -         -                 -                 -             -\n"},
     {"verdicts", "[]", NULL},

@@ -24,7 +24,8 @@ static void *create(const struct module_setup *setup)
 
 static void *create_with_page(const struct module_setup *setup)
 {
-    module_register_resource(setup, &(struct web_resource){"/_synapse/client/x", "GET", serve});
+    module_register_resource(setup,
+                             &(struct web_resource){.path = "/_synapse/client/x", .methods = "GET", .serve = serve});
     return create(setup);
 }
 

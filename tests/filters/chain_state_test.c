@@ -102,7 +102,8 @@ Test(chain_state, goes_to_the_module_of_the_same_configuration)
             cr_expect_eq(join(chain, "@a:x", 2), 2);
             expect_counts(move(chain, next, by_snapshot), rows[index].restored, rows[index].unknown, rows[index].anew);
             cr_expect_eq(join(next, "@a:x", 9), rows[index].left, "%s", rows[index].next);
-            cr_expect_eq(join(chain, "@a:x", 9), 1, "the old one goes on by itself");
+            /* The old one goes on by itself, with what it knew or without. */
+            cr_expect_eq(join(chain, "@a:x", 9), by_snapshot || !rows[index].restored ? 1 : 3);
             chain_destroy(chain);
             chain_destroy(next);
         }
@@ -119,8 +120,11 @@ Test(chain_state, equal_modules_keep_their_order)
         expect_counts(move(chain, same, by_snapshot), 2, 0, 0);
         cr_expect_eq(join(same, "@a:x", 9), 2);
         /* What was tried out in dry_run is turned on with what it knows. */
-        expect_counts(move(chain, next, by_snapshot), 1, 1, 0);
+        struct chain *tried = open_chain(two);
+        cr_expect_eq(join(tried, "@a:x", 1), 1);
+        expect_counts(move(tried, next, by_snapshot), 1, 1, 0);
         cr_expect_eq(join(next, "@a:x", 9), 2);
+        chain_destroy(tried);
         chain_destroy(chain);
         chain_destroy(next);
         chain_destroy(same);

@@ -327,3 +327,20 @@ Test(invite_guard, what_it_remembers_goes_on_in_another)
     fixture_close(&next);
     fixture_close(&fixture);
 }
+
+Test(invite_guard, figures)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "invite_guard", "{\"per_sender\": \"2/h\", \"per_target\": \"1/h\"}"));
+    for (int number = 0; number < 5; number++) {
+        char target[32];
+        snprintf(target, sizeof target, "@%d:y", number);
+        asked(&fixture, START, "@a:x", target, "!r:x");
+    }
+    asked(&fixture, START, "@b:x", "@1:y", "!r:x");
+    EXPECT_FIGURE(&fixture, "per_sender_refused_total", 3);
+    EXPECT_FIGURE(&fixture, "per_target_refused_total", 1);
+    EXPECT_FIGURE(&fixture, "per_room_refused_total", 0);
+    EXPECT_FIGURE(&fixture, "per_server_forgotten_total", 0);
+    fixture_close(&fixture);
+}

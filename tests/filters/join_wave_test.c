@@ -266,3 +266,26 @@ Test(join_wave, what_it_remembers_goes_on_in_another)
         fixture_close(&fixture);
     }
 }
+
+Test(join_wave, figures)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "join_wave", "{\"rate\": \"2/h\", \"hold\": \"20m\"}"));
+    EXPECT_FIGURE(&fixture, "waves_total", 0);
+    EXPECT_FIGURE(&fixture, "last_wave_seconds", 0);
+    EXPECT_FIGURE(&fixture, "held", 0);
+    for (int number = 0; number < 5; number++)
+        joins(&fixture, START, number, "y");
+    EXPECT_FIGURE(&fixture, "waves_total", 1);
+    EXPECT_FIGURE(&fixture, "last_wave_seconds", START / 1000);
+    EXPECT_FIGURE(&fixture, "held", 1);
+    EXPECT_FIGURE(&fixture, "members", 2);
+    joins(&fixture, START + 19 * MINUTE, 9, "y");
+    EXPECT_FIGURE(&fixture, "held", 1);
+    asked(&fixture, START + 21 * MINUTE, "@a:x", "!other:x", true);
+    EXPECT_FIGURE(&fixture, "held", 0);
+    EXPECT_FIGURE(&fixture, "waves_total", 1);
+    EXPECT_FIGURE(&fixture, "members_forgotten_total", 0);
+    EXPECT_FIGURE(&fixture, "rooms_forgotten_total", 0);
+    fixture_close(&fixture);
+}

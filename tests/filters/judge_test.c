@@ -283,3 +283,78 @@ Test(judge, tells_the_events_of_a_rooms_creation)
     cr_expect_eq(asked("m.room.power_levels", "@a:hs", "", NULL), JUDGE_BOTH);
     close_judge();
 }
+
+/* ---- modules that answer both callbacks alike */
+
+static unsigned asked_allowed, asked_spam;
+
+static void count_question(void *state, const struct callback_arguments *arguments, struct result *result)
+{
+    (void)state;
+    *(arguments->callback == CALLBACK_check_event_allowed ? &asked_allowed : &asked_spam) += 1;
+    result->value = slice_equal(arguments->event->event_id, SLICE("$denied")) ? value_refuse(SLICE("M_FORBIDDEN"))
+                                                                              : (struct value){.kind = VALUE_PASS};
+}
+
+static const struct module_callback alike_callbacks[] = {
+    {.callback = CALLBACK_check_event_allowed, .function = count_question},
+    {.callback = CALLBACK_check_event_for_spam, .function = count_question},
+};
+static const struct module_definition alike_module = {.name = "alike",
+                                                      .parameters = parameters,
+                                                      .parameter_count = 3,
+                                                      .configuration_size = sizeof(struct scripted),
+                                                      .answers_alike = true,
+                                                      .callbacks = alike_callbacks,
+                                                      .callback_count = 2,
+                                                      .create = create,
+                                                      .destroy = destroy};
+
+/* Behind the scripted module: one that answers alike. Returns what an event with that id came to. */
+static enum outcome_kind judge_alike(const char *scripted, bool dry_run, const char *id, unsigned ask)
+{
+    static const struct module_host host = {.report = on_report};
+    chain = chain_create(&(struct chain_settings){.server_name = "hs"});
+    json_t *config = json_loads(scripted, 0, NULL);
+    cr_assert(chain_append(chain, &scripted_module, config, NULL, &host));
+    json_decref(config);
+    struct module_options options = {.dry_run = dry_run};
+    cr_assert(chain_append(chain, &alike_module, NULL, &options, &host));
+    cr_assert(chain_seal(chain, NULL, NULL));
+    judge = judge_create(chain);
+    asked_allowed = asked_spam = 0;
+    struct event event = {.event_id = *id ? slice_from_string(id) : SLICE_ABSENT};
+    cr_assert_eq(judge_read(judge, SLICE(BODY), &event), EVENT_READ_OK);
+    const struct outcome *outcome = judge_event(judge, &event, ask);
+    enum outcome_kind kind = outcome ? outcome->kind : OUTCOME_PASSED;
+    close_judge();
+    return kind;
+}
+
+Test(judge, asks_a_module_that_answers_alike_once)
+{
+    cr_expect_eq(judge_alike("{}", false, "$event", JUDGE_BOTH), OUTCOME_PASSED);
+    cr_expect_eq(asked_allowed, 1);
+    cr_expect_eq(asked_spam, 0);
+    cr_expect_eq(judge_alike("{}", false, "$denied", JUDGE_BOTH), OUTCOME_DENIED);
+    cr_expect_eq(asked_allowed, 1);
+    cr_expect_eq(asked_spam, 0);
+    cr_expect_eq(judge_alike("{}", false, "$denied", JUDGE_EVENT_FOR_SPAM), OUTCOME_DENIED);
+    cr_expect_eq(asked_allowed, 0);
+    cr_expect_eq(asked_spam, 1);
+}
+
+/* Of a dry run each answer is told; without an id a module cannot know the event again; a replaced event is another. */
+Test(judge, asks_a_module_that_answers_alike_again_where_it_may_matter)
+{
+    cr_expect_eq(judge_alike("{}", true, "$denied", JUDGE_BOTH), OUTCOME_PASSED);
+    cr_expect_eq(asked_allowed, 1);
+    cr_expect_eq(asked_spam, 1);
+    cr_expect_eq(judge_alike("{}", false, "", JUDGE_BOTH), OUTCOME_PASSED);
+    cr_expect_eq(asked_allowed, 1);
+    cr_expect_eq(asked_spam, 1);
+    const char *replace = "{\"allowed\": \"{\\\"tuple\\\":[true,{\\\"event\\\":{\\\"content\\\":{\\\"msgtype\\\":"
+                          "\\\"m.text\\\",\\\"body\\\":\\\"censored\\\"}}}]}\"}";
+    cr_expect_eq(judge_alike(replace, false, "$event", JUDGE_BOTH), OUTCOME_CHANGED);
+    cr_expect_eq(asked_spam, 1);
+}

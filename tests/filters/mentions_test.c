@@ -1,5 +1,6 @@
 /* What mentions catches and what it must let pass. */
 #include "tests/filters/content_fixture.h"
+#include "tests/filters/modules_fixture.h"
 
 #define CONTENT(members) "{\"type\":\"m.room.message\",\"content\":{" members "}}"
 #define BODY(text) CONTENT("\"body\":\"" text "\"")
@@ -32,6 +33,44 @@ Test(mentions, more_than_twenty_by_default)
     CONTENT_PASS(&fixture, BODY("an ordinary message to @alice:example.org and @bob"));
     CONTENT_PASS(&fixture, CONTENT("\"body\":\"@room\",\"m.mentions\":{\"room\":true}"));
     fixture_close(&fixture);
+}
+
+/* Four mentions are too many for a stranger, and not for who is trusted: where somebody says who that is. */
+Test(mentions, fewer_of_who_is_not_trusted)
+{
+    static const struct {
+        const char *trust; /* NULL: no such module */
+        const char *options, *mentions;
+        bool stranger_refused;
+    } rows[] = {
+        {"{\"sources\": [{\"users\": \"@a:x\"}]}", NULL, "{}", true},
+        {"{\"sources\": [{\"users\": \"@a:x\"}]}", NULL, "{\"max_new\": 4}", false},
+        {"{\"sources\": [{\"users\": \"@a:x\"}]}", NULL, "{\"trusted_tag\": \"vip\"}", false},
+        {"{\"sources\": [{\"users\": \"@a:x\"}], \"tag\": \"vip\"}", NULL, "{\"trusted_tag\": \"vip\"}", true},
+        {"{\"sources\": [{\"users\": \"@a:x\"}]}", "{\"dry_run\": true}", "{}", false},
+        {NULL, NULL, "{}", false},
+    };
+    for (size_t index = 0; index < 2 * sizeof rows / sizeof *rows; index++) {
+        size_t row = index / 2;
+        struct module_fixture fixture = {.semantics = (enum semantics)(index % 2)};
+        modules_begin(&fixture);
+        if (rows[row].trust)
+            cr_assert(modules_append(&fixture, "trust", rows[row].trust, rows[row].options), "%s", fixture.reports);
+        cr_assert(modules_append(&fixture, "mentions", rows[row].mentions, NULL), "%s", fixture.reports);
+        modules_seal(&fixture);
+        cr_expect_str_eq(modules_message(&fixture, 1, "@a:x", "@a @b @c @d"), "");
+        cr_expect_str_eq(modules_message(&fixture, 1, "@b:x", "@a @b @c @d"),
+                         rows[row].stranger_refused ? "mentions" : "", "row %zu", row);
+        if (rows[row].stranger_refused)
+            EXPECT_SLICE(fixture.outcome.result.rule, "max_new");
+        cr_expect_str_eq(modules_message(&fixture, 1, "@b:x", "@a @b @c"), "");
+        cr_expect_str_eq(modules_message(&fixture, 1, "@a:x",
+                                         "@1 @2 @3 @4 @5 @6 @7 @8 @9 @10 @11 @12 @13 @14 @15 @16 "
+                                         "@17 @18 @19 @20 @21"),
+                         "mentions");
+        EXPECT_SLICE(fixture.outcome.result.rule, "max");
+        fixture_close(&fixture);
+    }
 }
 
 Test(mentions, each_way_to_count)

@@ -103,6 +103,33 @@ static inline const char *fixture_ask(struct module_fixture *fixture, enum callb
     return buffer_string(&answer);
 }
 
+struct fixture_figure {
+    const char *name;
+    double value;
+    unsigned times;
+};
+
+static inline void fixture_take_figure(void *context, const char *name, const char *text, double value)
+{
+    struct fixture_figure *wanted = context;
+    cr_expect(*text && text[strlen(text) - 1] == '.', "%s: %s", name, text);
+    if (strcmp(name, wanted->name) != 0)
+        return;
+    wanted->value = value;
+    wanted->times++;
+}
+
+/* What the module says of itself on the metrics page; -1: it has no such figure. */
+static inline double fixture_figure(const struct module_fixture *fixture, const char *name)
+{
+    struct fixture_figure wanted = {.name = name, .value = -1};
+    chain_module_figures(fixture->chain, 0, fixture_take_figure, &wanted);
+    cr_expect_leq(wanted.times, 1u, "%s", name);
+    return wanted.value;
+}
+
+#define EXPECT_FIGURE(fixture, name, expected) cr_expect_eq(fixture_figure(fixture, name), expected, "%s", name)
+
 #define EXPECT_HIT(fixture, body, expected)                                                                            \
     do {                                                                                                               \
         const char *rule_ = fixture_judge(fixture, body);                                                              \

@@ -188,6 +188,30 @@ Test(newcomer, who_is_none)
     fixture_close(&fixture);
 }
 
+/* Of an event from another server Synapse asks before it knows what it replaces. A member that nobody has seen yet, and
+ * that changes its name, is a newcomer only until the event is seen stored. */
+Test(newcomer, a_new_name_that_looks_like_a_join_until_it_is_stored)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "newcomer", "{\"deny\": \"media\"}"));
+    member(&fixture, START, "join", "@old:x", ",\"event_id\":\"$n\"");
+    cr_expect_str_eq(sends(&fixture, START, "@old:x", IMAGE), "media", "nothing says yet that it was a member");
+    member(&fixture, START, "join", "@old:x", ",\"event_id\":\"$n\",\"unsigned\":{\"replaces_state\":\"$7\"}");
+    cr_expect_str_eq(sends(&fixture, START, "@old:x", IMAGE), "");
+    /* A join is one whether it is seen stored or not, and a new name behind it changes nothing. */
+    member(&fixture, START, "join", "@new:x", ",\"event_id\":\"$m\"");
+    member(&fixture, START, "join", "@new:x", ",\"event_id\":\"$m\"");
+    member(&fixture, START, "join", "@new:x", ",\"event_id\":\"$o\"");
+    member(&fixture, START, "join", "@new:x", ",\"event_id\":\"$o\",\"unsigned\":{\"replaces_state\":\"$m\"}");
+    cr_expect_str_eq(sends(&fixture, START, "@new:x", IMAGE), "media");
+    /* Who comes back is new again, though its join replaces its leave. */
+    member(&fixture, START, "leave", "@new:x", ",\"event_id\":\"$p\",\"unsigned\":{\"replaces_state\":\"$o\"}");
+    member(&fixture, START, "join", "@new:x", ",\"event_id\":\"$q\"");
+    member(&fixture, START, "join", "@new:x", ",\"event_id\":\"$q\",\"unsigned\":{\"replaces_state\":\"$p\"}");
+    cr_expect_str_eq(sends(&fixture, START, "@new:x", IMAGE), "media");
+    fixture_close(&fixture);
+}
+
 Test(newcomer, the_invited)
 {
     for (int exempt = 0; exempt < 2; exempt++) {

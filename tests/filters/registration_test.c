@@ -123,3 +123,45 @@ Test(registration, faults_are_told_with_their_place)
     cr_expect_not_null(strstr(fixture.reports, "action: must be one of deny, shadow_ban"), "%s", fixture.reports);
     fixture_close(&fixture);
 }
+
+#define START 1700000000000
+
+Test(registration, five_an_hour_from_one_network)
+{
+    struct module_fixture fixture = {.now_ms = START};
+    cr_assert(fixture_open(&fixture, "registration", "{\"usernames\": \"spam\"}"), "%s", fixture.reports);
+    fixture.now_ms = START;
+    for (int count = 0; count < 5; count++) {
+        EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[['a','192.0.2.1']]"), "");
+        EXPECT_RULE(&fixture, check_registration_for_spam, ASKED("null", "'spam'", "[['a','192.0.2.1']]", "null"),
+                    "spam");
+    }
+    EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[['a','192.0.2.254']]"), "rate_ip");
+    EXPECT_SLICE(fixture.outcome.result.reason, "more than 5 at once and then 5/h");
+    EXPECT_SLICE(fixture.outcome.result.evidence, "192.0.2.254");
+    EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[['a','::ffff:192.0.2.7']]"), "rate_ip");
+    EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[['a','192.0.3.1']]"), "");
+    EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[['a','192.0.2.1'],['a','192.0.3.1']]"), "");
+    EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[]"), "");
+    fixture.now_ms += 719999;
+    EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[['a','192.0.2.1']]"), "rate_ip");
+    fixture.now_ms++;
+    EXPECT_RULE(&fixture, check_registration_for_spam, FROM("[['a','192.0.2.1']]"), "");
+    fixture_close(&fixture);
+}
+
+Test(registration, a_rate_of_ones_own_and_shadow_bans)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "registration", "{\"rate_ip\": \"1/d\", \"action\": \"shadow_ban\"}"), "%s",
+              fixture.reports);
+    fixture.now_ms = START;
+    EXPECT_ANSWER(&fixture, check_registration_for_spam, FROM("[['a','2001:db8::1']]"), ALLOW);
+    EXPECT_ANSWER(&fixture, check_registration_for_spam, FROM("[['a','2001:db8::2']]"),
+                  "{\"behaviour\":\"SHADOW_BAN\"}");
+    EXPECT_ANSWER(&fixture, check_registration_for_spam, FROM("[['a','2001:db8:0:1::2']]"), ALLOW);
+    fixture_close(&fixture);
+    cr_expect_not(fixture_open(&fixture, "registration", "{\"rate_ip\": \"often\"}"));
+    cr_expect_not_null(strstr(fixture.reports, "rate_ip: must be a rate"), "%s", fixture.reports);
+    fixture_close(&fixture);
+}

@@ -301,3 +301,22 @@ Test(repeat, what_it_remembers_goes_on_in_another)
         fixture_close(&fixture);
     }
 }
+
+Test(repeat, figures)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "repeat", "{\"capacity\": 1024}"));
+    for (int number = 1; number < 6; number++)
+        for (int time = 0; time < 2; time++)
+            event_denied(&fixture, START, number, "@a:x", "!r:x", "\"msgtype\":\"m.text\",\"body\":\"" SPAM "\"");
+    EXPECT_FIGURE(&fixture, "refused_total", 3);
+    EXPECT_FIGURE(&fixture, "texts_forgotten_total", 0);
+    for (int number = 0; number < 4000; number++) {
+        char text[64];
+        snprintf(text, sizeof text, "this is the text with the number %d", number);
+        said(&fixture, START, "@a:x", "!r:x", text);
+    }
+    cr_expect_gt(fixture_figure(&fixture, "texts_forgotten_total"), 1900);
+    EXPECT_FIGURE(&fixture, "refused_total", 3);
+    fixture_close(&fixture);
+}

@@ -128,3 +128,28 @@ Test(room_rules, nothing_by_default_and_faults_are_told)
     cr_assert_not(fixture_open(&fixture, "room_rules", "{\"max_invitees\": 1001}"));
     fixture_close(&fixture);
 }
+
+Test(room_rules, how_many_rooms_a_user_may_make)
+{
+    struct module_fixture fixture = {0};
+    open_module(&fixture, "{\"rate\": \"2/h\", \"name\": [\"casino\"]}");
+    uint32_t index;
+    cr_expect(chain_concurrent(fixture.chain, &index), "no replay asks it");
+    fixture.now_ms = 1700000000000;
+    for (int count = 0; count < 2; count++) {
+        EXPECT_RULE(&fixture, user_may_create_room, CREATE("@a:x", "{'name':'casino'}"), "casino");
+        EXPECT_RULE(&fixture, user_may_create_room, CREATE("@a:x", "{}"), "");
+        EXPECT_RULE(&fixture, on_create_room, ON_CREATE("@a:x", "{}", "false"), "");
+        EXPECT_RULE(&fixture, user_may_create_room_alias, "{'user_id':'@a:x','room_alias':'#a:x'}", "");
+        EXPECT_RULE(&fixture, user_may_publish_room, "{'user_id':'@a:x','room_id':'!r:x'}", "");
+    }
+    EXPECT_RULE(&fixture, user_may_create_room, CREATE("@a:x", "{}"), "rate");
+    EXPECT_SLICE(fixture.outcome.result.reason, "more than 2 at once and then 2/h");
+    EXPECT_SLICE(fixture.outcome.result.evidence, "@a:x");
+    EXPECT_RULE(&fixture, on_create_room, ON_CREATE("@a:x", "{}", "false"), "");
+    EXPECT_RULE(&fixture, user_may_create_room, CREATE("@b:x", "{}"), "");
+    fixture.now_ms += 1800000;
+    EXPECT_RULE(&fixture, user_may_create_room, CREATE("@a:x", "{}"), "");
+    EXPECT_RULE(&fixture, user_may_create_room, CREATE("@a:x", "{}"), "rate");
+    fixture_close(&fixture);
+}

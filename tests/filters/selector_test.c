@@ -107,8 +107,45 @@ Test(selector, knows_a_requester_however_it_is_told)
     json_decref(foreign);
 }
 
+Test(selector, tags_are_exact_names)
+{
+    struct tag_names tags = {0};
+    static const struct module_host host = {.report = on_report};
+    struct selector *selector = make("{\"tags\": [\"vip\", \"staff\"], \"rooms\": \"!a:*\"}", "{\"tags\": \"noisy\"}");
+    cr_assert_not_null(selector, "%s", reports);
+    uint64_t other = tag_names_bit(&tags, "other");
+    cr_assert(selector_find_tags(selector, &tags, &host));
+    uint64_t vip = tag_names_bit(&tags, "vip"), staff = tag_names_bit(&tags, "staff");
+    uint64_t noisy = tag_names_bit(&tags, "noisy");
+    cr_expect_eq(selector_tags(selector), vip | staff | noisy);
+    cr_expect_eq(tag_names_bit(&tags, "other"), other);
+    cr_expect_str_eq(tag_names_at(&tags, 1), "vip");
+    cr_expect_null(tag_names_at(&tags, 4));
+    const struct {
+        uint64_t tags;
+        const char *room;
+        bool selected;
+    } cases[] = {{0, "!a:x", false},           {other, "!a:x", false},
+                 {vip, "!a:x", true},          {staff | other, "!a:x", true},
+                 {vip | noisy, "!a:x", false}, {vip, "!b:x", false}};
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct event event = {.room_id = slice_from_string(cases[index].room)};
+        struct callback_arguments arguments = {
+            .callback = CALLBACK_check_event_for_spam, .event = &event, .tags = cases[index].tags};
+        cr_expect_eq(selector_selects(selector, &arguments), cases[index].selected, "case %zu", index);
+    }
+    struct buffer words = {0};
+    selector_describe(selector, &words);
+    cr_expect_str_eq(buffer_string(&words), "only rooms !a:* tags vip staff; except tags noisy");
+    buffer_free(&words);
+    selector_destroy(selector);
+    tag_names_free(&tags);
+}
+
 Test(selector, says_what_is_wrong_and_where)
 {
+    cr_expect_null(make("{\"tags\": [\"a\", \"\"]}", NULL));
+    cr_expect_str_eq(reports, "only.tags[1]: is empty\n");
     cr_expect_null(make("{\"room\": [\"!a\"]}", "{\"types\": [\"\"], \"senders\": [5]}"));
     cr_expect_str_eq(reports, "only.room: unknown parameter; did you mean `rooms`?\n"
                               "except.senders[0]: must be a text (in quotes, if YAML reads it as something else)\n");

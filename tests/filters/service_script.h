@@ -67,7 +67,7 @@ static inline bool script_start(struct service_script *script, const char *modul
     struct module_host host = {.context = &script->fixture, .report = fixture_report, .read_file = fixture_read_file};
     json_t *values = json_loads(configuration, 0, NULL);
     cr_assert_not_null(values, "configuration of the test: %s", configuration);
-    script->services = (struct module_services){script, script_open, script_close, script_post, script_unusable};
+    script->services = (struct module_services){script, script_open, script_close, script_post, script_unusable, NULL};
     if (with_services)
         host.services = &script->services;
     script->fixture.reports[0] = '\0';

@@ -32,6 +32,12 @@ static const struct {
     {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
     {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
     {"state_guard", "{\"min_interval\": \"1m\"}"},
+    {"hold", "{\"after\": 2, \"capacity\": 16}"},
+    {"trust", "{\"sources\": [{\"power_level\": 50}, {\"member_of\": \"!r:x\"}, {\"min_messages\": 1}], "
+              "\"capacity\": 1024}"},
+    {"registration", "{}"},
+    {"login", "{\"rate_ip\": \"3/m\", \"rate_user\": \"2/m\"}"},
+    {"room_rules", "{\"rate\": \"2/h\"}"},
     {"presence_groups", "{\"groups\": [{\"from\": \"@s*\", \"to\": \"@*\"}], \"max_fanout\": 4}"},
 };
 #define MODULES (sizeof modules / sizeof *modules)

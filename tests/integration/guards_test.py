@@ -2,12 +2,14 @@
 listed is found wherever a look in Python's json finds it, by one thread and by several."""
 
 import json
+import signal
+import time
 import unittest
 
 import callbacks_http_test
 import harness
 from content_modules_test import RECORDINGS, contents
-from harness import DATA, run_weir
+from harness import DATA, run_weir, wait_until
 
 WELL_FORMED = """modules:
   - module: event_types
@@ -80,6 +82,22 @@ class Asked(callbacks_http_test.HttpApi):
         message = {"msgtype": "m.text", "body": "oh d\u0430rn"}
         self.assertIn('"content": {"msgtype": "m.text", "body": "oh ****"}',
                       ask("@owner:lab.test", "m.room.message", message))
+
+    def test_modules_say_on_the_metrics_page_what_they_count(self):
+        wave = "modules:\n  - module: join_wave\n    config: {rate: 2/h, hold: %s}\n"
+        engine = self.begin(modules=wave % "30m")
+        figure = lambda name: self.metric(engine, f"weir_module_join_wave_{name}", 'module="join_wave"')
+        join = lambda user: self.ask(engine, "user_may_join_room",
+                                     {"user_id": user, "room_id": "!r:lab.test", "is_invited": False})[1]
+        self.assertEqual(figure("waves_total"), 0)
+        self.assertEqual([join(f"@{number}:lab.test") for number in range(2)], ["NOT_SPAM"] * 2)
+        self.assertEqual(join("@3:lab.test"), {"code": "M_FORBIDDEN", "fields": {}})
+        self.assertEqual((figure("waves_total"), figure("held")), (1, 1))
+        self.assertGreater(figure("last_wave_seconds"), time.time() - 600)
+        self.configuration("bodies: {file: bodies.jsonl}\nrequests: {http: true}", modules=wave % "31m")
+        engine.send_signal(signal.SIGHUP)
+        wait_until(lambda: figure("waves_total") == 0, what="the figures of the new chain")
+        self.assertEqual(join("@4:lab.test"), "NOT_SPAM")
 
 
 if __name__ == "__main__":

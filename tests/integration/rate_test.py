@@ -137,7 +137,7 @@ class Rate(Server):
         self.assertEqual(self.judge(engine, 6, "!a:x", "!b:x"), [6])
         self.stop_engine(engine)
         engine = self.start_engine(configuration)
-        told = self.logged(engine, "modules remember what they knew at the last stop")
+        told = self.logged(engine, "modules remember what they knew")
         self.assertEqual([(line["go_on"], line["begin_anew"]) for line in told], [(1, 0)])
         self.assertEqual(self.judge(engine, 8, "!a:x", "!b:x", "!b:x", "!b:x"), [8, 11])
         self.stop_engine(engine)
@@ -146,7 +146,7 @@ class Rate(Server):
             path.write_bytes(path.read_bytes()[:-3])
         self.configuration(body, modules=ROOM_RATE)
         engine = self.start_engine(configuration)
-        self.assertTrue(self.logged(engine, "what modules knew at the last stop cannot be read, or not all of it; they "
+        self.assertTrue(self.logged(engine, "what modules knew cannot be read, or not all of it; they "
                                             "begin anew"))
         self.assertEqual(self.judge(engine, 12, *["!a:x"] * 4), [15])
         self.configuration(body, modules=ROOM_RATE.replace("3/h", "2/h"))
@@ -154,6 +154,48 @@ class Rate(Server):
         wait_until(lambda: self.logged(engine, "the configuration was loaded again"))
         self.assertEqual(self.judge(engine, 16, *["!a:x"] * 3), [18])
         self.stop_engine(engine)
+
+    def test_an_engine_that_was_killed_loses_little(self):
+        body = f"state_dir: {self.folder}\nstate_interval: 300ms"
+        configuration = self.configuration(body, modules=ROOM_RATE)
+        engine = self.start_engine(configuration)
+        self.assertEqual(self.judge(engine, 1, *["!a:x"] * 5), [4, 5])
+        written = self.metric(engine, "weir_module_state_writes_total")
+        wait_until(lambda: self.metric(engine, "weir_module_state_writes_total") >= written + 2)
+        self.assertGreater(self.metric(engine, "weir_module_state_bytes"), 100)
+        # A reload in between is no trouble.
+        self.configuration(body, modules=ROOM_RATE + "  - module: event_types\n    config: {deny: [m.bad]}\n")
+        engine.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.logged(engine, "the configuration was loaded again"))
+        written = self.metric(engine, "weir_module_state_writes_total")
+        wait_until(lambda: self.metric(engine, "weir_module_state_writes_total") >= written + 2)
+        engine.kill()
+        engine.wait()
+        engine = self.start_engine(configuration)
+        told = self.logged(engine, "modules remember what they knew")
+        self.assertEqual([(line["go_on"], line["begin_anew"]) for line in told], [(1, 0)])
+        self.assertEqual(self.judge(engine, 6, "!a:x", "!b:x"), [6])
+        # A disk that refuses is said once, and the engine goes on.
+        path, = self.folder.glob("*.modules")
+        path.unlink()
+        path.mkdir()
+        (path / "in-the-way").touch()
+        wait_until(lambda: (self.metric(engine, "weir_module_state_failures_total") or 0) >= 2)
+        wrong = self.logged(engine, "what modules remember cannot be written; an engine that is killed would lose it")
+        self.assertEqual(len(wrong), 1)
+        self.assertEqual(self.judge(engine, 8, "!a:x", "!b:x"), [8])
+        (path / "in-the-way").unlink()
+        path.rmdir()
+        wait_until(lambda: self.logged(engine, "what modules remember can be written again"))
+        self.stop_engine(engine)
+
+    def test_without_an_interval_only_a_stop_writes(self):
+        engine = self.start_engine(self.configuration(f"state_dir: {self.folder}\nstate_interval: 0", modules=ROOM_RATE))
+        self.assertEqual(self.judge(engine, 1, *["!a:x"] * 4), [4])
+        self.assertIsNone(self.metric(engine, "weir_module_state_writes_total"))
+        self.assertEqual(list(self.folder.glob("*.modules")), [])
+        self.stop_engine(engine)
+        self.assertEqual(len(list(self.folder.glob("*.modules"))), 1)
 
 
 if __name__ == "__main__":

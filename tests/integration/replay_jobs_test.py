@@ -149,7 +149,7 @@ class ReplayJobs(harness.Server):
             self.assertEqual(self.expect_the_same("-c", configuration, "-", "--events", bodies, read=parts), expected)
         short = self.folder / "short.jsonl.zst"
         short.write_bytes(recording.read_bytes()[:-1000])
-        self.assertLess(len(self.expect_the_same("-c", configuration, short, "--events", bodies, code=1)), len(expected))
+        self.assertLess(len(self.expect_the_same("-c", configuration, short, "--events", bodies)), len(expected))
 
     def test_bodies_and_output_that_fail(self):
         configuration = self.configuration(modules=MODULES)
@@ -159,10 +159,9 @@ class ReplayJobs(harness.Server):
         short.write_bytes(bodies.read_bytes()[:-1000])
         kept = self.write("rows.jsonl", "kept")
         for jobs in JOBS:
-            done = run_weir("replay", "-c", configuration, recording, "--events", short, "--jobs", jobs, check=False)
-            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            done = run_weir("replay", "-c", configuration, recording, "--events", short, "--jobs", jobs)
             self.assertIn("cut short", done.stderr.decode())
-            self.assertNotIn("judged", done.stderr.decode())
+            self.assertIn("events without a body", done.stderr.decode())
             done = run_weir("replay", "-c", configuration, recording, "--events", self.folder / "absent", "--output",
                             kept, "--jobs", jobs, check=False)
             self.assertEqual((done.returncode, kept.read_text()), (1, "kept"))

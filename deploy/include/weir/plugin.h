@@ -9,7 +9,9 @@
  *           path: /usr/local/lib/weir/example.so
  *           settings: {…}
  *
- * A plug-in is trusted code: it runs inside of Weir's process, on its one thread, and there is nothing that stops it.
+ * A plug-in is trusted code: it runs inside of Weir's process, and there is nothing that stops it. Callbacks are asked
+ * in one thread. When the configuration is loaded again, `create` of the new instance and `destroy` of the old one come
+ * from another thread, one at a time, while callbacks of other instances go on: what instances share needs a lock.
  * If it crashes, Weir crashes; while it works, everything waits. It must not fork, must not change signal handlers, and
  * must not let a C++ exception out of its functions. `weir check` loads it too.
  *

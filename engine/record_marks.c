@@ -1,0 +1,36 @@
+/* Written as Synapse's commands are, so that the same eyes can read them. */
+#include "engine/record_marks.h"
+
+#include "replication/command.h"
+
+void record_gap_append(const struct record_gap *gap, struct buffer *output)
+{
+    buffer_append_string(output, "GAP ");
+    buffer_append_integer(output, gap->from_ms);
+    buffer_append_char(output, ' ');
+    buffer_append_integer(output, gap->to_ms);
+    buffer_append_char(output, ' ');
+    buffer_append_slice(output, gap->reason);
+}
+
+/* The number at the front of the text, and the space behind it. */
+static bool take_number(struct slice *text, int64_t *number)
+{
+    const char *space = text->length ? memchr(text->data, ' ', text->length) : NULL;
+    if (!space || !command_parse_integer(slice_of(text->data, (size_t)(space - text->data)), number))
+        return false;
+    *text = slice_of(space + 1, (size_t)(text->data + text->length - space - 1));
+    return true;
+}
+
+bool record_gap_read(struct slice message, struct record_gap *gap)
+{
+    struct slice start = SLICE("GAP ");
+    if (!slice_starts_with(message, start))
+        return false;
+    struct slice rest = slice_of(message.data + start.length, message.length - start.length);
+    if (!take_number(&rest, &gap->from_ms) || !take_number(&rest, &gap->to_ms) || gap->to_ms < gap->from_ms)
+        return false;
+    gap->reason = rest;
+    return true;
+}

@@ -1,0 +1,33 @@
+/* What a recording says about itself: lines on a channel of its own, <server name>/weir/record, where no Synapse
+ * speaks. They are for whoever reads the recording and are never published.
+ *
+ *   GAP <from> <to> <reason>   between these times (ms since 1970) nothing was heard: rows may be missing
+ */
+#ifndef WEIR_ENGINE_RECORD_MARKS_H
+#define WEIR_ENGINE_RECORD_MARKS_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+#define RECORD_MARK_CHANNEL "/weir/record"
+
+/* Whether a message of this channel is such a line. */
+static inline bool record_mark_channel(struct slice channel)
+{
+    struct slice end = SLICE(RECORD_MARK_CHANNEL);
+    return channel.length > end.length && memcmp(channel.data + channel.length - end.length, end.data, end.length) == 0;
+}
+
+struct record_gap {
+    int64_t from_ms;
+    int64_t to_ms;
+    struct slice reason; /* points into the message */
+};
+
+void record_gap_append(const struct record_gap *gap, struct buffer *output);
+/* False if the message tells of no gap. */
+bool record_gap_read(struct slice message, struct record_gap *gap);
+
+#endif

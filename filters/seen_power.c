@@ -1,0 +1,277 @@
+/* Rooms lie in a hash table and in a list, in the order in which they were last asked about: one who wants another room
+ * forgotten must get an engine to see as many of his own. */
+#include "filters/seen_power.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/keyed_hash.h"
+#include "base/memory.h"
+#include "base/parts.h"
+#include "filters/event_content.h"
+#include "filters/room_version.h"
+
+#define uthash_malloc(size) memory_reallocate(NULL, size)
+#define uthash_free(pointer, size) free(pointer)
+#include <uthash.h>
+
+#define LEVEL_MAXIMUM 100
+/* Of creators that stand above all levels, and keep that whatever the levels say. */
+#define LEVEL_MIGHTY 255u
+
+/* What is known of a room; also how it is saved, before its users. */
+struct levels {
+    uint64_t key;        /* of the room */
+    uint8_t fallback;    /* of users without a level of their own */
+    uint8_t has_levels;  /* some were set: what the room's creation said counts no more */
+    uint16_t user_count; /* at most SEEN_POWER_USERS */
+    uint32_t zero;
+};
+
+struct room {
+    struct levels levels; /* its key first */
+    struct room *before, *behind;
+    UT_hash_handle handle;
+    uint64_t *users;      /* hashes */
+    uint8_t *user_levels; /* behind them in the same memory */
+};
+
+struct seen_power {
+    struct room *table;
+    struct room *first, *last; /* first: the one that gives way */
+    uint32_t count;
+    uint32_t maximum;
+    int64_t least;
+    uint64_t seed;
+};
+
+/* The users of a room while they are read. */
+struct reading {
+    const struct seen_power *power;
+    struct levels levels;
+    uint64_t users[SEEN_POWER_USERS];
+    uint8_t user_levels[SEEN_POWER_USERS];
+};
+
+struct seen_power *seen_power_create(uint32_t rooms, int64_t least, uint64_t seed)
+{
+    struct seen_power *power = memory_allocate_zeroed(1, sizeof *power);
+    power->maximum = rooms;
+    power->least = least;
+    power->seed = seed;
+    return power;
+}
+
+static void unlink_room(struct seen_power *power, struct room *room)
+{
+    *(room->before ? &room->before->behind : &power->first) = room->behind;
+    *(room->behind ? &room->behind->before : &power->last) = room->before;
+}
+
+static void append_room(struct seen_power *power, struct room *room)
+{
+    room->before = power->last;
+    room->behind = NULL;
+    *(power->last ? &power->last->behind : &power->first) = room;
+    power->last = room;
+}
+
+static void remove_room(struct seen_power *power, struct room *room)
+{
+    unlink_room(power, room);
+    HASH_DELETE(handle, power->table, room);
+    free(room->users);
+    free(room);
+    power->count--;
+}
+
+static void clear(struct seen_power *power)
+{
+    while (power->first)
+        remove_room(power, power->first);
+}
+
+void seen_power_destroy(struct seen_power *power)
+{
+    if (!power)
+        return;
+    clear(power);
+    free(power);
+}
+
+static struct room *find_room(const struct seen_power *power, uint64_t key)
+{
+    struct room *room = NULL;
+    HASH_FIND(handle, power->table, &key, sizeof key, room);
+    return room;
+}
+
+/* Puts what was read in the place of what was known. */
+static void put_room(struct seen_power *power, const struct reading *reading)
+{
+    size_t count = reading->levels.user_count;
+    struct room *room = find_room(power, reading->levels.key);
+    if (!room) {
+        if (power->count == power->maximum)
+            remove_room(power, power->first);
+        room = memory_allocate_zeroed(1, sizeof *room);
+        room->levels.key = reading->levels.key;
+        HASH_ADD(handle, power->table, levels.key, sizeof room->levels.key, room);
+        append_room(power, room);
+        power->count++;
+    }
+    room->levels = reading->levels;
+    free(room->users);
+    room->users = count ? memory_allocate_zeroed(count, sizeof(uint64_t) + sizeof(uint8_t)) : NULL;
+    room->user_levels = count ? (uint8_t *)(room->users + count) : NULL;
+    if (count) {
+        memcpy(room->users, reading->users, count * sizeof *reading->users);
+        memcpy(room->user_levels, reading->user_levels, count);
+    }
+}
+
+static void add_user(struct reading *reading, struct slice user, uint8_t level)
+{
+    if (!slice_present(user) || reading->levels.user_count == SEEN_POWER_USERS)
+        return;
+    reading->users[reading->levels.user_count] = keyed_hash(user, reading->power->seed);
+    reading->user_levels[reading->levels.user_count++] = level;
+}
+
+/* As filters/room_state.c reads one; old rooms write some as texts. */
+static uint8_t level_of(yyjson_val *value)
+{
+    double level = yyjson_get_num(value);
+    if (yyjson_is_str(value))
+        level = strtod(yyjson_get_str(value), NULL);
+    return level >= LEVEL_MAXIMUM ? LEVEL_MAXIMUM : level > 0 ? (uint8_t)level : 0;
+}
+
+/* Creators of rooms from version 12 on stand above all levels; of older ones they have 100 until levels are set. */
+static void see_creation(struct seen_power *power, const struct event *event, struct slice room,
+                         struct reading *reading)
+{
+    yyjson_val *content = event_content(event), *other;
+    const struct room_version *version = room_version_find(content_string(content, SLICE("room_version")));
+    bool mighty = version && version->room_id_is_hash;
+    const struct room *known = find_room(power, keyed_hash(room, power->seed));
+    if (known && known->levels.has_levels)
+        return;
+    size_t index, count;
+    add_user(reading, event->sender, mighty ? LEVEL_MIGHTY : LEVEL_MAXIMUM);
+    if (mighty)
+        yyjson_arr_foreach(content_member(content, SLICE("additional_creators")), index, count, other)
+            add_user(reading, slice_of(yyjson_get_str(other), yyjson_get_len(other)), LEVEL_MIGHTY);
+    put_room(power, reading);
+}
+
+static void see_levels(struct seen_power *power, const struct event *event, struct reading *reading)
+{
+    yyjson_val *content = event_content(event), *user, *value;
+    const struct room *known = find_room(power, reading->levels.key);
+    for (uint32_t index = 0; known && index < known->levels.user_count; index++)
+        if (known->user_levels[index] == LEVEL_MIGHTY) {
+            reading->users[reading->levels.user_count] = known->users[index];
+            reading->user_levels[reading->levels.user_count++] = LEVEL_MIGHTY;
+        }
+    reading->levels.has_levels = true;
+    reading->levels.fallback = level_of(content_member(content, SLICE("users_default")));
+    size_t index, count;
+    yyjson_obj_foreach(content_member(content, SLICE("users")), index, count, user, value)
+    {
+        uint8_t level = level_of(value);
+        if (level >= power->least || reading->levels.fallback >= power->least)
+            add_user(reading, slice_of(yyjson_get_str(user), yyjson_get_len(user)), level);
+    }
+    put_room(power, reading);
+}
+
+void seen_power_see(struct seen_power *power, const struct callback_arguments *arguments)
+{
+    const struct event *event = arguments->event;
+    bool creation = slice_equal(event->type, SLICE("m.room.create"));
+    if ((!creation && !slice_equal(event->type, SLICE("m.room.power_levels"))) ||
+        !slice_equal(event->state_key, SLICE("")) || arguments->trial || !event_content(event))
+        return;
+    struct slice room = event->room_id;
+    /* From room version 12 on the room's id is made of that event's. */
+    if (!slice_present(room) && slice_present(event->event_id) && event->event_id.length > 1)
+        room = arena_format(arguments->arena, "!%.*s", (int)event->event_id.length - 1, event->event_id.data + 1);
+    if (!slice_present(room))
+        return;
+    struct reading reading = {.power = power, .levels = {.key = keyed_hash(room, power->seed)}};
+    if (creation)
+        see_creation(power, event, room, &reading);
+    else
+        see_levels(power, event, &reading);
+}
+
+int64_t seen_power_of(struct seen_power *power, struct slice room, struct slice user)
+{
+    struct room *known = power->count && slice_present(room) ? find_room(power, keyed_hash(room, power->seed)) : NULL;
+    if (!known)
+        return SEEN_POWER_UNKNOWN;
+    if (known != power->last) {
+        unlink_room(power, known);
+        append_room(power, known);
+    }
+    uint64_t key = keyed_hash(user, power->seed);
+    for (uint32_t index = 0; index < known->levels.user_count; index++)
+        if (known->users[index] == key)
+            return known->user_levels[index] > LEVEL_MAXIMUM ? LEVEL_MAXIMUM : known->user_levels[index];
+    return known->levels.fallback;
+}
+
+uint32_t seen_power_rooms(const struct seen_power *power)
+{
+    return power->count;
+}
+
+void seen_power_save(const struct seen_power *power, struct buffer *output)
+{
+    buffer_append(output, (const char *)&power->least, sizeof power->least);
+    for (const struct room *room = power->first; room; room = room->behind) {
+        size_t start = parts_begin(output);
+        buffer_append(output, (const char *)&room->levels, sizeof room->levels);
+        if (room->levels.user_count) {
+            buffer_append(output, (const char *)room->users, room->levels.user_count * sizeof *room->users);
+            buffer_append(output, (const char *)room->user_levels, room->levels.user_count);
+        }
+        parts_end(output, start);
+    }
+}
+
+static bool restore_room(struct seen_power *power, struct slice saved)
+{
+    struct reading reading = {.power = power};
+    if (saved.length < sizeof reading.levels)
+        return false;
+    memcpy(&reading.levels, saved.data, sizeof reading.levels);
+    size_t count = reading.levels.user_count;
+    if (count > SEEN_POWER_USERS || reading.levels.fallback > LEVEL_MAXIMUM || reading.levels.has_levels > 1 ||
+        reading.levels.zero || find_room(power, reading.levels.key) ||
+        saved.length != sizeof reading.levels + count * (sizeof *reading.users + 1))
+        return false;
+    saved.data += sizeof reading.levels;
+    memcpy(reading.users, saved.data, count * sizeof *reading.users);
+    memcpy(reading.user_levels, saved.data + count * sizeof *reading.users, count);
+    put_room(power, &reading);
+    return true;
+}
+
+bool seen_power_restore(struct seen_power *power, struct slice saved, uint64_t seed)
+{
+    int64_t least;
+    clear(power);
+    power->seed = seed;
+    if (saved.length < sizeof least)
+        return false;
+    memcpy(&least, saved.data, sizeof least);
+    saved = slice_of(saved.data + sizeof least, saved.length - sizeof least);
+    bool good = least == power->least;
+    while (good && saved.length)
+        good = restore_room(power, parts_take(&saved));
+    if (!good)
+        clear(power);
+    return good;
+}
