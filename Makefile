@@ -246,6 +246,9 @@ install: all ## install the program, the plug-in header, the module for Synapse,
 	install -D -m 755 deploy/consumers/weir_actions.py $(DESTDIR)$(PREFIX)/share/weir/consumers/weir_actions.py
 	install -D -m 644 deploy/consumers/weir-actions.service $(DESTDIR)$(PREFIX)/share/weir/consumers/weir-actions.service
 	install -D -m 644 deploy/include/weir/plugin.h $(DESTDIR)$(PREFIX)/include/weir/plugin.h
+	install -d $(DESTDIR)$(PREFIX)/share/weir/profiles/tests
+	install -m 644 deploy/profiles/*.yaml deploy/profiles/*.txt deploy/profiles/README.md $(DESTDIR)$(PREFIX)/share/weir/profiles/
+	install -m 644 deploy/profiles/tests/*.yaml $(DESTDIR)$(PREFIX)/share/weir/profiles/tests/
 	install -d $(DESTDIR)$(PREFIX)/share/weir/examples/plugin
 	install -m 644 deploy/examples/plugin/* $(DESTDIR)$(PREFIX)/share/weir/examples/plugin/
 

@@ -34,6 +34,7 @@ static const struct entry {
      "'user_list': 1, 'server_list': 1}, 'threshold': 2}",
      "{'rules': [{'module': 'user_list'}], 'expression': 'user_list'}"},
     {"event_types", "{'deny': ['org.example.*', 'm.call.*'], 'sticky': 'deny', 'malformed': 'deny'}", "{}"},
+    {"hold", "{'after': 2, 'modules': ['user_list']}", "{'modules': ['user_list']}"},
     {"invite_guard", "{'protected': ['@admin:lab.test'], 'room_name_words': ['airdrop']}", "{}"},
     {"join_wave", "{'rate': '50000/h'}", "{}"},
     {"keywords", "{'words': ['viagra', 'free nitro', 'airdrop', 'seed phrase', 'casino'], 'fold': 'unicode'}",
@@ -57,6 +58,8 @@ static const struct entry {
     {"server_list", "{'deny': ['evil.example', '*.evil.example'], 'ip_literals': 'deny'}", "{}"},
     {"shape", "{}", "{}"},
     {"state_guard", "{'protect': ['power_levels', 'server_acl'], 'min_interval': '1s'}", "{}"},
+    {"trust", "{'sources': [{'users': ['@bot_*:*']}, {'power_level': 50}, {'min_age': '7d', 'min_messages': 50}]}",
+     "{'sources': [{'power_level': 50}]}"},
     {"user_list", "{'deny': ['@spammer:evil.example', '@spam*:*']}", "{}"},
 };
 #define ENTRIES (sizeof entries / sizeof *entries)

@@ -69,8 +69,10 @@ static void put_rule(struct work *work, unsigned number, bool hashes)
         string_table_add(work->table, rule.entity, number);
 }
 
-static void open_work(struct work *work, const struct policy_guard *guard, bool hashes)
+static void open_work(struct work *work, bool hashes)
 {
+    struct policy_guard guard;
+    policy_guard_open(&guard, &(struct text_list){0}, SLICE("own.example"));
     unsigned apply[LISTS];
     for (unsigned list = 0; list < LISTS; list++)
         apply[list] = 15;
@@ -150,11 +152,9 @@ static void measure(struct figure *figure, struct work *work, figure_work *ours,
 
 int main(int argc, char **argv)
 {
-    struct policy_guard guard;
     struct work work;
     if (argc < 2)
         bench_fail("policy_bench JSON DATA FOLDER WEIR");
-    policy_guard_open(&guard, &(struct text_list){0}, SLICE("own.example"));
     struct figure plain = {.name = "policy_list_lookup_ns",
                            .reference = "two look-ups in a plain map of the same entities",
                            .unit = "ns/user and server"};
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
                             .unit = "ns/user and server"};
     struct figure changed = {
         .name = "policy_list_change_ns", .reference = "adding a name to a plain map", .unit = "ns/rule"};
-    open_work(&work, &guard, false);
+    open_work(&work, false);
     measure(&plain, &work, ask_set, ask_table, QUESTIONS, argv[1]);
     struct figure bytes = {
         .name = "policy_list_bytes_per_rule", .reference = "the bytes of an entity, 22", .unit = "bytes"};
@@ -172,9 +172,8 @@ int main(int argc, char **argv)
     figure_report(&bytes, argv[1]);
     measure(&changed, &work, change_set, change_table, CHANGES, argv[1]);
     close_work(&work);
-    open_work(&work, &guard, true);
+    open_work(&work, true);
     measure(&hashed, &work, ask_set, ask_table, QUESTIONS, argv[1]);
     close_work(&work);
-    policy_guard_free(&guard);
     return 0;
 }

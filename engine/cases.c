@@ -1,11 +1,17 @@
 /* Each case begins with a chain that remembers nothing, so that cases can be read, moved and left out one by one; only
- * `continue` ties one to the case before. Where no module remembers anything, one chain is enough for all.
+ * `continue` ties one to the case before. The chain is loaded once, and each such group of cases is asked in a process
+ * of its own that begins as a copy of this one: what modules remember, and what a plug-in does to the process, ends
+ * with it.
  *
  * Time is the cases' own: it begins on the same day for each and moves as they say. */
 #include "engine/cases.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "engine/cases_compare.h"
@@ -13,15 +19,12 @@
 
 #define BEGINNING_MS INT64_C(1767225600000) /* 2026-01-01 */
 
+/* A group of cases that is being asked. */
 struct running {
     const struct cases_settings *settings;
     const struct case_file *file;
-    struct case_services *services;
-    struct configuration *configuration;
     struct case_asker *asker;
-    bool used; /* the chain has been asked, and may remember */
     int64_t now_ms;
-    struct buffer *errors;
     /* of the case at hand */
     const struct test_case *test;
     uint32_t repetition;
@@ -30,31 +33,6 @@ struct running {
     struct buffer difference;
     struct buffer said;
 };
-
-static void unload(struct running *running)
-{
-    case_asker_destroy(running->asker);
-    configuration_destroy(running->configuration);
-    running->asker = NULL;
-    running->configuration = NULL;
-}
-
-/* A chain without memory of earlier cases. False with lines in `errors` if the configuration is wrong. */
-static bool refresh(struct running *running)
-{
-    uint32_t module;
-    running->now_ms = BEGINNING_MS;
-    if (running->configuration && (!running->used || chain_concurrent(running->configuration->chain, &module)))
-        return true;
-    unload(running);
-    running->configuration = configuration_load(running->settings->configuration, CONFIGURATION_FOR_REPLAY,
-                                                case_services_interface(running->services), running->errors, NULL);
-    if (!running->configuration)
-        return false;
-    running->asker = case_asker_create(running->configuration, running->services);
-    running->used = false;
-    return true;
-}
 
 static void note_wrong(struct running *running, const struct case_expectation *expectation,
                        const struct case_answer *answer)
@@ -98,7 +76,6 @@ static void ask(struct running *running, uint32_t number)
     struct buffer error = {0};
     for (running->repetition = 1; running->repetition <= test->repeat; running->repetition++) {
         running->now_ms += running->repetition > 1 ? test->every_ms : 0;
-        running->used = true;
         const struct case_question question = {test, number, running->repetition, running->now_ms};
         if (case_ask(running->asker, &question, on_answer, running, &error))
             continue;
@@ -160,11 +137,9 @@ static void tell(const struct running *running, const struct cases_summary *summ
         append_said(running, indent, output);
 }
 
-static bool run_case(struct running *running, uint32_t index, struct cases_summary *summary, struct buffer *output)
+static void run_case(struct running *running, uint32_t index, struct cases_summary *summary, struct buffer *output)
 {
     running->test = &running->file->cases[index];
-    if ((!running->test->continues || !running->configuration) && !refresh(running))
-        return false;
     running->first_wrong = running->wrong = 0;
     buffer_clear(&running->difference);
     buffer_clear(&running->said);
@@ -173,19 +148,101 @@ static bool run_case(struct running *running, uint32_t index, struct cases_summa
     summary->cases++;
     summary->failed += running->wrong > 0;
     tell(running, summary, output);
+}
+
+/* ---- groups in processes of their own */
+
+static void write_all(int file, const void *data, size_t length)
+{
+    for (const char *rest = data; length;) {
+        ssize_t written = write(file, rest, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return; /* whoever reads finds too little */
+        rest += written;
+        length -= (size_t)written;
+    }
+}
+
+/* The copy's work: what came of the group goes through `file`, the summary first. */
+static void run_group(const struct cases_settings *settings, const struct case_file *file, uint32_t first,
+                      uint32_t count, struct cases_summary summary, int pipe_end)
+{
+    struct buffer output = {0};
+    struct running running = {.settings = settings,
+                              .file = file,
+                              .asker = case_asker_create(settings->configuration, settings->services),
+                              .now_ms = BEGINNING_MS};
+    for (uint32_t index = first; index < first + count; index++)
+        run_case(&running, index, &summary, &output);
+    write_all(pipe_end, &summary, sizeof summary);
+    write_all(pipe_end, buffer_string(&output), output.length);
+}
+
+static bool read_all(int file, struct buffer *content)
+{
+    for (;;) {
+        ssize_t got = read(file, buffer_reserve(content, 4096), 4096);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0;
+        content->length += (size_t)got;
+    }
+}
+
+static bool wait_for(pid_t process, int *status)
+{
+    while (waitpid(process, status, 0) < 0)
+        if (errno != EINTR)
+            return false;
     return true;
+}
+
+/* False with a line in `errors` if the copy cannot be made, or did not come to its end. */
+static bool fork_group(const struct cases_settings *settings, const struct case_file *file, uint32_t first,
+                       uint32_t count, struct cases_summary *summary, struct buffer *output, struct buffer *errors)
+{
+    int ends[2], status = 0;
+    pid_t process = pipe(ends) == 0 ? fork() : -1;
+    if (process < 0) {
+        buffer_append_format(errors, "weir test: no process can be made for a case: %m\n");
+        return false;
+    }
+    if (process == 0) {
+        close(ends[0]);
+        run_group(settings, file, first, count, *summary, ends[1]);
+        _exit(0);
+    }
+    struct buffer content = {0};
+    close(ends[1]);
+    bool whole = read_all(ends[0], &content) && wait_for(process, &status) && content.length >= sizeof *summary &&
+                 WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    close(ends[0]);
+    if (whole) {
+        memcpy(summary, content.data, sizeof *summary);
+        buffer_append(output, content.data + sizeof *summary, content.length - sizeof *summary);
+    } else {
+        buffer_append_format(errors, "%s:%u:%u: %s: a module ended the process that asked it (status %d)\n", file->path,
+                             file->cases[first].mark.line, file->cases[first].mark.column, file->cases[first].name,
+                             status);
+    }
+    buffer_free(&content);
+    return whole;
 }
 
 bool cases_run(const struct cases_settings *settings, const struct case_file *file, struct cases_summary *summary,
                struct buffer *output, struct buffer *errors)
 {
-    struct running running = {.settings = settings, .file = file, .services = case_services_create(), .errors = errors};
-    bool good = true;
-    for (uint32_t index = 0; good && index < file->count; index++)
-        good = run_case(&running, index, summary, output);
-    unload(&running);
-    case_services_destroy(running.services);
-    buffer_free(&running.difference);
-    buffer_free(&running.said);
-    return good;
+    uint32_t first = 0;
+    while (first < file->count) {
+        uint32_t count = 1;
+        while (first + count < file->count && file->cases[first + count].continues)
+            count++;
+        if (!fork_group(settings, file, first, count, summary, output, errors))
+            return false;
+        first += count;
+    }
+    return true;
 }

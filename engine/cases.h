@@ -72,14 +72,18 @@ struct cases_summary {
     uint32_t failed;
 };
 
+struct case_services;
+
 struct cases_settings {
-    const char *configuration; /* its path: it is loaded anew for each case with a fresh state */
-    bool tap;                  /* the lines of the Test Anything Protocol, without its plan */
-    bool explain;              /* what each module said, below each case that failed */
+    struct configuration *configuration; /* never asked before */
+    struct case_services *services;      /* of its modules */
+    bool tap;                            /* the lines of the Test Anything Protocol, without its plan */
+    bool explain;                        /* what each module said, below each case that failed */
 };
 
-/* Runs the cases of a file, and appends a line for each that failed, with `tap` for each. The summary counts on. False,
- * with lines in `errors`, if the configuration cannot be loaded (any more). */
+/* Runs the cases of a file, and appends a line for each that failed, with `tap` for each. The summary counts on. Each
+ * group of cases is asked in a process of its own, so that the caller must have no threads. False, with a line in
+ * `errors`, if one cannot be made, or a module ends it. */
 bool cases_run(const struct cases_settings *settings, const struct case_file *file, struct cases_summary *summary,
                struct buffer *output, struct buffer *errors);
 

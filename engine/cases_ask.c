@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "engine/tail_format.h"
+#include "filters/chain_followed.h"
 #include "filters/judge.h"
 
 struct case_asker {
@@ -16,6 +17,7 @@ struct case_asker {
     struct case_services *services;
     struct judge *judge;
     struct event_reader *reader; /* of events that callbacks are asked about */
+    int64_t ordering;            /* of the last event that was observed */
 };
 
 struct case_asker *case_asker_create(struct configuration *configuration, struct case_services *services)
@@ -180,6 +182,9 @@ static bool ask_observed(struct asking *asking, case_answer_function *show, void
     if (read_failed(asking, judge_read(judge, slice_from_string(asking->text), &asking->event)))
         return false;
     set_membership(asking);
+    asking->asker->ordering++;
+    if (slice_present(asking->event.state_key))
+        chain_state_event(asking->asker->configuration->chain, &asking->event, asking->asker->ordering);
     unsigned synapse_asks = judge_as_synapse(judge, &asking->event, &reason);
     unsigned ask = asking->asker->configuration->observe_as_synapse ? synapse_asks : JUDGE_BOTH;
     judge_set_time(judge, asking->question->now_ms, false);

@@ -88,9 +88,21 @@ static void free_secret(char *secret)
     free(secret);
 }
 
+struct chain *configuration_take_chain(struct configuration *to, struct configuration *from)
+{
+    struct chain *before = to->chain;
+    to->chain = from->chain;
+    from->chain = NULL;
+    memory_exchange(&to->modules, &from->modules, sizeof to->modules);
+    memory_exchange(&to->module_count, &from->module_count, sizeof to->module_count);
+    memory_exchange(&to->sources, &from->sources, sizeof to->sources);
+    memory_exchange(&to->source_count, &from->source_count, sizeof to->source_count);
+    return before;
+}
+
 static void free_places(struct configuration *configuration)
 {
-    for (size_t index = 0; configuration->chain && index < chain_module_count(configuration->chain); index++)
+    for (size_t index = 0; index < configuration->module_count; index++)
         free(configuration->modules[index].label);
     free(configuration->modules);
     for (size_t index = 0; index < configuration->source_count; index++)

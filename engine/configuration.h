@@ -138,6 +138,7 @@ struct configuration {
     uint32_t patterns_written;            /* and that were put there */
     struct chain *chain;                  /* sealed */
     struct configuration_module *modules; /* where each module of the chain stands, by its index */
+    size_t module_count;                  /* of those: a reload gives the chain away, and these stay */
     struct configuration_source *sources; /* [0] is the configuration itself */
     size_t source_count;
 };
@@ -167,6 +168,9 @@ struct configuration_loading {
 };
 struct configuration *configuration_load_with(const struct configuration_loading *loading, struct buffer *errors,
                                               struct buffer *warnings);
+/* `to` gets the chain of `from`, and where its modules stand; its own chain, which it returns, is the caller's. `from`
+ * can only be destroyed afterwards. */
+struct chain *configuration_take_chain(struct configuration *to, struct configuration *from);
 void configuration_destroy(struct configuration *configuration);
 
 #endif

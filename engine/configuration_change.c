@@ -137,7 +137,7 @@ struct configuration_place configuration_item_place(const struct module_reading 
         buffer_append_format(key, "%s.with.%s%s%s", layer->inclusion->key, reading->label, point, path);
     else
         buffer_append_format(key, "%s%s%s", layer->inclusion->key, point, path);
-    const struct yaml_node *node = layer->map ? layer->map : layer->inclusion->item;
+    const struct yaml_node *node = layer->map || !layer->inclusion ? layer->map : layer->inclusion->item;
     return (struct configuration_place){layer->file, yaml_node_at(node, path)->mark, buffer_string(key)};
 }
 

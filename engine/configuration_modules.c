@@ -284,6 +284,7 @@ static void remember_module(struct module_reading *reading)
     struct configuration *configuration = reading->reader->configuration;
     size_t count = chain_module_count(configuration->chain);
     configuration->modules = memory_reallocate(configuration->modules, count * sizeof *configuration->modules);
+    configuration->module_count = count;
     struct configuration_module *module = &configuration->modules[count - 1];
     *module = (struct configuration_module){
         .file = reading->file, .line = reading->item->mark.line, .column = reading->item->mark.column};

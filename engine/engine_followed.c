@@ -107,20 +107,20 @@ static void open_reader(struct engine_followed *followed)
     event_add(followed->again, &again);
 }
 
-static void read_room(void *context, struct slice room_id)
+static void read_room(void *context, struct slice room_id, bool with_members)
 {
     struct engine_followed *followed = context;
     if (!followed->reader)
         open_reader(followed);
-    state_postgres_read_room(followed->reader, room_id);
+    state_postgres_read_room(followed->reader, room_id, with_members);
 }
 
-static void read_event(void *context, struct slice room_id, struct slice event_id, int64_t ordering)
+static void read_event(void *context, struct slice room_id, struct slice event_id, int64_t ordering, bool with_members)
 {
     struct engine_followed *followed = context;
     if (!followed->reader)
         open_reader(followed);
-    state_postgres_read_event(followed->reader, room_id, event_id, ordering);
+    state_postgres_read_event(followed->reader, room_id, event_id, ordering, with_members);
 }
 
 static void on_again(evutil_socket_t socket, short what, void *argument)

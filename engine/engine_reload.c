@@ -112,11 +112,10 @@ static void tell_what_was_passed_over(const struct configuration *old, const str
 
 /* ---- chains that were in use */
 
-static void retire(struct engine *engine)
+static void retire(struct engine *engine, struct chain *chain)
 {
     engine->retired = memory_reallocate(engine->retired, (engine->retired_count + 1) * sizeof *engine->retired);
-    engine->retired[engine->retired_count++] =
-        (struct retired_chain){engine->configuration->chain, engine->chain_services};
+    engine->retired[engine->retired_count++] = (struct retired_chain){chain, engine->chain_services};
 }
 
 void engine_on_chain_unused(void *context, struct chain *chain)
@@ -154,8 +153,7 @@ static bool use(void *context, struct configuration *loaded, struct service_batc
         return false;
     }
     module_state_hand_over(engine->configuration->chain, loaded->chain);
-    retire(engine);
-    engine->configuration->chain = loaded->chain;
+    retire(engine, configuration_take_chain(engine->configuration, loaded));
     engine->chain_services = services;
     service_batch_attach(services, engine->services);
     shared_rate_wake(engine->shared_rate);

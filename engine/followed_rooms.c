@@ -13,9 +13,10 @@ struct followed_rooms {
     struct followed_rooms_reader reader;
     struct chain *chain;
     struct event_reader *events;
-    struct string_table *rooms; /* to their places in `read` */
+    struct string_table *rooms; /* to their places in the three below */
     char **names;
     bool *read;
+    bool *members; /* are followed, too */
     uint32_t count;
     struct followed_rooms_counts counts;
     struct log_gate gate;
@@ -34,9 +35,11 @@ static void forget_rooms(struct followed_rooms *followed)
         free(followed->names[room]);
     free(followed->names);
     free(followed->read);
+    free(followed->members);
     string_table_destroy(followed->rooms);
     followed->names = NULL;
     followed->read = NULL;
+    followed->members = NULL;
     followed->rooms = NULL;
     followed->count = 0;
 }
@@ -66,7 +69,8 @@ static void ask_for_unread(struct followed_rooms *followed)
 {
     for (uint32_t room = 0; followed->reader.read_room && room < followed->count; room++)
         if (!followed->read[room])
-            followed->reader.read_room(followed->reader.context, slice_from_string(followed->names[room]));
+            followed->reader.read_room(followed->reader.context, slice_from_string(followed->names[room]),
+                                       followed->members[room]);
 }
 
 void followed_rooms_use_reader(struct followed_rooms *followed, const struct followed_rooms_reader *reader)
@@ -76,7 +80,7 @@ void followed_rooms_use_reader(struct followed_rooms *followed, const struct fol
 }
 
 /* Several modules may follow a room: it is read if one of them does not know it. */
-static void add_room(void *context, struct slice room_id, bool known)
+static void add_room(void *context, struct slice room_id, bool known, bool members)
 {
     struct followed_rooms *followed = context;
     uint32_t room = string_table_find(followed->rooms, room_id);
@@ -84,11 +88,14 @@ static void add_room(void *context, struct slice room_id, bool known)
         room = followed->count++;
         followed->names = memory_reallocate(followed->names, followed->count * sizeof *followed->names);
         followed->read = memory_reallocate(followed->read, followed->count * sizeof *followed->read);
+        followed->members = memory_reallocate(followed->members, followed->count * sizeof *followed->members);
         followed->names[room] = memory_copy_text(room_id.data, room_id.length);
         followed->read[room] = true;
+        followed->members[room] = false;
         string_table_add(followed->rooms, room_id, room);
     }
     followed->read[room] = followed->read[room] && known;
+    followed->members[room] = followed->members[room] || members;
 }
 
 /* What was not read when the last chain went is to be read for this one as well. */
@@ -109,6 +116,7 @@ void followed_rooms_use_chain(struct followed_rooms *followed, struct chain *cha
     followed->rooms = string_table_create();
     followed->names = NULL;
     followed->read = NULL;
+    followed->members = NULL;
     followed->count = 0;
     chain_followed_rooms(chain, add_room, followed);
     keep_unread(followed, &before);
@@ -127,7 +135,8 @@ void followed_rooms_read(struct followed_rooms *followed, struct slice room_id)
 void followed_rooms_read_all(struct followed_rooms *followed)
 {
     for (uint32_t room = 0; followed->reader.read_room && room < followed->count; room++)
-        followed->reader.read_room(followed->reader.context, slice_from_string(followed->names[room]));
+        followed->reader.read_room(followed->reader.context, slice_from_string(followed->names[room]),
+                                   followed->members[room]);
 }
 
 /* ---- events */
@@ -168,14 +177,14 @@ static void look_for_body(struct followed_rooms *followed, struct slice room_id,
 }
 
 /* Asks for an event that the row changed: itself, or the one it redacts. */
-static void ask_for_event(struct followed_rooms *followed, const struct event_row *row, int64_t token)
+static void ask_for_event(struct followed_rooms *followed, const struct event_row *row, int64_t token, bool members)
 {
     bool redacts = row->kind == EVENT_ROW_EV && slice_present(row->redacts);
     struct slice event_id = redacts ? row->redacts : row->event_id;
     /* A redaction is later than what it redacts, but does not make that later than it was. */
     int64_t ordering = redacts ? 0 : token;
     if (followed->reader.read_event)
-        followed->reader.read_event(followed->reader.context, row->room_id, event_id, ordering);
+        followed->reader.read_event(followed->reader.context, row->room_id, event_id, ordering, members);
     else
         look_for_body(followed, row->room_id, event_id, ordering, redacts);
 }
@@ -188,19 +197,20 @@ static bool changes_state(const struct event_row *row)
 
 void followed_rooms_row(struct followed_rooms *followed, const struct event_row *row, int64_t token)
 {
-    if (string_table_find(followed->rooms, row->room_id) == STRING_TABLE_NONE ||
-        slice_equal(row->type, SLICE("m.room.member")))
+    uint32_t room = string_table_find(followed->rooms, row->room_id);
+    if (room == STRING_TABLE_NONE || (!followed->members[room] && slice_equal(row->type, SLICE("m.room.member"))))
         return;
+    bool members = followed->members[room];
     if (row->kind == EVENT_ROW_STATE_ALL) {
         /* So much of the state changed that the rows do not say what. */
         if (followed->reader.read_room)
-            followed->reader.read_room(followed->reader.context, row->room_id);
+            followed->reader.read_room(followed->reader.context, row->room_id, members);
     } else if (row->kind == EVENT_ROW_STATE && !slice_present(row->event_id)) {
         struct state_event gone = {
             .room_id = row->room_id, .type = row->type, .state_key = row->state_key, .ordering = token};
         followed_rooms_event(followed, &gone);
     } else if (changes_state(row)) {
-        ask_for_event(followed, row, token);
+        ask_for_event(followed, row, token, members);
     }
 }
 

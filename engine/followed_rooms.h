@@ -18,8 +18,9 @@ struct followed_rooms;
  * where they can be had at once. */
 struct followed_rooms_reader {
     void *context;
-    void (*read_room)(void *context, struct slice room_id);
-    void (*read_event)(void *context, struct slice room_id, struct slice event_id, int64_t ordering);
+    /* `members`: some module follows the room's members, too. */
+    void (*read_room)(void *context, struct slice room_id, bool members);
+    void (*read_event)(void *context, struct slice room_id, struct slice event_id, int64_t ordering, bool members);
 };
 
 struct followed_rooms *followed_rooms_create(const struct body_source *bodies);

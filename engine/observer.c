@@ -372,8 +372,11 @@ void observer_give_up(struct observer *observer, const char *reason)
     judging_give_up(observer->judging, reason);
 }
 
+/* Where events are judged elsewhere, rooms are followed there. */
 static void follow_rooms(struct observer *observer, struct chain *chain)
 {
+    if (observer->callbacks.event)
+        return;
     followed_rooms_use_chain(observer->followed, chain);
     observer->follows = followed_rooms_any(observer->followed);
 }

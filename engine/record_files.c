@@ -69,12 +69,13 @@ static uint64_t pair_size(const struct record_pair *pair)
 
 static bool close_pair(struct record_files *files, struct record_pair *pair, struct buffer *error)
 {
-    bool good = true;
-    /* Sizes are known once all is written. */
-    good = line_writer_flush(pair->recording, error) && good;
-    if (pair->bodies)
-        good = line_writer_flush(pair->bodies, error) && good;
     struct buffer again = {0};
+    if (!pair)
+        return true;
+    /* Sizes are known once all is written. */
+    bool good = line_writer_flush(pair->recording, error);
+    if (pair->bodies)
+        good = line_writer_flush(pair->bodies, good ? error : &again) && good;
     files->closed_bytes += pair_size(pair);
     good = line_writer_close(pair->recording, good ? error : &again) && good;
     good = line_writer_close(pair->bodies, good ? error : &again) && good;

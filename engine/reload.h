@@ -36,9 +36,9 @@ struct reload_settings {
     uint32_t modules; /* of the chain in use */
     struct metrics *metrics;
     const struct shared_rates *rates; /* for the chains' modules */
-    /* Takes over what it wants of `loaded`: its chain, which it leaves in its place, and `services` are then the
-     * engine's. False, logged, with a sentence in `refusal`, and nothing is taken, if it cannot be used. What is
-     * doubtful is added to `warnings`, a line each. */
+    /* Takes over what it wants of `loaded`: its chain (configuration_take_chain) and `services` are then the engine's.
+     * False, logged, with a sentence in `refusal`, and nothing is taken, if it cannot be used. What is doubtful is
+     * added to `warnings`, a line each. */
     bool (*use)(void *context, struct configuration *loaded, struct service_batch *services, struct buffer *refusal,
                 struct buffer *warnings);
     void *context;

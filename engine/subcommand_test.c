@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/cases.h"
+#include "engine/cases_services.h"
 #include "engine/log.h"
 #include "engine/option.h"
 #include "engine/report.h"
@@ -60,10 +61,11 @@ static void append_end(const struct test_options *options, const struct cases_su
                              summary->cases == 1 ? "" : "s", summary->cases - summary->failed, summary->failed);
 }
 
-static int run_files(const struct test_options *options, struct case_file **files, size_t count)
+static int run_files(const struct test_options *options, struct configuration *configuration,
+                     struct case_services *services, struct case_file **files, size_t count)
 {
     const struct cases_settings settings = {
-        .configuration = options->configuration, .tap = options->tap, .explain = options->explain};
+        .configuration = configuration, .services = services, .tap = options->tap, .explain = options->explain};
     struct cases_summary summary = {0};
     struct buffer output = {0}, errors = {0};
     bool good = true;
@@ -75,24 +77,24 @@ static int run_files(const struct test_options *options, struct case_file **file
     bool written = fwrite(output.data, 1, output.length, stdout) == output.length && fflush(stdout) == 0;
     buffer_free(&output);
     buffer_free(&errors);
-    if (!good)
-        return EXIT_CODE_CONFIGURATION;
-    return summary.failed || !written ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    return summary.failed || !written || !good ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
 static int run(const void *filled, char **operands, size_t operand_count)
 {
     const struct test_options *options = filled;
     struct case_file *files[FILES_MAXIMUM] = {NULL};
-    struct configuration *configuration =
-        report_configuration_load("test", options->configuration, CONFIGURATION_FOR_REPLAY, NULL);
+    struct case_services *services = case_services_create();
+    struct configuration *configuration = report_configuration_load(
+        "test", options->configuration, CONFIGURATION_FOR_REPLAY, case_services_interface(services));
     int code = EXIT_CODE_CONFIGURATION;
     if (configuration) {
         log_open(configuration->log_level);
         if (read_files(configuration->server_name, operands, operand_count, files))
-            code = run_files(options, files, operand_count);
+            code = run_files(options, configuration, services, files, operand_count);
     }
     configuration_destroy(configuration);
+    case_services_destroy(services);
     for (size_t index = 0; index < operand_count; index++)
         case_file_destroy(files[index]);
     return code;

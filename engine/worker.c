@@ -3,6 +3,7 @@
 #include "engine/worker.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -155,6 +156,18 @@ struct worker *worker_create(struct event_base *base)
     return worker;
 }
 
+/* Signals are the loop's. */
+static void start_thread(struct worker *worker)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&worker->thread, NULL, run, worker->desk) != 0)
+        abort();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    worker->started = true;
+}
+
 void worker_do(struct worker *worker, const struct worker_job *job)
 {
     struct entry *entry = memory_allocate_zeroed(1, sizeof *entry);
@@ -164,9 +177,8 @@ void worker_do(struct worker *worker, const struct worker_job *job)
     TAILQ_INSERT_TAIL(&worker->desk->waiting, entry, link);
     pthread_cond_signal(&worker->desk->given);
     pthread_mutex_unlock(&worker->desk->lock);
-    if (!worker->started && pthread_create(&worker->thread, NULL, run, worker->desk) != 0)
-        abort();
-    worker->started = true;
+    if (!worker->started)
+        start_thread(worker);
 }
 
 bool worker_is_busy(const struct worker *worker)

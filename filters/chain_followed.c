@@ -23,19 +23,21 @@ void chain_followed_rooms(const struct chain *chain, chain_room_function *each, 
         uint32_t count;
         const char *const *rooms = rooms_of(&chain->modules[index], &count);
         for (uint32_t room = 0; room < count; room++)
-            each(context, slice_from_string(rooms[room]), chain->modules[index].handed_over);
+            each(context, slice_from_string(rooms[room]), chain->modules[index].handed_over,
+                 chain->modules[index].definition->follows_members);
     }
 }
 
 void chain_state_event(struct chain *chain, const struct event *event, int64_t ordering)
 {
+    bool member = slice_equal(event->type, SLICE("m.room.member"));
     for (uint32_t index = 0; index < chain->module_count; index++) {
         const struct chain_module *module = &chain->modules[index];
         uint32_t count, room = 0;
         const char *const *rooms = rooms_of(module, &count);
         while (room < count && !slice_equal(slice_from_string(rooms[room]), event->room_id))
             room++;
-        if (room < count)
+        if (room < count && (!member || module->definition->follows_members))
             module->definition->state_event(module->state, event, ordering);
     }
 }

@@ -1,5 +1,5 @@
-/* A hash table over a list in the order of `until_ms`. Ids are compared, since nobody is to be held for another's
- * hash. */
+/* uthash keeps its entries in the order in which they were added, which is that of `until_ms`. Ids are compared, since
+ * nobody is to be held for another's hash. */
 #include "filters/held_users.h"
 
 #include <stdlib.h>
@@ -19,15 +19,12 @@
 struct entry {
     struct held_user user; /* first: callers hand it back */
     uint64_t key;
-    struct entry *before, *behind; /* in the list: before are those held earlier */
     UT_hash_handle handle;
     char texts[];
 };
 
 struct held_users {
     struct entry *table;
-    struct entry *first, *last;
-    uint32_t count;
     uint32_t maximum;
     int64_t span_ms;
     uint64_t seed;
@@ -43,26 +40,18 @@ struct held_users *held_users_create(uint32_t maximum, int64_t span_ms, uint64_t
     return users;
 }
 
-static void unlink_entry(struct held_users *users, struct entry *entry)
-{
-    *(entry->before ? &entry->before->behind : &users->first) = entry->behind;
-    *(entry->behind ? &entry->behind->before : &users->last) = entry->before;
-}
-
-static void append_entry(struct held_users *users, struct entry *entry)
-{
-    entry->before = users->last;
-    entry->behind = NULL;
-    *(users->last ? &users->last->behind : &users->first) = entry;
-    users->last = entry;
-}
-
 static void remove_entry(struct held_users *users, struct entry *entry)
 {
-    unlink_entry(users, entry);
+    // NOLINTNEXTLINE(clang-analyzer-*): it does not follow uthash's links
     HASH_DELETE(handle, users->table, entry);
     free(entry);
-    users->count--;
+}
+
+/* The one that was held last; NULL if nobody is. */
+static struct entry *last_entry(const struct held_users *users)
+{
+    // NOLINTNEXTLINE(clang-analyzer-*): it does not follow uthash's links
+    return users->table ? ELMT_FROM_HH(users->table->handle.tbl, users->table->handle.tbl->tail) : NULL;
 }
 
 void held_users_destroy(struct held_users *users)
@@ -76,7 +65,7 @@ void held_users_destroy(struct held_users *users)
 static struct entry *find_entry(const struct held_users *users, struct slice user, struct slice room)
 {
     struct entry *entry = NULL;
-    if (!users->count)
+    if (!users->table)
         return NULL;
     uint64_t key = keyed_hash_pair(user, room, users->seed);
     HASH_FIND(handle, users->table, &key, sizeof key, entry);
@@ -111,8 +100,6 @@ static void add_entry(struct held_users *users, const struct held_user *user)
     entry->user.module = put_text(&place, user->module);
     entry->key = keyed_hash_pair(user->user, user->room, users->seed);
     HASH_ADD(handle, users->table, key, sizeof entry->key, entry);
-    append_entry(users, entry);
-    users->count++;
 }
 
 void held_users_hold(struct held_users *users, const struct held_user *user, int64_t now_ms)
@@ -122,30 +109,25 @@ void held_users_hold(struct held_users *users, const struct held_user *user, int
     if (user->user.length > HELD_USERS_ID_MAXIMUM || user->room.length > HELD_USERS_ID_MAXIMUM ||
         user->module.length > HELD_USERS_ID_MAXIMUM)
         return;
-    while (users->first && users->first->user.until_ms <= now_ms)
-        remove_entry(users, users->first);
+    while (users->table && users->table->user.until_ms <= now_ms)
+        remove_entry(users, users->table);
     struct entry *known = find_entry(users, user->user, user->room);
-    if (known)
-        unlink_entry(users, known);
-    if (!known && users->count == users->maximum) {
-        remove_entry(users, users->first);
+    if (!known && HASH_CNT(handle, users->table) == users->maximum) {
+        remove_entry(users, users->table);
         users->forgotten++;
     }
     /* The texts may be those of the entry that gives way. */
     add_entry(users, &held);
-    if (known) {
-        HASH_DELETE(handle, users->table, known);
-        free(known);
-        users->count--;
-    }
+    if (known)
+        remove_entry(users, known);
 }
 
 uint32_t held_users_release(struct held_users *users, struct slice user)
 {
     uint32_t released = 0;
-    struct entry *next;
-    for (struct entry *entry = users->first; entry; entry = next) {
-        next = entry->behind;
+    struct entry *entry, *next;
+    HASH_ITER(handle, users->table, entry, next)
+    {
         if (slice_present(user) && !slice_equal(entry->user.user, user))
             continue;
         remove_entry(users, entry);
@@ -156,13 +138,13 @@ uint32_t held_users_release(struct held_users *users, struct slice user)
 
 const struct held_user *held_users_next(const struct held_users *users, const struct held_user *user)
 {
-    const struct entry *entry = user ? ((const struct entry *)user)->before : users->last;
+    const struct entry *entry = user ? ((const struct entry *)user)->handle.prev : last_entry(users);
     return entry ? &entry->user : NULL;
 }
 
 uint32_t held_users_count(const struct held_users *users)
 {
-    return users->count;
+    return HASH_CNT(handle, users->table);
 }
 
 uint64_t held_users_forgotten(const struct held_users *users)
@@ -184,7 +166,7 @@ struct numbers {
 
 void held_users_save(const struct held_users *users, struct buffer *output)
 {
-    for (const struct entry *entry = users->first; entry; entry = entry->behind) {
+    for (const struct entry *entry = users->table; entry; entry = entry->handle.next) {
         struct numbers numbers = {entry->user.until_ms, entry->user.refusals};
         save_text(output, slice_of((const char *)&numbers, sizeof numbers));
         save_text(output, entry->user.user);
@@ -197,6 +179,7 @@ void held_users_save(const struct held_users *users, struct buffer *output)
 static bool restore_one(struct held_users *users, struct slice *saved)
 {
     struct numbers numbers;
+    const struct entry *last = last_entry(users);
     struct slice head = parts_take(saved);
     struct held_user user = {.user = parts_take(saved)};
     user.room = parts_take(saved);
@@ -209,10 +192,10 @@ static bool restore_one(struct held_users *users, struct slice *saved)
     user.until_ms = numbers.until_ms;
     user.refusals = (uint32_t)numbers.refusals;
     if (numbers.refusals > UINT32_MAX || numbers.until_ms <= 0 || find_entry(users, user.user, user.room) ||
-        (users->last && users->last->user.until_ms > user.until_ms))
+        (last && last->user.until_ms > user.until_ms))
         return false;
-    if (users->count == users->maximum) {
-        remove_entry(users, users->first);
+    if (HASH_CNT(handle, users->table) == users->maximum) {
+        remove_entry(users, users->table);
         users->forgotten++;
     }
     add_entry(users, &user);

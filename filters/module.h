@@ -119,21 +119,23 @@ struct module_definition {
     bool (*restore)(void *state, struct slice saved);
     /* The same from state to state within one process, optional: for tables that take longer to save and to restore than
      * events can wait (a million keys: half a second). `from` is a state of the same configuration; what it remembers
-     * is exchanged for the memory of `state`, which was never asked, and it may still be asked afterwards. */
+     * is exchanged for the memory of `state`, which was never asked. `from` is still asked by the walks that wait in its
+     * chain: for memory whose loss lets them do harm (who is held, who is trusted), save and restore. */
     void (*take_over)(void *state, void *from);
     /* What it counts and how full its tables are, for the metrics page, optional: calls `figure` for each, the same
      * ones each time. */
     void (*figures)(const void *state, module_figure_function *figure, void *context);
     /* Modules that follow rooms, optional. `followed_rooms`: the ids of the rooms whose state they must know whole,
-     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state but for
-     * its members, with its body: once for each event of the state as it stands when the chain begins, where somebody
-     * can be asked for it, and then for each that takes an earlier one's place, whatever `only` and `except` say. One
-     * without a body has lost its content (it was redacted); without an event id, too, nothing stands under its type
-     * and state key any more. `ordering` is its place in the stream of events (Synapse's stream_ordering; 0: not known,
-     * older than all others): an older one may come behind a newer one, and the newest counts; the same may come
-     * again. */
+     * `*count` of them, which live as long as the state. `state_event`: one event of the room's current state, of its
+     * members only with `follows_members`, with its body: once for each event of the state as it stands when the chain
+     * begins, where somebody can be asked for it, and then for each that takes an earlier one's place, whatever `only`
+     * and `except` say. One without a body has lost its content (it was redacted); without an event id, too, nothing
+     * stands under its type and state key any more. `ordering` is its place in the stream of events (Synapse's
+     * stream_ordering; 0: not known, older than all others): an older one may come behind a newer one, and the newest
+     * counts; the same may come again. */
     const char *const *(*followed_rooms)(const void *state, uint32_t *count);
     void (*state_event)(void *state, const struct event *event, int64_t ordering);
+    bool follows_members;
     /* Modules that learn from what others decide, optional: a walk that another module's answer (that one not in
      * dry_run) has ended in OUTCOME_DENIED. Told of what `only` and `except` let through, with the tags that were set
      * until then. Not called in a trial. */

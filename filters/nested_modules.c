@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/parts.h"
 #include "filters/chain_followed.h"
+#include "filters/chain_state.h"
 #include "filters/chain_walk.h"
 #include "filters/map_host.h"
 
@@ -204,6 +205,13 @@ bool nested_modules_restore(const struct nested_modules *modules, struct slice s
             (void)module->definition->restore(state_of(module), SLICE(""));
     }
     return false;
+}
+
+void nested_modules_take_over(const struct nested_modules *modules, const struct nested_modules *from)
+{
+    struct chain_state_counts counts;
+    for (uint32_t index = 0; index < modules->count && index < from->count; index++)
+        chain_state_hand_over(from->items[index].chain, modules->items[index].chain, &counts);
 }
 
 void nested_modules_state_event(const struct nested_modules *modules, const struct event *event, int64_t ordering)

@@ -47,6 +47,8 @@ enum nested_answer nested_modules_ask(const struct nested_modules *modules, uint
 void nested_modules_save(const struct nested_modules *modules, struct buffer *output);
 /* All or nothing: if one cannot read its part, all are as they were made. */
 bool nested_modules_restore(const struct nested_modules *modules, struct slice saved);
+/* From those of a module with the same configuration. */
+void nested_modules_take_over(const struct nested_modules *modules, const struct nested_modules *from);
 void nested_modules_state_event(const struct nested_modules *modules, const struct event *event, int64_t ordering);
 
 #endif

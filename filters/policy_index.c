@@ -34,25 +34,26 @@ static void set_bit(struct policy_index *index, uint64_t key)
 /* As large as the chains need that are not empty. */
 static void grow(struct policy_index *index)
 {
-    struct policy_bucket *old = index->buckets;
-    uint64_t old_places = index->mask ? index->mask + 1 : 0, places = PLACES_AT_FIRST;
+    uint64_t before = index->mask ? index->mask + 1 : 0, places = PLACES_AT_FIRST;
     size_t alive = 0;
-    for (uint64_t place = 0; place < old_places; place++)
-        alive += old[place].count > 0;
+    for (uint64_t place = 0; place < before; place++)
+        alive += index->buckets[place].count > 0;
     while (places < (alive + 1) * 4)
         places *= 2;
-    free(index->filter);
-    *index = (struct policy_index){.buckets = memory_allocate_zeroed(places, sizeof *index->buckets),
-                                   .filter = memory_allocate_zeroed(places / 8, sizeof *index->filter),
-                                   .mask = places - 1,
-                                   .used = alive};
-    for (uint64_t place = 0; place < old_places; place++) {
+    struct policy_bucket *old = index->buckets;
+    uint64_t *old_filter = index->filter;
+    index->buckets = memory_allocate_zeroed(places, sizeof *index->buckets);
+    index->filter = memory_allocate_zeroed(places / 8, sizeof *index->filter);
+    index->mask = places - 1;
+    index->used = alive;
+    for (uint64_t place = 0; place < before; place++) {
         if (!old[place].count)
             continue;
         *place_of(index, old[place].key) = old[place];
         set_bit(index, old[place].key);
     }
     free(old);
+    free(old_filter);
 }
 
 struct policy_bucket *policy_index_take(struct policy_index *index, uint64_t key)

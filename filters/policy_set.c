@@ -29,6 +29,7 @@ struct policy_set *policy_set_create(const struct policy_set_settings *settings)
 {
     struct policy_set *set = memory_allocate_zeroed(1, sizeof *set);
     set->settings = *settings;
+    set->owners = 1;
     memcpy(set->apply, settings->apply, settings->lists * sizeof *set->apply);
     set->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     set->digesting = EVP_MD_CTX_new();
@@ -39,7 +40,7 @@ struct policy_set *policy_set_create(const struct policy_set_settings *settings)
 
 void policy_set_destroy(struct policy_set *set)
 {
-    if (!set)
+    if (!set || atomic_fetch_sub(&set->owners, 1) > 1)
         return;
     for (size_t index = 0; index < set->count; index++)
         free(set->entries[index].texts);
@@ -48,7 +49,19 @@ void policy_set_destroy(struct policy_set *set)
     policy_index_free(&set->rules);
     EVP_MD_free(set->sha256);
     EVP_MD_CTX_free(set->digesting);
+    policy_guard_free(&set->settings.guard);
     free(set);
+}
+
+struct policy_set *policy_set_share(struct policy_set *set)
+{
+    atomic_fetch_add(&set->owners, 1);
+    return set;
+}
+
+const struct policy_guard *policy_set_guard(const struct policy_set *set)
+{
+    return &set->settings.guard;
 }
 
 /* ---- keys and texts */
@@ -120,7 +133,7 @@ static void keep_rule(struct policy_set *set, struct entry *entry, const struct 
     memcpy(entry->texts + entity.length + rule->reason.length, compared.data, compared.length);
     set->text_bytes += texts_length(entry);
     bool excepts = rule->recommendation == POLICY_ALLOW || rule->recommendation == POLICY_UNBAN;
-    entry->refused = !rule->hashed && !excepts && policy_guard_refuses(set->settings.guard, kind, guarded);
+    entry->refused = !rule->hashed && !excepts && policy_guard_refuses(&set->settings.guard, kind, guarded);
 }
 
 /* ---- the index of rules */

@@ -19,14 +19,18 @@ struct policy_set;
 
 struct policy_set_settings {
     uint32_t lists;
-    const unsigned *apply;            /* by list: a bit for each recommendation that is followed. Copied */
-    bool ignore_case;                 /* of users and rooms; servers never have any */
-    size_t capacity;                  /* events known at most */
-    const struct policy_guard *guard; /* outlives the set */
+    const unsigned *apply;     /* by list: a bit for each recommendation that is followed. Copied */
+    bool ignore_case;          /* of users and rooms; servers never have any */
+    size_t capacity;           /* events known at most */
+    struct policy_guard guard; /* the set takes it over */
 };
 
 struct policy_set *policy_set_create(const struct policy_set_settings *settings);
+/* One more owner, for which policy_set_destroy is to be called as well; that may be from another thread. */
+struct policy_set *policy_set_share(struct policy_set *set);
 void policy_set_destroy(struct policy_set *set);
+
+const struct policy_guard *policy_set_guard(const struct policy_set *set);
 
 /* An event of a list's state. */
 struct policy_place {

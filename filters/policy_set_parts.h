@@ -3,6 +3,7 @@
 #define WEIR_FILTERS_POLICY_SET_PARTS_H
 
 #include <openssl/evp.h>
+#include <stdatomic.h>
 
 #include "filters/policy_anchor.h"
 #include "filters/policy_index.h"
@@ -38,6 +39,7 @@ struct entry {
 
 struct policy_set {
     struct policy_set_settings settings;
+    atomic_uint owners;
     unsigned apply[POLICY_LISTS_MAXIMUM];
     struct entry *entries;
     size_t count, room;

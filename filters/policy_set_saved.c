@@ -49,8 +49,10 @@ static bool is_sound(const struct policy_set *set, const struct record *record, 
         record->hashed > 1 || !(record->place & 1) || record->reason_length > POLICY_REASON_MAXIMUM ||
         texts.length < length)
         return false;
-    if (!is_rule || record->hashed)
-        return record->entity_length == (is_rule ? POLICY_DIGEST_SIZE : 0);
+    if (!is_rule)
+        return record->entity_length == 0 && !record->hashed;
+    if (record->hashed)
+        return record->entity_length == POLICY_DIGEST_SIZE;
     return record->entity_length > 0 && record->entity_length <= POLICY_ENTITY_MAXIMUM &&
            utf8_valid(slice_of(texts.data, record->entity_length));
 }

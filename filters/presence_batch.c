@@ -23,3 +23,23 @@ struct presence_batch presence_batch_collect(const struct value *updates, struct
     }
     return batch;
 }
+
+struct presence_routes presence_routes_open(uint32_t most, struct arena *arena)
+{
+    struct presence_routes routes = {0};
+    routes.items = arena_allocate(arena, 2 * (size_t)most * sizeof *routes.items);
+    return routes;
+}
+
+void presence_routes_add(struct presence_routes *routes, struct value user, struct value set)
+{
+    struct value *item = routes->items + 2 * (size_t)routes->users++;
+    item[0] = user;
+    item[1] = set;
+}
+
+struct value presence_routes_answer(const struct presence_routes *routes)
+{
+    return routes->users ? value_container(VALUE_DICT, routes->items, routes->users)
+                         : (struct value){.kind = VALUE_PASS};
+}

@@ -1,6 +1,8 @@
 /* A snapshot is the head and the parts of each rule. */
 #include "filters/request_rates.h"
 
+#include <inttypes.h>
+
 #include "base/keyed_hash.h"
 #include "base/parts.h"
 
@@ -17,21 +19,70 @@ void request_rates_add(struct request_rates *rates, enum rate_key key, struct ra
 
 void request_rates_free(struct request_rates *rates)
 {
+    rate_sharing_free(&rates->sharing);
     for (uint32_t index = 0; index < rates->count; index++)
         rate_rule_free(&rates->rules[index]);
+}
+
+bool request_rates_share(struct request_rates *rates, const struct module_setup *setup, const char *module,
+                         const struct rate_sharing_configuration *configuration)
+{
+    struct rate_sharing_rule rules[REQUEST_RATES_MAXIMUM];
+    struct buffer texts[REQUEST_RATES_MAXIMUM] = {{0}};
+    for (uint32_t index = 0; index < rates->count; index++) {
+        const struct rate_rule *rule = &rates->rules[index];
+        buffer_append_format(&texts[index], "%s %.*s %" PRId64 "/%" PRId64, module, (int)rule->name.length,
+                             rule->name.data, rule->limits[RATE_OTHERS].count, rule->limits[RATE_OTHERS].period_ms);
+        rules[index] = (struct rate_sharing_rule){rule, buffer_slice(&texts[index])};
+    }
+    bool good = rate_sharing_open(&rates->sharing, setup, configuration, rules, rates->count);
+    *setup->waits = *setup->waits && rates->count > 0;
+    for (uint32_t index = 0; index < rates->count; index++)
+        buffer_free(&texts[index]);
+    return good;
+}
+
+struct dues {
+    struct rate_due items[REQUEST_RATES_MAXIMUM];
+    uint32_t numbers[REQUEST_RATES_MAXIMUM]; /* of their rules */
+    uint32_t count;
+};
+
+static void find_dues(struct request_rates *rates, const struct callback_arguments *arguments, struct dues *dues)
+{
+    dues->count = 0;
+    for (uint32_t index = 0; index < rates->count; index++)
+        if (rate_rule_concerns(&rates->rules[index], arguments, rates->seed, false, &dues->items[dues->count]))
+            dues->numbers[dues->count++] = index;
+}
+
+static bool conclude(const struct dues *dues, enum rate_asked asked, uint32_t beyond, struct result *result)
+{
+    if (asked == RATE_ASKED_NOBODY && beyond)
+        rate_due_explain(&dues->items[beyond - 1], result);
+    return asked == RATE_ASKED_DENY || (asked == RATE_ASKED_NOBODY && beyond);
 }
 
 bool request_rates_refuse(struct request_rates *rates, const struct callback_arguments *arguments,
                           struct result *result)
 {
-    struct rate_due dues[REQUEST_RATES_MAXIMUM];
-    uint32_t count = 0;
-    for (uint32_t index = 0; index < rates->count; index++)
-        count += rate_rule_concerns(&rates->rules[index], arguments, rates->seed, false, &dues[count]);
-    uint32_t beyond = rate_dues_settle(dues, count, arguments);
-    if (beyond)
-        rate_due_explain(&dues[beyond - 1], result);
-    return beyond != 0;
+    struct dues dues;
+    uint32_t beyond;
+    find_dues(rates, arguments, &dues);
+    enum rate_asked asked =
+        rate_sharing_ask(&rates->sharing, dues.items, dues.numbers, dues.count, arguments, &beyond, result);
+    return conclude(&dues, asked, beyond, result);
+}
+
+bool request_rates_answer(struct request_rates *rates, const struct callback_arguments *arguments,
+                          const struct service_answer *answer, struct result *result)
+{
+    struct dues dues;
+    uint32_t beyond;
+    find_dues(rates, arguments, &dues);
+    enum rate_asked asked =
+        rate_sharing_answer(&rates->sharing, dues.items, dues.numbers, dues.count, arguments, answer, &beyond, result);
+    return conclude(&dues, asked, beyond, result);
 }
 
 void request_rates_save(const struct request_rates *rates, struct buffer *output)

@@ -1,5 +1,5 @@
-/* Rooms lie in a hash table and in a list, in the order in which they were last asked about: one who wants another room
- * forgotten must get an engine to see as many of his own. */
+/* uthash keeps its entries in the order in which they were added; a room that is asked about is added anew. So who
+ * wants another room forgotten must get an engine to see as many of his own. */
 #include "filters/seen_power.h"
 
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "base/parts.h"
 #include "filters/event_content.h"
 #include "filters/room_version.h"
+#include "filters/subject.h"
 
 #define uthash_malloc(size) memory_reallocate(NULL, size)
 #define uthash_free(pointer, size) free(pointer)
@@ -30,7 +31,6 @@ struct levels {
 
 struct room {
     struct levels levels; /* its key first */
-    struct room *before, *behind;
     UT_hash_handle handle;
     uint64_t *users;      /* hashes */
     uint8_t *user_levels; /* behind them in the same memory */
@@ -38,8 +38,6 @@ struct room {
 
 struct seen_power {
     struct room *table;
-    struct room *first, *last; /* first: the one that gives way */
-    uint32_t count;
     uint32_t maximum;
     int64_t least;
     uint64_t seed;
@@ -62,33 +60,20 @@ struct seen_power *seen_power_create(uint32_t rooms, int64_t least, uint64_t see
     return power;
 }
 
-static void unlink_room(struct seen_power *power, struct room *room)
-{
-    *(room->before ? &room->before->behind : &power->first) = room->behind;
-    *(room->behind ? &room->behind->before : &power->last) = room->before;
-}
-
-static void append_room(struct seen_power *power, struct room *room)
-{
-    room->before = power->last;
-    room->behind = NULL;
-    *(power->last ? &power->last->behind : &power->first) = room;
-    power->last = room;
-}
-
 static void remove_room(struct seen_power *power, struct room *room)
 {
-    unlink_room(power, room);
+    // NOLINTNEXTLINE(clang-analyzer-*): it does not follow uthash's links
     HASH_DELETE(handle, power->table, room);
     free(room->users);
     free(room);
-    power->count--;
 }
 
 static void clear(struct seen_power *power)
 {
-    while (power->first)
-        remove_room(power, power->first);
+    struct room *room, *next;
+    // NOLINTNEXTLINE(clang-analyzer-*): it does not follow uthash's links
+    HASH_ITER(handle, power->table, room, next)
+    remove_room(power, room);
 }
 
 void seen_power_destroy(struct seen_power *power)
@@ -102,6 +87,7 @@ void seen_power_destroy(struct seen_power *power)
 static struct room *find_room(const struct seen_power *power, uint64_t key)
 {
     struct room *room = NULL;
+    // NOLINTNEXTLINE(clang-analyzer-*): it does not follow uthash's links
     HASH_FIND(handle, power->table, &key, sizeof key, room);
     return room;
 }
@@ -112,13 +98,11 @@ static void put_room(struct seen_power *power, const struct reading *reading)
     size_t count = reading->levels.user_count;
     struct room *room = find_room(power, reading->levels.key);
     if (!room) {
-        if (power->count == power->maximum)
-            remove_room(power, power->first);
+        if (HASH_CNT(handle, power->table) == power->maximum)
+            remove_room(power, power->table);
         room = memory_allocate_zeroed(1, sizeof *room);
         room->levels.key = reading->levels.key;
         HASH_ADD(handle, power->table, levels.key, sizeof room->levels.key, room);
-        append_room(power, room);
-        power->count++;
     }
     room->levels = reading->levels;
     free(room->users);
@@ -193,10 +177,7 @@ void seen_power_see(struct seen_power *power, const struct callback_arguments *a
     if ((!creation && !slice_equal(event->type, SLICE("m.room.power_levels"))) ||
         !slice_equal(event->state_key, SLICE("")) || arguments->trial || !event_content(event))
         return;
-    struct slice room = event->room_id;
-    /* From room version 12 on the room's id is made of that event's. */
-    if (!slice_present(room) && slice_present(event->event_id) && event->event_id.length > 1)
-        room = arena_format(arguments->arena, "!%.*s", (int)event->event_id.length - 1, event->event_id.data + 1);
+    struct slice room = creation ? subject_created_room(arguments) : event->room_id;
     if (!slice_present(room))
         return;
     struct reading reading = {.power = power, .levels = {.key = keyed_hash(room, power->seed)}};
@@ -208,12 +189,12 @@ void seen_power_see(struct seen_power *power, const struct callback_arguments *a
 
 int64_t seen_power_of(struct seen_power *power, struct slice room, struct slice user)
 {
-    struct room *known = power->count && slice_present(room) ? find_room(power, keyed_hash(room, power->seed)) : NULL;
+    struct room *known = power->table && slice_present(room) ? find_room(power, keyed_hash(room, power->seed)) : NULL;
     if (!known)
         return SEEN_POWER_UNKNOWN;
-    if (known != power->last) {
-        unlink_room(power, known);
-        append_room(power, known);
+    if (known->handle.next) {
+        HASH_DELETE(handle, power->table, known);
+        HASH_ADD(handle, power->table, levels.key, sizeof known->levels.key, known);
     }
     uint64_t key = keyed_hash(user, power->seed);
     for (uint32_t index = 0; index < known->levels.user_count; index++)
@@ -224,13 +205,13 @@ int64_t seen_power_of(struct seen_power *power, struct slice room, struct slice 
 
 uint32_t seen_power_rooms(const struct seen_power *power)
 {
-    return power->count;
+    return HASH_CNT(handle, power->table);
 }
 
 void seen_power_save(const struct seen_power *power, struct buffer *output)
 {
     buffer_append(output, (const char *)&power->least, sizeof power->least);
-    for (const struct room *room = power->first; room; room = room->behind) {
+    for (const struct room *room = power->table; room; room = room->handle.next) {
         size_t start = parts_begin(output);
         buffer_append(output, (const char *)&room->levels, sizeof room->levels);
         if (room->levels.user_count) {

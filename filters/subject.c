@@ -88,6 +88,16 @@ struct slice subject_server(const struct callback_arguments *arguments)
     return server_name_of(subject_text(arguments, SUBJECT_USER));
 }
 
+struct slice subject_created_room(const struct callback_arguments *arguments)
+{
+    const struct event *event = arguments->event;
+    if (!event || !slice_equal(event->type, SLICE("m.room.create")))
+        return SLICE_ABSENT;
+    if (slice_present(event->room_id) || !slice_present(event->event_id) || event->event_id.length < 2)
+        return event->room_id;
+    return arena_format(arguments->arena, "!%.*s", (int)event->event_id.length - 1, event->event_id.data + 1);
+}
+
 struct slice subject_membership(const struct event *event, uint32_t membership_slot)
 {
     if (!slice_equal(event->type, SLICE("m.room.member")))

@@ -33,6 +33,10 @@ void subject_restate(const struct callback_arguments *arguments, enum callback c
 /* The server of who acts; absent without one. */
 struct slice subject_server(const struct callback_arguments *arguments);
 
+/* The room that the event asked about makes; absent if it makes none. From room version 12 on the room's id is made of
+ * that event's, which a question that comes before the event does not have. */
+struct slice subject_created_room(const struct callback_arguments *arguments);
+
 /* The key of `content` that the three below read, since a request's event has no row that tells it: declare it in the
  * module's create, and hand its slot on. */
 #define SUBJECT_MEMBERSHIP SLICE("membership")

@@ -35,14 +35,12 @@ enum statement { STATEMENT_ROOM, STATEMENT_EVENT, STATEMENT_COUNT };
 
 static const struct postgres_statement statements[STATEMENT_COUNT] = {
     [STATEMENT_ROOM] = {"weir_room_state",
-                        COLUMNS "(SELECT * FROM current_state_events WHERE room_id = $1::text"
-                                " AND (type, state_key) > ($2::text, $3::text) AND type <> 'm.room.member'"
-                                " ORDER BY type, state_key LIMIT $4::bigint)" JOINS
-                                " ORDER BY state.type, state.state_key",
-                        4},
-    [STATEMENT_EVENT] = {"weir_state_event",
-                         COLUMNS "current_state_events" JOINS
-                                 " WHERE state.event_id = $1::text AND state.type <> 'm.room.member'",
+                        COLUMNS
+                        "(SELECT * FROM current_state_events WHERE room_id = $1::text"
+                        " AND (type, state_key) > ($2::text, $3::text) AND ($5::boolean OR type <> 'm.room.member')"
+                        " ORDER BY type, state_key LIMIT $4::bigint)" JOINS " ORDER BY state.type, state.state_key",
+                        5},
+    [STATEMENT_EVENT] = {"weir_state_event", COLUMNS "current_state_events" JOINS " WHERE state.event_id = $1::text",
                          1},
 };
 
@@ -58,7 +56,8 @@ enum column { COLUMN_ROOM, COLUMN_TYPE, COLUMN_STATE_KEY, COLUMN_EVENT_ID, COLUM
 struct request {
     struct request *next;
     char *room;
-    char *event_id; /* NULL: all of the room */
+    char *event_id; /* NULL: all of the room, */
+    bool members;   /* its members, too */
     int64_t ordering;
     int64_t give_up_at_ms; /* of an event that was not there; 0: it was not asked for yet */
     uint64_t given;
@@ -135,7 +134,8 @@ static bool send_query(struct state_postgres *states, const struct request *requ
                     ? postgres_session_add(states->session, STATEMENT_EVENT, (const char *const[]){request->event_id})
                     : postgres_session_add(states->session, STATEMENT_ROOM,
                                            (const char *const[]){request->room, request->type ? request->type : "",
-                                                                 request->state_key ? request->state_key : "", page});
+                                                                 request->state_key ? request->state_key : "", page,
+                                                                 request->members ? "true" : "false"});
     return sent && postgres_session_end_query(states->session) && postgres_session_flush(states->session);
 }
 
@@ -256,27 +256,30 @@ static bool can_be_asked(struct slice text)
     return slice_present(text) && utf8_valid(text) && !memchr(text.data, '\0', text.length);
 }
 
-void state_postgres_read_room(struct state_postgres *states, struct slice room_id)
+void state_postgres_read_room(struct state_postgres *states, struct slice room_id, bool members)
 {
     /* One under way may have passed what has changed since. */
     struct request *other = states->first && states->asked ? states->first->next : states->first;
     while (other && (other->event_id || !slice_equal(slice_from_string(other->room), room_id)))
         other = other->next;
+    if (other)
+        other->members = other->members || members;
     if (other || !can_be_asked(room_id))
         return;
     struct request *request = memory_allocate_zeroed(1, sizeof *request);
     request->room = memory_copy_text(room_id.data, room_id.length);
+    request->members = members;
     append(states, request);
     schedule(states, 0);
 }
 
 void state_postgres_read_event(struct state_postgres *states, struct slice room_id, struct slice event_id,
-                               int64_t ordering)
+                               int64_t ordering, bool members)
 {
     if (!can_be_asked(room_id) || !can_be_asked(event_id))
         return;
     if (states->events_waiting >= EVENTS_WAITING) {
-        state_postgres_read_room(states, room_id);
+        state_postgres_read_room(states, room_id, members);
         return;
     }
     struct request *other = states->first && states->asked ? states->first->next : states->first;

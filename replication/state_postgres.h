@@ -1,6 +1,7 @@
-/* The current state of rooms from Synapse's database, whole or an event of it, but for the rooms' members: for modules
- * that follow a room. It is what Synapse itself takes for the room's state: events that were rejected, soft-failed or
- * that lost a state resolution are not in it, and what a valid redaction has emptied comes without a body.
+/* The current state of rooms from Synapse's database, whole or an event of it, with the rooms' members or without: for
+ * modules that follow a room. It is what Synapse itself takes for the room's state: events that were rejected,
+ * soft-failed or that lost a state resolution are not in it, and what a valid redaction has emptied comes without a
+ * body.
  *
  * Reads current_state_events, events, event_json, redactions and rejections. While the database is away what was asked
  * for waits, and is asked for again; nothing is ever given up. */
@@ -49,12 +50,12 @@ struct state_postgres *state_postgres_create(struct event_base *base, const stru
 /* What was asked for is dropped without a word. */
 void state_postgres_destroy(struct state_postgres *states);
 
-/* Asks for a room's state. A room that waits already is not asked for twice. */
-void state_postgres_read_room(struct state_postgres *states, struct slice room_id);
+/* Asks for a room's state, with its members or without. A room that waits already is not asked for twice. */
+void state_postgres_read_room(struct state_postgres *states, struct slice room_id, bool members);
 /* Asks for an event of a room's state, if it is one now. Where too many are asked for at once, the room is read
- * instead. */
+ * instead, with its members or without. */
 void state_postgres_read_event(struct state_postgres *states, struct slice room_id, struct slice event_id,
-                               int64_t ordering);
+                               int64_t ordering, bool members);
 
 /* Since the start. */
 struct state_postgres_counters {

@@ -258,6 +258,7 @@ class Row:
         self.text = fields.get(b"row", b"")
         self.tries = 0
         self.due = 0.0
+        self.begun = False  # counted as being worked on
 
     def read(self):
         row = json.loads(self.text)
@@ -350,9 +351,12 @@ class Bot:
             logger.warning("entry %s is too old to be acted upon", held.entry.decode())
             self.acknowledge(held)
             return
+        if not self.begin(held):
+            return
         try:
             self.act(held, row)
         except Away as error:
+            self.end(held)
             self.wait_for_homeserver(error)
             self.waiting.appendleft(held)
             return
@@ -370,7 +374,29 @@ class Bot:
         except Exception as error:  # a row that breaks this program must not break it for ever
             logger.exception("a row could not be handled")
             self.put_aside(held, f"{type(error).__name__}: {error}")
+        self.end(held)
         self.away_pause = 0.0
+
+    # -- rows that this program dies of: what is begun and not ended, again and again, is put aside
+
+    def begun_key(self, held):
+        return f"{self.settings.server_name}/weir/actions/begun/{held.entry.decode()}"
+
+    def begin(self, held):
+        if held.begun:
+            return True
+        with self.redis.pipeline(transaction=True) as pipe:
+            times = pipe.incr(self.begun_key(held)).expire(self.begun_key(held), DONE_SECONDS).execute()[0]
+        held.begun = True
+        if times <= self.settings.deaths:
+            return True
+        self.put_aside(held, f"was begun {times - 1} times and never ended")
+        self.end(held)
+        return False
+
+    def end(self, held):
+        self.redis.delete(self.begun_key(held))
+        held.begun = False
 
     def wait_for_homeserver(self, error):
         first = self.away_pause == 0
@@ -405,7 +431,7 @@ class Bot:
         return self.take(answer[0][1]) if answer else ()
 
     def own_rows(self):
-        """What an earlier run of this consumer had in hand."""
+        """What an earlier run of this consumer had in hand, or this one before it lost Redis."""
         after = "0"
         in_hand = {held.entry for held in self.waiting}
         while True:
@@ -415,16 +441,7 @@ class Bot:
             after = rows[-1].entry
             for held in rows:
                 if held.entry not in in_hand:
-                    self.admit(held)
-
-    def admit(self, held):
-        """A row that was delivered before: those that whoever had them died of, again and again, are put aside."""
-        pending = self.redis.xpending_range(self.key, self.settings.group, held.entry, held.entry, 1)
-        times = pending[0]["times_delivered"] if pending else 1
-        if times > self.settings.deliveries:
-            self.put_aside(held, f"was delivered {times} times and never done with")
-        else:
-            self.waiting.append(held)
+                    self.waiting.append(held)
 
     def take_over(self):
         """Rows of consumers that are gone."""
@@ -440,7 +457,7 @@ class Bot:
         for held in self.take(entries):
             if held.entry not in in_hand:
                 logger.info("took over entry %s", held.entry.decode())
-                self.admit(held)
+                self.waiting.append(held)
 
     def keep_claims(self):
         """Rows that wait here are not to be taken over by another."""
@@ -494,12 +511,12 @@ class Bot:
                 time.sleep(0.1)
 
     def run(self):
-        self.find_out_who()
         start, began, pause_seconds = self.settings.begin, False, PAUSE_FIRST
         while not self.stopping:
             try:
                 if not began:
                     self.make_group(start)
+                    self.find_out_who()
                     self.own_rows()
                     began, pause_seconds = True, PAUSE_FIRST
                 self.turn()
@@ -512,7 +529,7 @@ class Bot:
                 logger.warning("Redis: %s; waiting %.0f s", one_line(error), pause_seconds)
                 time.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, 10)
-                began = began and not isinstance(error, redis.ResponseError)
+                began = False  # rows that were read, and not kept, are found among our own
         logger.info("stopped; %d rows are left for later", len(self.waiting))
 
     # -- --dry-run: no group, nothing acknowledged
@@ -579,7 +596,8 @@ def arguments(given):
     add("--max-age", type=seconds, default=86400.0, metavar="TIME",
         help="rows older than this are not acted upon; 0: all are (default: 1d)")
     add("--tries", type=int, default=6, help="of an action that fails (default: %(default)s)")
-    add("--deliveries", type=int, default=5, help="after which a row is put aside (default: %(default)s)")
+    add("--deaths", type=int, default=3, help="of this program, after which the row that it dies of is put aside "
+        "(default: %(default)s)")
     add("--take-over", type=seconds, default=60.0, metavar="TIME",
         help="rows that another has had in hand so long without a sign are taken over (default: 60s)")
     add("--timeout", type=seconds, default=30.0, metavar="TIME", help="of one request (default: 30s)")
@@ -588,8 +606,8 @@ def arguments(given):
     settings = parser.parse_args(given)
     if not settings.dry_run and not settings.token_file:
         parser.error("--token-file is needed, or --dry-run")
-    if settings.take_over <= 0 or settings.timeout <= 0 or settings.tries < 1 or settings.deliveries < 1:
-        parser.error("--take-over, --timeout, --tries and --deliveries must be above 0")
+    if settings.take_over <= 0 or settings.timeout <= 0 or settings.tries < 1 or settings.deaths < 1:
+        parser.error("--take-over, --timeout, --tries and --deaths must be above 0")
     return settings
 
 

@@ -288,6 +288,12 @@ static bool restore(void *pointer, struct slice saved)
     return nested_modules_restore(&state->combination.modules, saved);
 }
 
+static void take_over(void *pointer, void *other)
+{
+    const struct state *state = pointer, *from = other;
+    nested_modules_take_over(&state->combination.modules, &from->combination.modules);
+}
+
 static const char *const *followed_rooms(const void *pointer, uint32_t *count)
 {
     const struct state *state = pointer;
@@ -341,6 +347,7 @@ const struct module_definition module_combine = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
     .followed_rooms = followed_rooms,
     .state_event = state_event,

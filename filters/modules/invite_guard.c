@@ -10,10 +10,10 @@
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
-#include "base/parts.h"
 #include "base/rate_table.h"
 #include "filters/asked_once.h"
 #include "filters/event_content.h"
+#include "filters/kept_tables.h"
 #include "filters/module.h"
 #include "filters/name_list.h"
 #include "filters/subject.h"
@@ -41,8 +41,8 @@ struct configuration {
 struct state {
     struct slice code;
     struct slice server_name;
-    uint32_t membership; /* its slot */
-    uint64_t seed;
+    uint32_t membership;     /* its slot */
+    struct kept_tables kept; /* `tables` and `invites` */
     struct rate_table *tables[LIMITS];
     struct buffer reasons[LIMITS];
     struct name_list protected;
@@ -107,14 +107,12 @@ static const struct parameter parameters[] = {
 static void destroy(void *pointer)
 {
     struct state *state = pointer;
-    for (unsigned limit = 0; limit < LIMITS; limit++) {
-        rate_table_destroy(state->tables[limit]);
+    for (unsigned limit = 0; limit < LIMITS; limit++)
         buffer_free(&state->reasons[limit]);
-    }
     name_list_free(&state->protected);
     name_list_free(&state->allow_from);
     word_list_destroy(state->words);
-    asked_once_destroy(state->invites);
+    kept_tables_free(&state->kept);
     free(state);
 }
 
@@ -123,7 +121,8 @@ static void create_limit(struct state *state, enum limit limit, const struct con
     struct rate rate = configuration->rates[limit];
     struct rate_limit bucket = {rate.count, rate.period_ms, rate.count};
     struct buffer period = {0};
-    state->tables[limit] = rate_table_create(&bucket, (uint32_t)configuration->capacity);
+    kept_tables_add_rate(&state->kept, &state->tables[limit],
+                         rate_table_create(&bucket, (uint32_t)configuration->capacity));
     duration_append(&period, rate.period_ms);
     buffer_append_format(&state->reasons[limit], "more than %" PRId64 " invites %s within %s", rate.count,
                          limit_texts[limit], buffer_string(&period));
@@ -138,8 +137,8 @@ static void *create(const struct module_setup *setup)
     state->code = slice_from_string(configuration->code);
     state->server_name = slice_from_string(setup->server_name);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
-    state->seed = keyed_hash_seed;
-    state->invites = asked_once_create(INVITES_REMEMBERED);
+    state->kept = kept_tables_open(SAVED_VERSION);
+    kept_tables_add_asked_once(&state->kept, &state->invites, asked_once_create(INVITES_REMEMBERED));
     for (unsigned limit = 0; limit < LIMITS; limit++)
         create_limit(state, (enum limit)limit, configuration);
     name_list_open(&state->protected, options);
@@ -193,7 +192,7 @@ static struct invite read_invite(const struct state *state, const struct callbac
     if (slice_equal(invite.server, state->server_name))
         invite.server = SLICE_ABSENT;
     for (unsigned limit = 0; limit < LIMITS; limit++)
-        invite.keys[limit] = keyed_hash(text_of(&invite, (enum limit)limit), state->seed);
+        invite.keys[limit] = keyed_hash(text_of(&invite, (enum limit)limit), state->kept.seed);
     return invite;
 }
 
@@ -281,14 +280,14 @@ static uint32_t count(const struct state *state, const struct invite *invite,
 static uint32_t judge_rates(struct state *state, const struct invite *invite,
                             const struct callback_arguments *arguments)
 {
-    uint64_t act = keyed_hash(slice_of((const char *)invite->keys, sizeof invite->keys), state->seed);
+    uint64_t act = keyed_hash(slice_of((const char *)invite->keys, sizeof invite->keys), state->kept.seed);
     uint32_t refused;
-    if (asked_once_find(state->invites, arguments, act, state->seed, &refused))
+    if (asked_once_find(state->invites, arguments, act, state->kept.seed, &refused))
         return refused <= LIMITS ? refused : 0;
     refused = count(state, invite, arguments);
     if (refused && !arguments->trial)
         state->refused[refused - 1]++;
-    asked_once_put(state->invites, arguments, act, state->seed, refused);
+    asked_once_put(state->invites, arguments, act, state->kept.seed, refused);
     return refused;
 }
 
@@ -320,37 +319,24 @@ static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_check_event_allowed, .function = judge_event},
 };
 
-/* ---- snapshots: the version and the seed, then each table behind its length */
+/* ---- what is remembered */
 
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    parts_put_head(output, SAVED_VERSION, state->seed);
-    size_t start = parts_begin(output);
-    asked_once_save(state->invites, output);
-    parts_end(output, start);
-    for (unsigned limit = 0; limit < LIMITS; limit++) {
-        start = parts_begin(output);
-        rate_table_save(state->tables[limit], output);
-        parts_end(output, start);
-    }
+    kept_tables_save(&state->kept, output);
 }
 
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    uint64_t seed = 0;
-    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) && asked_once_restore(state->invites, parts_take(&saved));
-    for (unsigned limit = 0; good && limit < LIMITS; limit++)
-        good = rate_table_restore(state->tables[limit], parts_take(&saved));
-    if (good && saved.length == 0) {
-        state->seed = seed;
-        return true;
-    }
-    (void)asked_once_restore(state->invites, SLICE(""));
-    for (unsigned limit = 0; limit < LIMITS; limit++)
-        (void)rate_table_restore(state->tables[limit], SLICE(""));
-    return false;
+    return kept_tables_restore(&state->kept, saved);
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
 }
 
 static void figures(const void *pointer, module_figure_function *figure, void *context)
@@ -368,14 +354,6 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
         figure(context, names[limit].forgotten, "Counts of this limit that were forgotten: capacity is too small.",
                (double)rate_table_forgotten(state->tables[limit]));
     }
-}
-
-static void take_over(void *pointer, void *other)
-{
-    struct state *state = pointer, *from = other;
-    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
-    memory_exchange(&state->tables, &from->tables, sizeof state->tables);
-    memory_exchange(&state->invites, &from->invites, sizeof state->invites);
 }
 
 extern const struct module_definition module_invite_guard;

@@ -14,12 +14,12 @@
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
-#include "base/parts.h"
 #include "base/rate_table.h"
 #include "base/recent_table.h"
 #include "base/window_table.h"
 #include "filters/asked_once.h"
 #include "filters/event_content.h"
+#include "filters/kept_tables.h"
 #include "filters/module.h"
 #include "filters/subject.h"
 
@@ -41,8 +41,8 @@ struct configuration {
 struct state {
     const struct configuration *configuration;
     struct slice code;
-    uint32_t membership; /* its slot */
-    uint64_t seed;
+    uint32_t membership;           /* its slot */
+    struct kept_tables kept;       /* all that follow */
     struct asked_once *joins;      /* 1: refused */
     struct recent_table *members;  /* enum place, by room and user */
     struct rate_table *rooms;      /* the buckets */
@@ -106,11 +106,7 @@ static const struct parameter parameters[] = {
 static void destroy(void *pointer)
 {
     struct state *state = pointer;
-    asked_once_destroy(state->joins);
-    recent_table_destroy(state->members);
-    rate_table_destroy(state->rooms);
-    window_table_destroy(state->of_rooms);
-    recent_table_destroy(state->holds);
+    kept_tables_free(&state->kept);
     buffer_free(&state->reason);
     free(state);
 }
@@ -128,13 +124,14 @@ static void *create(const struct module_setup *setup)
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
-    state->seed = keyed_hash_seed;
-    state->joins = asked_once_create(JOINS_REMEMBERED);
-    state->members = recent_table_create(4 * capacity);
-    state->rooms = rate_table_create(&(struct rate_limit){rate.count, rate.period_ms, rate.count}, capacity / 4);
+    state->kept = kept_tables_open(SAVED_VERSION);
+    kept_tables_add_asked_once(&state->kept, &state->joins, asked_once_create(JOINS_REMEMBERED));
+    kept_tables_add_recent(&state->kept, &state->members, recent_table_create(4 * capacity));
+    kept_tables_add_recent(&state->kept, &state->holds, recent_table_create(4 * HOLDS_MAXIMUM));
+    struct rate_limit limit = {rate.count, rate.period_ms, rate.count};
+    kept_tables_add_rate(&state->kept, &state->rooms, rate_table_create(&limit, capacity / 4));
     if (configuration->per_server > 0)
-        state->of_rooms = window_table_create(rate.period_ms, capacity / 2);
-    state->holds = recent_table_create(4 * HOLDS_MAXIMUM);
+        kept_tables_add_window(&state->kept, &state->of_rooms, window_table_create(rate.period_ms, capacity / 2));
     buffer_append_format(&state->reason, "more than %" PRId64 " joins within ", rate.count);
     duration_append(&state->reason, rate.period_ms);
     buffer_append_string(&state->reason, "; held for ");
@@ -161,9 +158,9 @@ static struct join read_join(const struct state *state, const struct callback_ar
                         .room = event ? event->room_id : subject_text(arguments, SUBJECT_ROOM),
                         .user = user,
                         .server = subject_server(arguments)};
-    join.member = keyed_hash_pair(join.room, join.user, state->seed);
-    join.room_key = keyed_hash(join.room, state->seed);
-    join.server_key = keyed_hash_pair(join.room, join.server, state->seed);
+    join.member = keyed_hash_pair(join.room, join.user, state->kept.seed);
+    join.room_key = keyed_hash(join.room, state->kept.seed);
+    join.server_key = keyed_hash_pair(join.room, join.server, state->kept.seed);
     return join;
 }
 
@@ -258,11 +255,11 @@ static bool is_join(const struct state *state, const struct join *join)
 static void judge_join(struct state *state, const struct join *join, struct result *result)
 {
     uint32_t refused;
-    if (!asked_once_find(state->joins, join->arguments, join->member, state->seed, &refused)) {
+    if (!asked_once_find(state->joins, join->arguments, join->member, state->kept.seed, &refused)) {
         if (join->arguments->event && !is_join(state, join))
             return;
         refused = judge_new_join(state, join);
-        asked_once_put(state->joins, join->arguments, join->member, state->seed, refused);
+        asked_once_put(state->joins, join->arguments, join->member, state->kept.seed, refused);
     }
     if (refused != 1)
         return;
@@ -299,11 +296,11 @@ static void user_may_join_room(void *pointer, const struct callback_arguments *a
 /* ---- membership events */
 
 /* Who makes a room is in it before it joins. */
-static void see_creation(const struct state *state, const struct callback_arguments *arguments)
+static void see_creation(const struct state *state, const struct callback_arguments *arguments, struct slice room)
 {
-    struct join join = read_join(state, arguments, arguments->event->sender);
-    if (slice_present(join.room) && slice_present(join.user))
-        put_place(state, &join, PLACE_IN);
+    struct slice user = arguments->event->sender;
+    if (slice_present(user) && !arguments->trial)
+        recent_table_put(state->members, keyed_hash_pair(room, user, state->kept.seed), PLACE_IN);
 }
 
 static void judge_event(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -311,11 +308,12 @@ static void judge_event(void *pointer, const struct callback_arguments *argument
     struct state *state = pointer;
     const struct event *event = arguments->event;
     struct slice membership = subject_membership(event, state->membership);
+    struct slice created = subject_created_room(arguments);
     uint32_t place;
     result->value.kind = VALUE_PASS;
     see_time(state, arguments);
-    if (slice_equal(event->type, SLICE("m.room.create"))) {
-        see_creation(state, arguments);
+    if (slice_present(created)) {
+        see_creation(state, arguments, created);
         return;
     }
     if (!slice_present(membership) || !slice_present(event->state_key) || !slice_present(event->room_id))
@@ -340,51 +338,24 @@ static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_check_event_allowed, .function = judge_event},
 };
 
-/* ---- snapshots: the version and the seed, then each table behind its length */
+/* ---- what is remembered */
 
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    const struct recent_table *const tables[] = {state->members, state->holds};
-    parts_put_head(output, SAVED_VERSION, state->seed);
-    size_t start = parts_begin(output);
-    asked_once_save(state->joins, output);
-    parts_end(output, start);
-    for (size_t index = 0; index < sizeof tables / sizeof *tables; index++) {
-        start = parts_begin(output);
-        recent_table_save(tables[index], output);
-        parts_end(output, start);
-    }
-    start = parts_begin(output);
-    rate_table_save(state->rooms, output);
-    parts_end(output, start);
-    if (!state->of_rooms)
-        return;
-    start = parts_begin(output);
-    window_table_save(state->of_rooms, output);
-    parts_end(output, start);
+    kept_tables_save(&state->kept, output);
 }
 
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    uint64_t seed = 0;
-    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) && asked_once_restore(state->joins, parts_take(&saved)) &&
-                recent_table_restore(state->members, parts_take(&saved)) &&
-                recent_table_restore(state->holds, parts_take(&saved)) &&
-                rate_table_restore(state->rooms, parts_take(&saved)) &&
-                (!state->of_rooms || window_table_restore(state->of_rooms, parts_take(&saved)));
-    if (good && saved.length == 0) {
-        state->seed = seed;
-        return true;
-    }
-    (void)asked_once_restore(state->joins, SLICE(""));
-    (void)recent_table_restore(state->members, SLICE(""));
-    (void)recent_table_restore(state->holds, SLICE(""));
-    (void)rate_table_restore(state->rooms, SLICE(""));
-    if (state->of_rooms)
-        (void)window_table_restore(state->of_rooms, SLICE(""));
-    return false;
+    return kept_tables_restore(&state->kept, saved);
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
 }
 
 static void figures(const void *pointer, module_figure_function *figure, void *context)
@@ -401,17 +372,6 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)recent_table_forgotten(state->members));
     figure(context, "rooms_forgotten_total", "Rooms whose joins were forgotten for others: capacity is too small.",
            (double)rate_table_forgotten(state->rooms));
-}
-
-static void take_over(void *pointer, void *other)
-{
-    struct state *state = pointer, *from = other;
-    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
-    memory_exchange(&state->joins, &from->joins, sizeof state->joins);
-    memory_exchange(&state->members, &from->members, sizeof state->members);
-    memory_exchange(&state->rooms, &from->rooms, sizeof state->rooms);
-    memory_exchange(&state->of_rooms, &from->of_rooms, sizeof state->of_rooms);
-    memory_exchange(&state->holds, &from->holds, sizeof state->holds);
 }
 
 extern const struct module_definition module_join_wave;

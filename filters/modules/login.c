@@ -12,6 +12,7 @@ struct configuration {
     struct pattern_access_configuration device_names;
     struct rate rate_ip;
     struct rate rate_user;
+    struct rate_sharing_configuration sharing;
     char *code;
 };
 
@@ -32,6 +33,7 @@ static const struct parameter parameters[] = {
         "so many in each period, such as 30/m."),
     REQUEST_RATE_ROW(struct configuration, rate_user, "rate_user", NULL,
                      "Likewise, how often one user may log in, from wherever."),
+    RATE_SHARING_PARAMETERS(struct configuration, sharing),
     {.name = "code",
      .type = PARAMETER_CODE,
      .offset = offsetof(struct configuration, code),
@@ -59,6 +61,7 @@ static void *create(const struct module_setup *setup)
     good = pattern_access_open(&state->device_names, setup->host, "device_names", &configuration->device_names,
                                PATTERN_REGEX) &&
            good;
+    good = request_rates_share(&state->rates, setup, "login", &configuration->sharing) && good;
     if (good)
         return state;
     destroy(state);
@@ -73,6 +76,15 @@ static void check_login_for_spam(void *pointer, const struct callback_arguments 
         pattern_access_refuses(&state->device_names, subject_text(arguments, SUBJECT_DEVICE_NAME),
                                SLICE("the device's name matches a pattern"), result) ||
         request_rates_refuse(&state->rates, arguments, result))
+        result->value = value_refuse(state->code);
+}
+
+static void answer(void *pointer, const struct callback_arguments *arguments, const struct service_answer *answered,
+                   struct result *result)
+{
+    struct state *state = pointer;
+    result->value.kind = VALUE_PASS;
+    if (request_rates_answer(&state->rates, arguments, answered, result))
         result->value = value_refuse(state->code);
 }
 
@@ -113,6 +125,7 @@ const struct module_definition module_login = {
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
+    .answer = answer,
     .save = save,
     .restore = restore,
     .figures = figures,

@@ -15,9 +15,9 @@
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
-#include "base/parts.h"
 #include "base/recent_table.h"
 #include "filters/event_costs.h"
+#include "filters/kept_tables.h"
 #include "filters/module.h"
 #include "filters/subject.h"
 #include "filters/word_list.h"
@@ -57,8 +57,8 @@ struct state {
     struct slice code;
     struct event_costs costs;
     uint32_t membership, relates_to; /* slots */
-    uint64_t seed;
-    struct word_list *words; /* NULL: none */
+    struct kept_tables kept;         /* with the tables that follow */
+    struct word_list *words;         /* NULL: none */
     struct recent_table *members;
     struct recent_table *events; /* the kind that was refused plus one, or 0; of a join EVENT_MAY_BE_NO_JOIN */
     struct slice within_text;    /* "joined less than 20m ago" */
@@ -122,8 +122,7 @@ static void destroy(void *pointer)
     struct state *state = pointer;
     event_costs_free(&state->costs);
     word_list_destroy(state->words);
-    recent_table_destroy(state->members);
-    recent_table_destroy(state->events);
+    kept_tables_free(&state->kept);
     buffer_free(&state->text);
     free(state);
 }
@@ -141,12 +140,12 @@ static void *create(const struct module_setup *setup)
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
-    state->seed = keyed_hash_seed;
+    state->kept = kept_tables_open(SAVED_VERSION);
     event_costs_create(&state->costs, setup->fields, setup->host);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->relates_to = field_table_declare(setup->fields, SLICE("m.relates_to"));
-    state->members = recent_table_create(4 * (uint32_t)configuration->capacity);
-    state->events = recent_table_create(EVENTS_REMEMBERED);
+    kept_tables_add_recent(&state->kept, &state->members, recent_table_create(4 * (uint32_t)configuration->capacity));
+    kept_tables_add_recent(&state->kept, &state->events, recent_table_create(EVENTS_REMEMBERED));
     buffer_append_string(&state->text, "joined less than ");
     duration_append(&state->text, configuration->within);
     buffer_append_string(&state->text, " ago");
@@ -187,7 +186,7 @@ static uint32_t step_at(int64_t now_ms)
 
 static uint64_t key_of(const struct state *state, struct slice room, struct slice user)
 {
-    return keyed_hash_pair(room, user, state->seed);
+    return keyed_hash_pair(room, user, state->kept.seed);
 }
 
 static void put_member(const struct state *state, const struct callback_arguments *arguments, uint64_t key,
@@ -204,7 +203,7 @@ static void see_join(const struct state *state, const struct callback_arguments 
 {
     const struct event *event = arguments->event;
     uint32_t known, joined = step_at(arguments->now_ms) << MESSAGE_BITS, said;
-    uint64_t id = keyed_hash(event->event_id, state->seed);
+    uint64_t id = keyed_hash(event->event_id, state->kept.seed);
     if (!recent_table_find(state->members, key, &known)) {
         bool replaces = event_replaces_state(event);
         put_member(state, arguments, key, replaces ? MEMBER_SINCE : joined);
@@ -240,15 +239,11 @@ static void see_membership(const struct state *state, const struct callback_argu
         put_member(state, arguments, key, MEMBER_INVITED);
 }
 
-/* Who makes a room is at home there. From room version 12 on the room's id is made of that event's. */
-static void see_creation(const struct state *state, const struct callback_arguments *arguments)
+/* Who makes a room is at home there. */
+static void see_creation(const struct state *state, const struct callback_arguments *arguments, struct slice room)
 {
-    const struct event *event = arguments->event;
-    struct slice room = event->room_id;
-    if (!slice_present(room) && slice_present(event->event_id) && event->event_id.length > 1)
-        room = arena_format(arguments->arena, "!%.*s", (int)event->event_id.length - 1, event->event_id.data + 1);
-    if (slice_present(room) && slice_present(event->sender))
-        put_member(state, arguments, key_of(state, room, event->sender), MEMBER_SINCE);
+    if (slice_present(arguments->event->sender))
+        put_member(state, arguments, key_of(state, room, arguments->event->sender), MEMBER_SINCE);
 }
 
 /* Why a user is a newcomer; neither: it is none. */
@@ -365,7 +360,7 @@ static bool counts(const struct event *event)
 static void judge_message(const struct state *state, const struct callback_arguments *arguments, struct result *result)
 {
     const struct event *event = arguments->event;
-    uint64_t id = slice_present(event->event_id) ? keyed_hash(event->event_id, state->seed) : 0;
+    uint64_t id = slice_present(event->event_id) ? keyed_hash(event->event_id, state->kept.seed) : 0;
     uint64_t key = key_of(state, event->room_id, event->sender);
     struct newness newness = newness_of(state, key, arguments->now_ms);
     uint32_t refused;
@@ -397,9 +392,10 @@ static void judge_event(void *pointer, const struct callback_arguments *argument
     const struct state *state = pointer;
     const struct event *event = arguments->event;
     struct slice membership = subject_membership(event, state->membership);
+    struct slice created = subject_created_room(arguments);
     result->value.kind = VALUE_PASS;
-    if (slice_equal(event->type, SLICE("m.room.create"))) {
-        see_creation(state, arguments);
+    if (slice_present(created)) {
+        see_creation(state, arguments, created);
     } else if (slice_equal(membership, SLICE("invite"))) {
         judge_invite(pointer, arguments, result);
         if (result->value.kind == VALUE_PASS)
@@ -416,32 +412,24 @@ static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_check_event_allowed, .function = judge_event},
 };
 
-/* ---- snapshots: the version and the seed, then each table behind its length */
+/* ---- what is remembered */
 
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    parts_put_head(output, SAVED_VERSION, state->seed);
-    size_t start = parts_begin(output);
-    recent_table_save(state->members, output);
-    parts_end(output, start);
-    start = parts_begin(output);
-    recent_table_save(state->events, output);
-    parts_end(output, start);
+    kept_tables_save(&state->kept, output);
 }
 
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    uint64_t seed = 0;
-    if (parts_take_head(&saved, SAVED_VERSION, &seed) && recent_table_restore(state->members, parts_take(&saved)) &&
-        recent_table_restore(state->events, parts_take(&saved)) && saved.length == 0) {
-        state->seed = seed;
-        return true;
-    }
-    (void)recent_table_restore(state->members, SLICE(""));
-    (void)recent_table_restore(state->events, SLICE(""));
-    return false;
+    return kept_tables_restore(&state->kept, saved);
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
 }
 
 static void figures(const void *pointer, module_figure_function *figure, void *context)
@@ -451,14 +439,6 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)recent_table_used(state->members));
     figure(context, "members_forgotten_total", "Users in rooms who were forgotten for others: capacity is too small.",
            (double)recent_table_forgotten(state->members));
-}
-
-static void take_over(void *pointer, void *other)
-{
-    struct state *state = pointer, *from = other;
-    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
-    memory_exchange(&state->members, &from->members, sizeof state->members);
-    memory_exchange(&state->events, &from->events, sizeof state->events);
 }
 
 extern const struct module_definition module_newcomer;

@@ -1,9 +1,8 @@
 /* Policy lists: what moderators elsewhere have found out about users, rooms and servers, followed as they write it.
  *
- * A user is held against the lists' rules for users, then their server against those for servers, a room against those
- * for rooms and, where somebody would follow into it, its server against those for servers. In each of these the lists
- * speak in the order of the configuration: one that makes an exception ends the question, one that bans adds its trust,
- * and at a sum of 1 that is a refusal. With all trusts at 1 this is the first ban or unban that matches.
+ * A user is held against the lists' rules for users, then their server against those for servers; a room against those
+ * for rooms and, where somebody would follow into it, its server against those for servers. How the lists come to one
+ * answer: policy_weighing.h. With all trusts at 1 it is the first ban or unban that matches.
  *
  * Rules come through state_event, from the database when the chain begins and from the stream of events then, or from
  * files. */
@@ -15,13 +14,11 @@
 #include "filters/map_host.h"
 #include "filters/module.h"
 #include "filters/policy_files.h"
-#include "filters/policy_set.h"
+#include "filters/policy_weighing.h"
 #include "filters/room_state.h"
 #include "filters/server_name.h"
 #include "filters/subject.h"
 
-/* Trust in thousandths. */
-#define WHOLE_TRUST 1000u
 /* Stripped state of a room has about ten events. */
 #define STATE_MAXIMUM 100u
 
@@ -52,7 +49,6 @@ struct configuration {
 
 struct list {
     struct slice name;
-    unsigned trust;
     char *figure; /* the name of its figure */
 };
 
@@ -62,8 +58,9 @@ struct state {
     uint32_t membership; /* slot of content */
     const char **rooms;  /* by list */
     struct list *lists;
+    unsigned trust[POLICY_LISTS_MAXIMUM]; /* likewise, in thousandths */
     uint32_t list_count;
-    struct policy_guard guard;
+    bool has_files;
     struct policy_set *set;
     uint64_t left_out; /* events that came when the set was full */
     void (*log)(const char *level, const char *module, struct slice message);
@@ -220,7 +217,6 @@ static void destroy(void *pointer)
     for (uint32_t list = 0; list < state->list_count; list++)
         free(state->lists[list].figure);
     policy_set_destroy(state->set);
-    policy_guard_free(&state->guard);
     free(state->lists);
     free(state->rooms);
     free(state);
@@ -255,8 +251,8 @@ static bool open_list(struct state *state, const struct room_configuration *conf
     }
     struct slice name = slice_from_string(configuration->name ? configuration->name : room);
     state->rooms[state->list_count] = room;
-    state->lists[state->list_count++] = (struct list){
-        .name = name, .trust = (unsigned)(configuration->trust * WHOLE_TRUST + 0.5), .figure = figure_name(name)};
+    state->trust[state->list_count] = (unsigned)(configuration->trust * POLICY_WHOLE_TRUST + 0.5);
+    state->lists[state->list_count++] = (struct list){.name = name, .figure = figure_name(name)};
     return true;
 }
 
@@ -278,11 +274,13 @@ static bool open_lists(struct state *state, const struct configuration *configur
         apply[index] = rooms[index].apply;
         good = open_list(state, &rooms[index], map_host_open(&place, host, "rooms", index)) && good;
     }
-    struct policy_set_settings settings = {.lists = state->list_count,
-                                           .apply = apply,
-                                           .ignore_case = configuration->ignore_case,
-                                           .capacity = (size_t)configuration->capacity,
-                                           .guard = &state->guard};
+    struct policy_set_settings settings = {
+        .lists = state->list_count,
+        .apply = apply,
+        .ignore_case = configuration->ignore_case,
+        .capacity = (size_t)configuration->capacity,
+    };
+    policy_guard_open(&settings.guard, &configuration->never, state->server_name);
     state->set = policy_set_create(&settings);
     return good;
 }
@@ -345,7 +343,7 @@ static void *create(const struct module_setup *setup)
     state->server_name = slice_from_string(setup->server_name);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->log = setup->host->log;
-    policy_guard_open(&state->guard, &configuration->never, state->server_name);
+    state->has_files = configuration->files.count > 0;
     bool good = open_lists(state, configuration, setup->host);
     for (size_t index = 0; good && index < configuration->files.count; index++) {
         struct map_host place;
@@ -364,61 +362,7 @@ static void *create(const struct module_setup *setup)
 
 /* ---- judging */
 
-/* One question: what the lists have said so far. */
-struct weighing {
-    uint64_t counted; /* lists whose trust is in `trust` */
-    unsigned trust;
-    bool ended; /* an exception, or a refusal */
-    bool refused;
-    uint32_t list; /* of the refusal */
-    uint32_t rule;
-    struct slice name; /* that it matched */
-};
-
-/* What the rules of one kind add to the question. `name` may be absent. */
-static void weigh(const struct state *state, enum policy_kind kind, struct slice name, struct weighing *weighing)
-{
-    struct policy_hits hits;
-    if (weighing->ended || !policy_set_find(state->set, kind, name, &hits))
-        return;
-    for (uint64_t rest = hits.lists; rest && !weighing->ended; rest &= rest - 1) {
-        uint32_t list = (uint32_t)__builtin_ctzll(rest);
-        enum policy_recommendation recommendation = policy_set_rule(state->set, hits.rules[list]).recommendation;
-        bool bans = recommendation == POLICY_BAN || recommendation == POLICY_TAKEDOWN;
-        if (bans && !(weighing->counted >> list & 1)) {
-            weighing->counted |= 1ull << list;
-            weighing->trust += state->lists[list].trust;
-        }
-        weighing->refused = bans && weighing->trust >= WHOLE_TRUST;
-        weighing->ended = !bans || weighing->refused;
-        weighing->list = list;
-        weighing->rule = hits.rules[list];
-        weighing->name = name;
-    }
-}
-
-static bool is_exempt(const struct state *state, enum policy_kind kind, struct slice name)
-{
-    char folded[POLICY_ENTITY_MAXIMUM];
-    return slice_present(name) && name.length <= sizeof folded &&
-           policy_guard_exempts(&state->guard, kind, slice_of(folded, policy_fold(name, folded)));
-}
-
-/* A user or a room, and its server (absent: not asked about). */
-static bool is_refused(const struct state *state, enum policy_kind kind, struct slice id, struct slice server,
-                       struct weighing *weighing)
-{
-    *weighing = (struct weighing){0};
-    weigh(state, kind, id, weighing);
-    if (!weighing->ended) {
-        weigh(state, POLICY_SERVER, server, weighing);
-        if (weighing->refused && is_exempt(state, POLICY_SERVER, server))
-            return false;
-    }
-    return weighing->refused && !is_exempt(state, kind, id);
-}
-
-static void refuse(const struct state *state, const struct weighing *weighing, struct arena *arena,
+static void refuse(const struct state *state, const struct policy_weighing *weighing, struct arena *arena,
                    struct result *result)
 {
     struct policy_found rule = policy_set_rule(state->set, weighing->rule);
@@ -472,7 +416,8 @@ static struct slice followed_server(const struct state *state, const struct call
     return server_name_host(slice_present(server) ? server : server_name_of(creator_of(arguments)));
 }
 
-static bool finds(const struct state *state, const struct callback_arguments *arguments, struct weighing *weighing)
+static bool finds(const struct state *state, const struct callback_arguments *arguments,
+                  struct policy_weighing *weighing)
 {
     if (subject_is_leave(arguments, state->membership))
         return false;
@@ -481,17 +426,17 @@ static bool finds(const struct state *state, const struct callback_arguments *ar
     if (slice_present(user) && !slice_present(server))
         user = arena_format(arguments->arena, "@%.*s:%.*s", (int)user.length, user.data, (int)state->server_name.length,
                             state->server_name.data);
-    if (is_refused(state, POLICY_USER, user, server_name_host(server), weighing))
+    if (policy_weighing_refuses(state->set, state->trust, POLICY_USER, user, server_name_host(server), weighing))
         return true;
     struct slice room = subject_text(arguments, SUBJECT_ROOM);
-    return slice_present(room) &&
-           is_refused(state, POLICY_ROOM, room, followed_server(state, arguments, room), weighing);
+    return slice_present(room) && policy_weighing_refuses(state->set, state->trust, POLICY_ROOM, room,
+                                                          followed_server(state, arguments, room), weighing);
 }
 
 static void judge(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
     const struct state *state = pointer;
-    struct weighing weighing;
+    struct policy_weighing weighing;
     result->value.kind = VALUE_PASS;
     if (finds(state, arguments, &weighing))
         refuse(state, &weighing, arguments->arena, result);
@@ -509,6 +454,23 @@ static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
     return policy_set_restore(state->set, saved);
+}
+
+/* The rules are shared: the other state may still be asked, and what comes from now on holds for both. Only where files
+ * were read anew the two are not the same. */
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    state->left_out = from->left_out;
+    if (state->has_files) {
+        struct buffer saved = {0};
+        policy_set_save(from->set, &saved);
+        (void)policy_set_restore(state->set, buffer_slice(&saved));
+        buffer_free(&saved);
+        return;
+    }
+    policy_set_destroy(state->set);
+    state->set = policy_set_share(from->set);
 }
 
 static void figures(const void *pointer, module_figure_function *figure, void *context)
@@ -554,6 +516,7 @@ const struct module_definition module_policy_list = {
     .destroy = destroy,
     .save = save,
     .restore = restore,
+    .take_over = take_over,
     .figures = figures,
     .followed_rooms = followed_rooms,
     .state_event = state_event,

@@ -289,9 +289,8 @@ struct routing {
         struct value set;
     } shared[SHARED_SETS];
     uint32_t shared_count;
-    struct value *items; /* of the answer: a user and a set in turn */
-    uint32_t users;
-    uint32_t most;
+    struct presence_routes routes;
+    uint32_t most; /* users, beside servers */
 };
 
 /* The states that go to a user of these groups. */
@@ -316,13 +315,12 @@ static struct value set_for(struct routing *routing, uint64_t groups)
 static void route_to(struct routing *routing, const struct state *state, const struct known_users *users)
 {
     const struct known_user *user;
-    for (uint32_t place = 0; routing->users < routing->most && (user = known_users_next(users, &place));) {
+    for (uint32_t place = 0; routing->routes.users < routing->most && (user = known_users_next(users, &place));) {
         struct value set = set_for(routing, user->mark);
         if (set.count == 0 && !(user->mark & state->from_all))
             continue;
         struct slice id = arena_copy(routing->arena, slice_of(user->id, user->length));
-        routing->items[2 * (size_t)routing->users] = value_text(id);
-        routing->items[2 * (size_t)routing->users++ + 1] = set;
+        presence_routes_add(&routing->routes, value_text(id), set);
     }
 }
 
@@ -336,10 +334,8 @@ static void forward(struct routing *routing, const struct state *state)
         if (routing->groups[index] &&
             slice_equal(server_name_of(routing->batch.states[index].state->user_id), state->server_name))
             states[count++] = routing->batch.states[index];
-    for (size_t server = 0; count && server < servers; server++) {
-        routing->items[2 * (size_t)routing->users] = state->forwarded[server];
-        routing->items[2 * (size_t)routing->users++ + 1] = value_container(VALUE_SET, states, count);
-    }
+    for (size_t server = 0; count && server < servers; server++)
+        presence_routes_add(&routing->routes, state->forwarded[server], value_container(VALUE_SET, states, count));
 }
 
 static uint32_t count_users(const struct known_users *users)
@@ -359,14 +355,12 @@ static void get_users_for_states(void *pointer, const struct callback_arguments 
     size_t most = (size_t)count_users(&state->named_receivers) + count_users(&state->receivers);
     size_t limit = (size_t)state->configuration->max_fanout;
     routing.most = (uint32_t)(most < limit ? most : limit);
-    routing.items = arena_allocate(arguments->arena,
-                                   2 * (routing.most + state->configuration->servers.count) * sizeof *routing.items);
+    size_t servers = state->configuration->servers.count;
+    routing.routes = presence_routes_open(routing.most + (uint32_t)servers, arguments->arena);
     route_to(&routing, state, &state->named_receivers);
     route_to(&routing, state, &state->receivers);
     forward(&routing, state);
-    result->value.kind = VALUE_PASS;
-    if (routing.users)
-        result->value = value_container(VALUE_DICT, routing.items, routing.users);
+    result->value = presence_routes_answer(&routing.routes);
 }
 
 /* Appends the users of these groups but `user`. Ids are copied: another question may forget a user before this one's

@@ -305,25 +305,19 @@ static void get_users_for_states(void *pointer, const struct callback_arguments 
     struct remaining remaining = {0};
     collect(state, &arguments->values[0], arguments->arena, &remaining);
     uint32_t touched = count_matches(state, &remaining);
-    uint32_t users = state->always_count + touched;
-    result->value.kind = VALUE_PASS;
-    if (users == 0)
-        return;
+    struct presence_routes routes = presence_routes_open(state->always_count + touched, arguments->arena);
     share_out(state, &remaining, touched, arguments->arena);
-    struct value *items = arena_allocate(arguments->arena, 2 * (size_t)users * sizeof *items);
-    struct value *item = items;
-    for (uint32_t place = 0; place < state->always_count; place++) {
-        *item++ = state->always[place];
-        *item++ = value_container(VALUE_SET, remaining.states, remaining.count);
-    }
+    for (uint32_t place = 0; place < state->always_count; place++)
+        presence_routes_add(&routes, state->always[place],
+                            value_container(VALUE_SET, remaining.states, remaining.count));
     for (uint32_t place = 0; place < touched; place++) {
         struct destination *destination = &state->destinations[state->touched[place]];
-        *item++ = destination->user;
-        *item++ = value_container(VALUE_SET, destination->states, destination->matched);
+        presence_routes_add(&routes, destination->user,
+                            value_container(VALUE_SET, destination->states, destination->matched));
         destination->matched = 0;
         destination->states = NULL;
     }
-    result->value = value_container(VALUE_DICT, items, users);
+    result->value = presence_routes_answer(&routes);
 }
 
 static void get_interested_users(void *pointer, const struct callback_arguments *arguments, struct result *result)

@@ -20,6 +20,7 @@ struct configuration {
     struct email_configuration emails;
     struct origin_configuration origin;
     struct rate rate_ip;
+    struct rate_sharing_configuration sharing;
     int action;
 };
 
@@ -55,6 +56,7 @@ static const struct parameter parameters[] = {
     REQUEST_RATE_ROW(struct configuration, rate_ip, "rate_ip", "5/h",
                      "How many accounts may come from one network (/24 of IPv4, /64 of IPv6): so many at once, and "
                      "evenly so many in each period; a rate of 4000000/s stands for no bound."),
+    RATE_SHARING_PARAMETERS(struct configuration, sharing),
     {.name = "action",
      .type = PARAMETER_CHOICE,
      .offset = offsetof(struct configuration, action),
@@ -94,6 +96,7 @@ static void *create(const struct module_setup *setup)
     good &= name_list_add(&state->required, host, "email_domains.required", &configuration->emails.required);
     good &= name_list_compile(&state->required, host);
     good &= origin_rules_open(&state->origin, host, &configuration->origin);
+    good &= request_rates_share(&state->rates, setup, "registration", &configuration->sharing);
     if (good)
         return state;
     destroy(state);
@@ -124,6 +127,12 @@ static bool lacks_email(const struct state *state, const struct callback_argumen
     return true;
 }
 
+static void conclude(const struct state *state, struct result *result)
+{
+    result->value = state->action == ACTION_DENY ? value_refuse(SLICE_ABSENT)
+                                                 : (struct value){.kind = VALUE_BEHAVIOUR, .text = SLICE("SHADOW_BAN")};
+}
+
 static void check_registration_for_spam(void *pointer, const struct callback_arguments *arguments,
                                         struct result *result)
 {
@@ -136,8 +145,16 @@ static void check_registration_for_spam(void *pointer, const struct callback_arg
         !origin_rules_refuse(&state->origin, arguments, result) &&
         !request_rates_refuse(&state->rates, arguments, result))
         return;
-    result->value = state->action == ACTION_DENY ? value_refuse(SLICE_ABSENT)
-                                                 : (struct value){.kind = VALUE_BEHAVIOUR, .text = SLICE("SHADOW_BAN")};
+    conclude(state, result);
+}
+
+static void answer(void *pointer, const struct callback_arguments *arguments, const struct service_answer *answered,
+                   struct result *result)
+{
+    struct state *state = pointer;
+    result->value.kind = VALUE_PASS;
+    if (request_rates_answer(&state->rates, arguments, answered, result))
+        conclude(state, result);
 }
 
 /* ---- snapshots and figures */
@@ -177,6 +194,7 @@ const struct module_definition module_registration = {
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
+    .answer = answer,
     .save = save,
     .restore = restore,
     .figures = figures,

@@ -13,10 +13,10 @@
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
-#include "base/parts.h"
 #include "base/recent_table.h"
 #include "base/window_table.h"
 #include "filters/content_fields.h"
+#include "filters/kept_tables.h"
 #include "filters/module.h"
 #include "filters/similar_texts.h"
 #include "filters/subject.h"
@@ -47,8 +47,8 @@ struct state {
     const struct configuration *configuration;
     struct slice code;
     struct content_fields fields;
-    uint32_t relates_to; /* its slot */
-    uint64_t seed;
+    uint32_t relates_to;           /* its slot */
+    struct kept_tables kept;       /* with the tables that follow */
     struct similar_texts *similar; /* NULL: only equal texts are one */
     struct window_table *counts;
     struct recent_table *answers; /* how often the text had come when it was first asked about */
@@ -129,9 +129,7 @@ static void destroy(void *pointer)
 {
     struct state *state = pointer;
     content_fields_free(&state->fields);
-    similar_texts_destroy(state->similar);
-    window_table_destroy(state->counts);
-    recent_table_destroy(state->answers);
+    kept_tables_free(&state->kept);
     buffer_free(&state->window_text);
     free(state);
 }
@@ -152,12 +150,13 @@ static void *create(const struct module_setup *setup)
     uint32_t capacity = (uint32_t)configuration->capacity;
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
-    state->seed = keyed_hash_seed;
+    state->kept = kept_tables_open(SAVED_VERSION);
     state->relates_to = field_table_declare(setup->fields, SLICE("m.relates_to"));
+    kept_tables_add_recent(&state->kept, &state->answers, recent_table_create(ANSWERS_REMEMBERED));
+    kept_tables_add_window(&state->kept, &state->counts, window_table_create(configuration->window, 2 * capacity));
     if (configuration->similarity < 1)
-        state->similar = similar_texts_create(configuration->similarity, capacity);
-    state->counts = window_table_create(configuration->window, 2 * capacity);
-    state->answers = recent_table_create(ANSWERS_REMEMBERED);
+        kept_tables_add_similar(&state->kept, &state->similar,
+                                similar_texts_create(configuration->similarity, capacity));
     duration_append(&state->window_text, configuration->window);
     if (!content_fields_create(&state->fields, &configuration->fields, false, setup->fields, setup->host)) {
         destroy(state);
@@ -230,7 +229,7 @@ struct question {
  * event. */
 static void read_relation(struct question *question, const struct event *event)
 {
-    uint64_t seed = question->state->seed;
+    uint64_t seed = question->state->kept.seed;
     struct slice id = event->event_id;
     if (event_content_other(event, question->state->relates_to)) {
         yyjson_val *relation = content_member(event_content(event), SLICE("m.relates_to"));
@@ -266,8 +265,8 @@ static uint32_t count(const struct question *question, uint64_t group)
     const struct callback_arguments *arguments = question->arguments;
     struct slice group_bytes = slice_of((const char *)&group, sizeof group);
     struct slice event_bytes = slice_of((const char *)&question->event, sizeof question->event);
-    uint64_t answer = keyed_hash_pair(event_bytes, group_bytes, state->seed);
-    uint64_t key = keyed_hash_pair(question->scope, group_bytes, state->seed);
+    uint64_t answer = keyed_hash_pair(event_bytes, group_bytes, state->kept.seed);
+    uint64_t key = keyed_hash_pair(question->scope, group_bytes, state->kept.seed);
     uint32_t times;
     if (question->known && recent_table_find(state->answers, answer, &times))
         return times;
@@ -283,8 +282,8 @@ static uint32_t count(const struct question *question, uint64_t group)
 static uint64_t group_of(const struct question *question, struct slice text)
 {
     struct state *state = question->state;
-    return state->similar ? similar_texts_group(state->similar, text, state->seed, !question->arguments->trial)
-                          : keyed_hash(text, state->seed);
+    return state->similar ? similar_texts_group(state->similar, text, state->kept.seed, !question->arguments->trial)
+                          : keyed_hash(text, state->kept.seed);
 }
 
 /* Whether the event has another text of the group; else it has one now. */
@@ -340,42 +339,24 @@ static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_check_event_allowed, .function = judge_event},
 };
 
-/* ---- snapshots: the version and the seed, then each table behind its length */
+/* ---- what is remembered */
 
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    parts_put_head(output, SAVED_VERSION, state->seed);
-    size_t start = parts_begin(output);
-    recent_table_save(state->answers, output);
-    parts_end(output, start);
-    start = parts_begin(output);
-    window_table_save(state->counts, output);
-    parts_end(output, start);
-    if (!state->similar)
-        return;
-    start = parts_begin(output);
-    similar_texts_save(state->similar, output);
-    parts_end(output, start);
+    kept_tables_save(&state->kept, output);
 }
 
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    uint64_t seed = 0;
-    bool good = parts_take_head(&saved, SAVED_VERSION, &seed) &&
-                recent_table_restore(state->answers, parts_take(&saved)) &&
-                window_table_restore(state->counts, parts_take(&saved)) &&
-                (!state->similar || similar_texts_restore(state->similar, parts_take(&saved)));
-    if (good && saved.length == 0) {
-        state->seed = seed;
-        return true;
-    }
-    (void)recent_table_restore(state->answers, SLICE(""));
-    (void)window_table_restore(state->counts, SLICE(""));
-    if (state->similar)
-        (void)similar_texts_restore(state->similar, SLICE(""));
-    return false;
+    return kept_tables_restore(&state->kept, saved);
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
 }
 
 static void figures(const void *pointer, module_figure_function *figure, void *context)
@@ -386,15 +367,6 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
     figure(context, "texts_forgotten_total",
            "Texts that were forgotten for others before their window had passed: capacity is too small.",
            (double)window_table_forgotten(state->counts));
-}
-
-static void take_over(void *pointer, void *other)
-{
-    struct state *state = pointer, *from = other;
-    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
-    memory_exchange(&state->answers, &from->answers, sizeof state->answers);
-    memory_exchange(&state->counts, &from->counts, sizeof state->counts);
-    memory_exchange(&state->similar, &from->similar, sizeof state->similar);
 }
 
 extern const struct module_definition module_repeat;

@@ -22,6 +22,7 @@ struct configuration {
     int64_t max_invitees;
     bool require_encryption;
     struct rate rate;
+    struct rate_sharing_configuration sharing;
     char *code;
 };
 
@@ -71,6 +72,7 @@ static const struct parameter parameters[] = {
     REQUEST_RATE_ROW(struct configuration, rate, "rate", NULL,
                      "How many rooms one user may make: so many at once, and evenly so many in each period, such as "
                      "10/h."),
+    RATE_SHARING_PARAMETERS(struct configuration, sharing),
     {.name = "code",
      .type = PARAMETER_CODE,
      .offset = offsetof(struct configuration, code),
@@ -112,6 +114,7 @@ static void *create(const struct module_setup *setup)
     bool good = pattern_access_open(&state->name, host, "name", &configuration->name, PATTERN_REGEX);
     good &= pattern_access_open(&state->topic, host, "topic", &configuration->topic, PATTERN_REGEX);
     good &= pattern_access_open(&state->alias, host, "alias", &configuration->alias, PATTERN_REGEX);
+    good &= request_rates_share(&state->rates, setup, "room_rules", &configuration->sharing);
     good &= open_list(&state->creators, host, "creators", true, &configuration->creators);
     good &= open_list(&state->publishers, host, "publishers", true, &configuration->publishers);
     good &= open_list(&state->presets, host, "presets", false, &configuration->presets);
@@ -265,6 +268,15 @@ static void user_may_publish_room(void *pointer, const struct callback_arguments
     result->value = value_refuse(state->code);
 }
 
+static void answer(void *pointer, const struct callback_arguments *arguments, const struct service_answer *answered,
+                   struct result *result)
+{
+    struct state *state = pointer;
+    result->value.kind = VALUE_PASS;
+    if (request_rates_answer(&state->rates, arguments, answered, result))
+        result->value = value_refuse(state->code);
+}
+
 /* ---- snapshots and figures */
 
 static void save(const void *pointer, struct buffer *output)
@@ -306,6 +318,7 @@ const struct module_definition module_room_rules = {
     .callback_count = sizeof callbacks / sizeof *callbacks,
     .create = create,
     .destroy = destroy,
+    .answer = answer,
     .save = save,
     .restore = restore,
     .figures = figures,

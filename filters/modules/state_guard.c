@@ -11,9 +11,9 @@
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
-#include "base/parts.h"
 #include "base/rate_table.h"
 #include "base/recent_table.h"
+#include "filters/kept_tables.h"
 #include "filters/map_host.h"
 #include "filters/module.h"
 #include "filters/name_list.h"
@@ -77,7 +77,7 @@ struct state {
     struct slice code;
     struct rule *rules;
     size_t rule_count;
-    uint64_t seed;
+    struct kept_tables kept;     /* with the tables that follow */
     struct rate_table *changes;  /* NULL: no interval */
     struct recent_table *recent; /* whether the event came too early */
 };
@@ -167,8 +167,7 @@ static void destroy(void *pointer)
         name_list_free(&state->rules[index].users);
         name_list_free(&state->rules[index].servers);
     }
-    rate_table_destroy(state->changes);
-    recent_table_destroy(state->recent);
+    kept_tables_free(&state->kept);
     free(state->rules);
     free(state);
 }
@@ -213,15 +212,15 @@ static void *create(const struct module_setup *setup)
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
-    state->seed = keyed_hash_seed;
+    state->kept = kept_tables_open(SAVED_VERSION);
     if (!read_rules(state, setup->host)) {
         destroy(state);
         return NULL;
     }
     if (configuration->min_interval) {
         const struct rate_limit limit = {.count = 1, .period_ms = configuration->min_interval, .burst = 1};
-        state->changes = rate_table_create(&limit, CHANGES_REMEMBERED);
-        state->recent = recent_table_create(EVENTS_REMEMBERED);
+        kept_tables_add_recent(&state->kept, &state->recent, recent_table_create(EVENTS_REMEMBERED));
+        kept_tables_add_rate(&state->kept, &state->changes, rate_table_create(&limit, CHANGES_REMEMBERED));
     }
     if (!state->rule_count && !configuration->protect && !state->changes)
         module_host_warn(setup->host, "", "nothing is guarded: every change passes");
@@ -327,12 +326,12 @@ static bool comes_early(const struct state *state, const struct change *change)
     const struct callback_arguments *arguments = change->arguments;
     const struct event *event = arguments->event;
     struct slice id = event ? event->event_id : SLICE_ABSENT;
-    uint64_t event_hash = slice_present(id) ? keyed_hash(id, state->seed) : 0;
+    uint64_t event_hash = slice_present(id) ? keyed_hash(id, state->kept.seed) : 0;
     uint32_t early;
     if (slice_present(id) && recent_table_find(state->recent, event_hash, &early))
         return early;
     uint64_t key = keyed_hash_pair(change->type, change->state_key,
-                                   keyed_hash(subject_text(arguments, SUBJECT_ROOM), state->seed));
+                                   keyed_hash(subject_text(arguments, SUBJECT_ROOM), state->kept.seed));
     early = !rate_table_has(state->changes, key, 1, arguments->now_ms);
     if (!event || arguments->trial)
         return early;
@@ -371,49 +370,24 @@ static void judge(void *pointer, const struct callback_arguments *arguments, str
         (void)interval_refuses(state, &change, result);
 }
 
-/* ---- snapshots: version and seed, then both tables */
-
-struct saved_header {
-    uint64_t version;
-    uint64_t seed;
-};
+/* ---- what is remembered */
 
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    struct saved_header header = {SAVED_VERSION, state->seed};
-    buffer_append(output, (const char *)&header, sizeof header);
-    if (!state->changes)
-        return;
-    size_t start = parts_begin(output);
-    recent_table_save(state->recent, output);
-    parts_end(output, start);
-    start = parts_begin(output);
-    rate_table_save(state->changes, output);
-    parts_end(output, start);
+    kept_tables_save(&state->kept, output);
 }
 
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    struct saved_header header = {0};
-    if (saved.length >= sizeof header) {
-        memcpy(&header, saved.data, sizeof header);
-        saved = slice_of(saved.data + sizeof header, saved.length - sizeof header);
-    }
-    bool good = header.version == SAVED_VERSION;
-    if (state->changes)
-        good = good && recent_table_restore(state->recent, parts_take(&saved)) &&
-               rate_table_restore(state->changes, parts_take(&saved));
-    if (good && saved.length == 0) {
-        state->seed = header.seed;
-        return true;
-    }
-    if (state->changes) {
-        (void)recent_table_restore(state->recent, SLICE(""));
-        (void)rate_table_restore(state->changes, SLICE(""));
-    }
-    return false;
+    return kept_tables_restore(&state->kept, saved);
+}
+
+static void take_over(void *pointer, void *other)
+{
+    struct state *state = pointer, *from = other;
+    kept_tables_exchange(&state->kept, &from->kept);
 }
 
 static void figures(const void *pointer, module_figure_function *figure, void *context)
@@ -428,14 +402,6 @@ static const struct module_callback callbacks[] = {
     {.callback = CALLBACK_check_event_allowed, .function = judge},
     {.callback = CALLBACK_user_may_send_state_event, .function = judge, .where_known = true},
 };
-
-static void take_over(void *pointer, void *other)
-{
-    struct state *state = pointer, *from = other;
-    memory_exchange(&state->seed, &from->seed, sizeof state->seed);
-    memory_exchange(&state->changes, &from->changes, sizeof state->changes);
-    memory_exchange(&state->recent, &from->recent, sizeof state->recent);
-}
 
 extern const struct module_definition module_state_guard;
 const struct module_definition module_state_guard = {

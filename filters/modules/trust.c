@@ -241,6 +241,8 @@ static void *create(const struct module_setup *setup)
     }
     create_tables(state);
     *setup->reads_state = state->power != NULL;
+    *setup->reads_time = state->users != NULL;
+    *setup->concurrent = !state->users && !state->power;
     if (!state->source_count)
         module_host_warn(setup->host, "sources", "is empty: nobody is trusted");
     return state;
@@ -262,37 +264,31 @@ static uint32_t step_at(int64_t now_ms)
     return (uint32_t)(now_ms / STEP_MS) & STEP_MASK;
 }
 
-/* Reactions, and what takes something back, are cheaper than messages. */
+/* Reactions, and what takes something back, are cheaper than messages. What has no id cannot be counted once. */
 static bool is_message(const struct callback_arguments *arguments)
 {
     const struct event *event = arguments->event;
-    return event && !slice_present(event->state_key) && !slice_equal(event->type, SLICE("m.reaction")) &&
-           !slice_equal(event->type, SLICE("m.room.redaction"));
-}
-
-/* What is known of the message, if it has an id; false: nothing. */
-static bool find_message(const struct state *state, const struct event *event, uint64_t *key, uint32_t *message)
-{
-    *key = keyed_hash(event->event_id, state->seed);
-    return slice_present(event->event_id) && recent_table_find(state->events, *key, message);
+    return event && slice_present(event->event_id) && !slice_present(event->state_key) &&
+           !slice_equal(event->type, SLICE("m.reaction")) && !slice_equal(event->type, SLICE("m.room.redaction"));
 }
 
 /* What was known of the user before this question, which from now on is known, too: a message does not count for
  * itself, however often it is asked about. */
 static uint32_t see_user(const struct state *state, const struct callback_arguments *arguments, struct slice user)
 {
-    uint64_t key = keyed_hash(user, state->seed), event = 0;
+    uint64_t key = keyed_hash(user, state->seed);
     uint32_t known, message;
     if (!recent_table_find(state->users, key, &known))
         known = step_at(arguments->now_ms) << MESSAGE_BITS;
     uint32_t seen = known;
     if (is_message(arguments)) {
-        bool again = find_message(state, arguments->event, &event, &message);
+        uint64_t event = keyed_hash(arguments->event->event_id, state->seed);
+        bool again = recent_table_find(state->events, event, &message);
         if (again && message == MESSAGE_COUNTED && seen & MESSAGES_MASK)
             seen--;
         else if (!again && (known & MESSAGES_MASK) < MESSAGES_MASK)
             known++;
-        if (!again && slice_present(arguments->event->event_id) && !arguments->trial)
+        if (!again && !arguments->trial)
             recent_table_put(state->events, event, MESSAGE_COUNTED);
     }
     if (!arguments->trial)
@@ -300,19 +296,20 @@ static uint32_t see_user(const struct state *state, const struct callback_argume
     return seen;
 }
 
+/* Who refuses may stand before this module: then the message has not counted. */
 static void decided(void *pointer, const struct callback_arguments *arguments, const struct outcome *outcome)
 {
     const struct state *state = pointer;
-    uint64_t event = 0, user = keyed_hash(subject_text(arguments, SUBJECT_USER), state->seed);
-    uint32_t known, message = MESSAGE_COUNTED;
+    uint32_t known, message;
     (void)outcome;
-    if (!state->users || !is_message(arguments) || !recent_table_find(state->users, user, &known))
+    if (!state->users || !is_message(arguments))
         return;
-    (void)find_message(state, arguments->event, &event, &message);
-    if (message != MESSAGE_COUNTED)
+    uint64_t event = keyed_hash(arguments->event->event_id, state->seed);
+    uint64_t user = keyed_hash(arguments->event->sender, state->seed);
+    if (!recent_table_find(state->events, event, &message) || message != MESSAGE_COUNTED ||
+        !recent_table_find(state->users, user, &known))
         return;
-    if (slice_present(arguments->event->event_id))
-        recent_table_put(state->events, event, MESSAGE_TAKEN_BACK);
+    recent_table_put(state->events, event, MESSAGE_TAKEN_BACK);
     if (known & MESSAGES_MASK)
         recent_table_put(state->users, user, known - 1);
 }
@@ -503,5 +500,6 @@ const struct module_definition module_trust = {
     .figures = figures,
     .followed_rooms = followed_rooms,
     .state_event = state_event,
+    .follows_members = true,
     .decided = decided,
 };

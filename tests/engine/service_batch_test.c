@@ -42,7 +42,7 @@ Test(service_batch, is_made_and_ended_in_a_thread_and_asked_on_the_loop)
     fixture_open(&fixture);
     fixture_start_server(&fixture, 0);
     snprintf(url, sizeof url, "https://localhost:%d", (int)fixture.tls_port);
-    struct making making = {.batch = service_batch_create(), .settings = fixture_settings(url)};
+    struct making making = {.batch = service_batch_create(NULL), .settings = fixture_settings(url)};
     making.settings.authorities = fixture.authorities;
     in_thread(make, &making);
     cr_assert_not_null(making.service, "%s", buffer_string(&making.error));
@@ -66,12 +66,12 @@ Test(service_batch, one_that_is_never_used_leaves_nothing)
 {
     struct service_fixture fixture;
     fixture_open(&fixture);
-    struct making making = {.batch = service_batch_create(), .settings = fixture_settings("http://localhost:1/a")};
+    struct making making = {.batch = service_batch_create(NULL), .settings = fixture_settings("http://localhost:1/a")};
     in_thread(make, &making);
     cr_expect_not_null(making.service);
     making.service = NULL; /* the chain forgot to close it */
     in_thread(end, &making);
-    making = (struct making){.batch = service_batch_create(), .settings = fixture_settings("gopher://localhost")};
+    making = (struct making){.batch = service_batch_create(NULL), .settings = fixture_settings("gopher://localhost")};
     in_thread(make, &making);
     cr_expect_null(making.service);
     cr_expect_neq(making.error.length, 0u);
@@ -85,7 +85,7 @@ Test(service_batch, ends_on_the_loop_while_it_is_attached)
 {
     struct service_fixture fixture;
     fixture_open(&fixture);
-    struct making making = {.batch = service_batch_create(), .settings = fixture_settings("http://localhost:1/")};
+    struct making making = {.batch = service_batch_create(NULL), .settings = fixture_settings("http://localhost:1/")};
     in_thread(make, &making);
     service_batch_attach(making.batch, fixture.services);
     (void)fixture_post(&fixture, making.service, "/", "{}");

@@ -153,7 +153,7 @@ Test(expression, bounds)
     cr_expect(expression_may_be_true(&expression, 7));
     expression_free(&expression);
     memset(text, '!', EXPRESSION_DEPTH_MAXIMUM + 1);
-    strcpy(text + EXPRESSION_DEPTH_MAXIMUM + 1, "a");
+    memcpy(text + EXPRESSION_DEPTH_MAXIMUM + 1, "a", 2);
     expect_problem(text, EXPRESSION_DEPTH_MAXIMUM + 1, "more than 32 parentheses and `!`");
     expression = compile(text + 1);
     expression_free(&expression);

@@ -289,3 +289,24 @@ Test(join_wave, figures)
     EXPECT_FIGURE(&fixture, "rooms_forgotten_total", 0);
     fixture_close(&fixture);
 }
+
+/* From room version 12 on a room has the id of the event that makes it. */
+Test(join_wave, who_makes_a_room_of_the_newest_kind_is_in_it)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "join_wave", "{\"rate\": \"1/h\"}"));
+    struct event event = {.event_id = SLICE("$made")};
+    static const char body[] = "{\"sender\":\"@a:y\",\"state_key\":\"\",\"type\":\"m.room.create\",\"content\":{}}";
+    judge_set_time(fixture.judge, START, false);
+    cr_assert_eq(judge_read(fixture.judge, slice_from_string(body), &event), EVENT_READ_OK);
+    cr_expect_eq(judge_event(fixture.judge, &event, JUDGE_EVENT_FOR_SPAM)->kind, OUTCOME_PASSED);
+    for (int number = 0; number < 3; number++) {
+        char join[256];
+        snprintf(join, sizeof join,
+                 "{\"sender\":\"@%c:y\",\"state_key\":\"@%c:y\",\"room_id\":\"!made\",\"type\":\"m.room.member\","
+                 "\"content\":{\"membership\":\"join\"}}",
+                 'a' + number, 'a' + number);
+        cr_expect_eq(body_refused(&fixture, START, join, JUDGE_EVENT_FOR_SPAM, false), number == 2, "%d", number);
+    }
+    fixture_close(&fixture);
+}

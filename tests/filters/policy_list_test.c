@@ -707,6 +707,38 @@ Test(policy_list, rules_go_over_to_another_chain)
     fixture_close(&fixture);
 }
 
+Test(policy_list, files_that_changed_hold_after_a_reload_beside_what_came_since)
+{
+    const char *configuration = "{'rooms':[{'room':'!a:x','name':'A'}],'files':[{'file':'f','room':'!a:x'}]}";
+    struct module_fixture fixture = {.file_content = LIST_EVENT("1", "", "@old:x") "\n" LIST_EVENT("2", "", "@two:x")};
+    struct module_fixture next = {.file_content = LIST_EVENT("1", "", "@new:x") "\n" LIST_EVENT("2", "", "@two:x")};
+    struct chain_state_counts counts;
+    cr_assert(fixture_open_quoted(&fixture, "policy_list", configuration));
+    cr_assert(fixture_open_quoted(&next, "policy_list", configuration));
+    hand_over(fixture.chain, "!a:x", RULE("user"), "2", "$live", 5, BAN("@live:x"));
+    chain_state_hand_over(fixture.chain, next.chain, &counts);
+    fixture_close(&fixture);
+    EXPECT_RULE(&next, check_event_for_spam, SENT("@old:x"), "");
+    EXPECT_RULE(&next, check_event_for_spam, SENT("@new:x"), "A: ban @new:x");
+    EXPECT_RULE(&next, check_event_for_spam, SENT("@two:x"), "");
+    EXPECT_RULE(&next, check_event_for_spam, SENT("@live:x"), "A: ban @live:x");
+    fixture_close(&next);
+}
+
+Test(policy_list, the_chain_before_keeps_the_rules)
+{
+    struct module_fixture fixture = {0}, next = {0};
+    struct chain_state_counts counts;
+    cr_assert(fixture_open_quoted(&fixture, "policy_list", ONE));
+    cr_assert(fixture_open_quoted(&next, "policy_list", ONE));
+    hand_over(fixture.chain, "!a:x", RULE("user"), "1", "$1", 1, BAN("@bad:x"));
+    chain_state_hand_over(fixture.chain, next.chain, &counts);
+    EXPECT_RULE(&fixture, check_event_for_spam, SENT("@bad:x"), "A: ban @bad:x");
+    fixture_close(&fixture);
+    EXPECT_RULE(&next, check_event_for_spam, SENT("@bad:x"), "A: ban @bad:x");
+    fixture_close(&next);
+}
+
 Test(policy_list, figures_say_what_there_is)
 {
     struct module_fixture fixture = {0};

@@ -1,6 +1,7 @@
 /* The index of policy lists against the plain way: every rule held against every name, while rules come and go. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "filters/glob_match.h"
 #include "filters/policy_set.h"
@@ -65,7 +66,7 @@ Test(policy_set, finds_what_the_plain_way_finds)
     uint32_t seed = 7;
     policy_guard_open(&guard, &(struct text_list){0}, SLICE("own"));
     struct policy_set *set = policy_set_create(
-        &(struct policy_set_settings){.lists = LISTS, .apply = apply, .capacity = 100000, .guard = &guard});
+        &(struct policy_set_settings){.lists = LISTS, .apply = apply, .capacity = 100000, .guard = guard});
     for (int64_t step = 1; step <= 20000; step++) {
         uint32_t list = next_random(&seed) % LISTS, number = next_random(&seed) % PLACES;
         struct model *rule = &model[list][number];
@@ -90,7 +91,33 @@ Test(policy_set, finds_what_the_plain_way_finds)
             expect_same(set, model, name);
     }
     policy_set_destroy(set);
-    policy_guard_free(&guard);
+}
+
+/* A record that says it has a digest, and is of no rule, ends behind the snapshot's last byte. */
+Test(policy_set, a_damaged_snapshot_changes_nothing)
+{
+    const unsigned apply[] = {15};
+    struct policy_set_settings settings = {.lists = 1, .apply = apply, .capacity = 10};
+    struct policy_place place = {
+        .type = {POLICY_USER, 0}, .state_key = SLICE("k"), .event_id = SLICE("$1"), .ordering = 1};
+    struct buffer saved = {0};
+    policy_guard_open(&settings.guard, &(struct text_list){0}, SLICE("own"));
+    struct policy_set *set = policy_set_create(&settings);
+    cr_assert(policy_set_put(set, &place, POLICY_RULE_EMPTY, NULL));
+    policy_set_save(set, &saved);
+    for (size_t length = 16; length <= saved.length; length++) {
+        char *copy = malloc(length); /* of its own size, so that ASan sees its end */
+        memcpy(copy, saved.data, length);
+        if (length == saved.length)
+            copy[length - 7] = 1; /* "hashed" */
+        struct policy_set *other = policy_set_share(set);
+        cr_expect_eq(policy_set_restore(other, slice_of(copy, length)), length == 16, "%zu", length);
+        policy_set_destroy(other);
+        free(copy);
+    }
+    cr_expect_eq(policy_set_size(set), 1);
+    policy_set_destroy(set);
+    buffer_free(&saved);
 }
 
 Test(glob_match, matches_and_covers)

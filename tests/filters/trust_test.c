@@ -169,7 +169,10 @@ Test(trust, the_rooms_state_where_it_is_told)
                  OUTCOME_DENIED);
     fixture_close(&fixture);
     open_trust(&fixture, "[{\"users\": \"@a:x\"}]");
+    uint32_t module;
     cr_expect_not(chain_module_reads_state(fixture.chain, 0), "nobody need send it");
+    cr_expect(chain_concurrent(fixture.chain, &module), "and nothing is remembered");
+    cr_expect_not(chain_reads_time(fixture.chain));
     fixture_close(&fixture);
 }
 
@@ -292,6 +295,22 @@ Test(trust, only_messages_that_pass_count)
     cr_expect_not(trusts(&fixture, START, "@b:x"));
     says(&fixture, START, "@b:x", 1);
     cr_expect(trusts(&fixture, START, "@b:x"));
+    fixture_close(&fixture);
+}
+
+/* What is refused before it comes to `trust` has not counted, so nothing is taken back. */
+Test(trust, refusals_of_modules_before)
+{
+    struct module_fixture fixture = {0};
+    modules_begin(&fixture);
+    cr_assert(modules_append(&fixture, "links", "{\"deny\": \"bad.example\"}", NULL));
+    cr_assert(modules_append(&fixture, "trust", "{\"sources\": [{\"min_messages\": 2}]}", NULL));
+    cr_assert(modules_append(&fixture, "keywords", "{\"words\": \"cheap\"}", "{\"except\": {\"tags\": \"trusted\"}}"));
+    modules_seal(&fixture);
+    says(&fixture, START, "@a:x", 2);
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://bad.example"), "links");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://bad.example"), "links");
+    cr_expect(trusts(&fixture, START, "@a:x"));
     fixture_close(&fixture);
 }
 

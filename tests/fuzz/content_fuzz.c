@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "filters/event_media.h"
 #include "filters/judge.h"
 
 static void on_report(void *context, const char *path, const char *message)
@@ -53,6 +54,17 @@ static const char *ask(struct judge *judge, const struct event *event, unsigned 
     return outcome->kind == OUTCOME_PASSED ? NULL : outcome->module;
 }
 
+/* What the event names as media, for a bot that shall take it away. */
+static void look_for_media(const struct event *event)
+{
+    struct slice uris[EVENT_MEDIA_MAXIMUM];
+    uint32_t count = event_media(event, uris);
+    for (uint32_t index = 0; index < count; index++)
+        if (!slice_starts_with(uris[index], SLICE("mxc://")) ||
+            !memchr(uris[index].data + 6, '/', uris[index].length - 6))
+            abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -68,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (spam != ask(judge, &event, JUDGE_EVENT_ALLOWED) || (time && spam != before))
                 abort();
             before = spam;
+            look_for_media(&event);
         }
         free(copy);
     }

@@ -20,6 +20,8 @@ static struct chain *open_chain(void)
         const char *module;
         const char *configuration;
     } modules[] = {
+        {"trust", "{\"sources\": [{\"power_level\": 50}, {\"users\": \"@g*\", \"min_messages\": 1}]}"},
+        {"hold", "{\"after\": 2, \"capacity\": 16}"},
         {"state_guard",
          "{\"rules\": [{\"types\": \"m.room.topic\", \"power\": 60, \"users\": \"@g*\", \"servers\": \"s\"}, "
          "{\"types\": "

@@ -50,9 +50,12 @@ static bool take(void *context, yyjson_val *event)
     return true;
 }
 
-static struct policy_set *create_set(const struct policy_guard *guard)
+static struct policy_set *create_set(void)
 {
+    static char *never[] = {"@admin:own", "!r*:own", "never.example"};
     const unsigned apply[LISTS] = {15, 3, 15};
+    struct policy_guard guard;
+    policy_guard_open(&guard, &(struct text_list){.items = never, .count = 3}, SLICE("own"));
     return policy_set_create(&(struct policy_set_settings){
         .lists = LISTS, .apply = apply, .ignore_case = true, .capacity = 100, .guard = guard});
 }
@@ -71,15 +74,11 @@ static void expect_same(const struct policy_set *set, const struct policy_set *o
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct policy_guard guard;
-    static char *never[] = {"@admin:own", "!r*:own", "never.example"};
-    if (!guard.count)
-        policy_guard_open(&guard, &(struct text_list){.items = never, .count = 3}, SLICE("own"));
     char *copy = memory_copy_text((const char *)data, size);
-    struct reading reading = {.set = create_set(&guard)};
+    struct reading reading = {.set = create_set()};
     struct buffer problem = {0}, snapshot = {0};
     (void)policy_file_read(slice_of(copy, size), take, &reading, &problem);
-    struct policy_set *other = create_set(&guard);
+    struct policy_set *other = create_set();
     policy_set_save(reading.set, &snapshot);
     if (!policy_set_restore(other, buffer_slice(&snapshot)))
         abort();

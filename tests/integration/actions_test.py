@@ -8,7 +8,7 @@ import unittest
 
 import harness
 from actions_bot import ClientApi, start_bot
-from harness import SERVER_NAME, body_line, ev_row, rdata, run_weir, wait_until
+from harness import ROOT, SERVER_NAME, body_line, ev_row, rdata, run_weir, wait_until
 
 STREAM = f"{SERVER_NAME}/weir/verdicts"
 FAILED = f"{SERVER_NAME}/weir/actions/failed"
@@ -242,6 +242,36 @@ class Consumer(harness.Server):
         wait_until(lambda: "would redact, ban: M_FORBIDDEN by keywords" in bot.log.read_text())
         self.stop(bot)
         self.assertEqual((self.api.requests, self.redis.xinfo_groups(STREAM)), ([], []))
+
+    def test_a_row_that_the_program_dies_of(self):
+        self.api.script("/redact/", *[(429, {"retry_after_ms": 60000})] * 4)
+        for _ in range(2):
+            entry = self.row("$1").decode()
+            bot = self.bot("--deaths", "2")
+            wait_until(lambda: "waiting 60.0 s" in bot.log.read_text())
+            self.stop(bot)  # an orderly end is no death
+        self.redis.set(f"{SERVER_NAME}/weir/actions/begun/{entry}", 2)
+        bot = self.bot("--deaths", "2")
+        wait_until(lambda: "waiting 60.0 s" in bot.log.read_text())
+        self.api.scripts.clear()
+        self.stop(bot)
+        bot = self.bot("--deaths", "2")
+        self.settled()
+        self.assertEqual(self.failed(), ["was begun 2 times and never ended"])
+        self.assertEqual(len(self.redis.keys(f"{SERVER_NAME}/weir/actions/begun/*")), 0)
+        self.stop(bot)
+
+    def test_an_acl_user_of_its_own(self):
+        page = (ROOT / "deploy" / "actions.md").read_text()
+        words = next(line for line in page.splitlines() if line.startswith("ACL SETUSER")).replace("example.org", SERVER_NAME)
+        self.redis.execute_command(*words.split())
+        self.api.script("/redact/", (429, {"retry_after_ms": 2000}))
+        self.row("$1", "redact", "ban")
+        self.add("no json")
+        bot = self.bot("--take-over", "1s", "--redis", f"unix://weir-actions:PASSWORD@{self.socket}")
+        self.settled()
+        self.assertEqual((len(self.api.made("redact/")), len(self.failed())), (2, 1))
+        self.assertNotIn("NOPERM", self.stop(bot))
 
     def test_a_command_line_that_is_wrong(self):
         for arguments, sentence in ((("--actions", "redakt"), "no action"), (("--homeserver", "ftp://x"), "is a URL"),

@@ -179,12 +179,13 @@ class Record(PostgresServer):
         expected = self.replay(configuration, DATA / f"{name}.jsonl.zst", DATA / f"{name}.events.jsonl.zst")
         self.assertEqual(self.replay(configuration, whole, bodies), expected)
         # Each pair holds the bodies of its own events.
+        known = {line["event_id"] for line in oracle.read_jsonl(DATA / f"{name}.events.jsonl.zst")}
         for path in recordings[1:]:
             pair = pathlib.Path(str(path).replace(".jsonl", ".events.jsonl"))
             there = {line["event_id"] for line in oracle.read_jsonl(pair)}
-            for message in oracle.read_jsonl(path):
-                if message["data"].startswith("RDATA events ") and ' ["ev",' in message["data"]:
-                    self.assertIn(json.loads(message["data"].split(" ", 4)[4])[1][0], there)
+            rows = {json.loads(message["data"].split(" ", 4)[4])[1][0] for message in oracle.read_jsonl(path)
+                    if message["data"].startswith("RDATA events ") and ' ["ev",' in message["data"]}
+            self.assertEqual(len(rows & known - there), 0, path)
         before = sum(path.stat().st_size for path in folder.glob("live.2*"))
         recorder = self.start_recorder(configuration, folder / "live.jsonl", "--events", folder / "live.events.jsonl",
                                        "--rotate", "100M", "--limit", "1M")

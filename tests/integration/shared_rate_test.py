@@ -192,6 +192,36 @@ class SharedRate(harness.Server):
             for engine in engines:
                 self.assertEqual([asked(engine, number) for number in range(6)], [True] * 3 + [False] * 3)
 
+    def test_rates_of_requests_are_shared(self):
+        shared = ("modules: [{module: room_rules, config: {shared: redis, rate: 5/h}}, "
+                  "{module: login, config: {shared: redis, rate_user: 3/h, rate_ip: 100/h}}, "
+                  "{module: registration, config: {shared: redis, rate_ip: 4/h, action: shadow_ban}}]")
+        engines = [self.start_engine(self.configuration(f"instance_name: weir{number}\nrequests: {{http: true}}\n"
+                                                        "observe: false", modules=shared, name=f"weir{number}.yaml"))
+                   for number in (1, 2)]
+
+        def asked(number, callback, args):
+            host, port = engines[number % 2].http.rsplit(":", 1)
+            connection = http.client.HTTPConnection(host, int(port), timeout=60)
+            connection.request("POST", f"/v1/callbacks/{callback}", json.dumps({"args": args}))
+            answer = connection.getresponse().read().decode()
+            connection.close()
+            return answer
+        rooms = [asked(number, "user_may_create_room", {"user_id": "@a:lab.test", "room_config": {}})
+                 for number in range(10)]
+        self.assertEqual(["NOT_SPAM" in answer for answer in rooms], [True] * 5 + [False] * 5)
+        origin = {"request_info": [["agent", "192.0.2.1"]], "auth_provider_id": None}
+        logins = [asked(number, "check_login_for_spam", {"user_id": "@a:lab.test", "device_id": None,
+                                                         "initial_display_name": None, **origin})
+                  for number in range(6)]
+        self.assertEqual(["NOT_SPAM" in answer for answer in logins], [True] * 3 + [False] * 3)
+        accounts = [asked(number, "check_registration_for_spam", {"email_threepid": None, "username": f"u{number}",
+                                                                  **origin}) for number in range(8)]
+        self.assertEqual(["ALLOW" in answer for answer in accounts], [True] * 4 + [False] * 4)
+        self.assertIn("SHADOW_BAN", accounts[-1])
+        keys = [key.decode().split("/", 4)[4] for key in self.redis.keys(f"{SERVER_NAME}/weir/rates/*")]
+        self.assertEqual(sorted(keys), ["@a:lab.test", "@a:lab.test", "c00002", "c00002"])
+
     def test_events_of_a_room_keep_their_order(self):
         engine, = self.begin(rule="key: room, rate: 1/h, burst: 100", body="publish: {verdicts: all}", count=1)
         rows = [rdata(number, ev_row(f"${number}", room=f"!{number % 7}:lab.test")) for number in range(1, 1401)]

@@ -7,7 +7,8 @@ import unittest
 
 import harness
 from callbacks_http_test import event
-from harness import DATA, SERVER_NAME, run_weir
+from harness import DATA, SERVER_NAME, ev_row, rdata, run_weir, wait_until
+from postgres_test import PostgresServer
 
 SECRET = "between-us"
 METRIC = 'module="hold"'
@@ -23,6 +24,16 @@ POWER = """modules:
   - module: event_types
     except: {tags: trusted}
     config: {deny: [m.room.message]}
+"""
+
+
+STAFF = "!staff:lab.test"
+MEMBERS = f"""modules:
+  - module: trust
+    config: {{sources: [{{member_of: "{STAFF}"}}]}}
+  - module: event_types
+    except: {{tags: trusted}}
+    config: {{deny: [m.room.message]}}
 """
 
 
@@ -70,6 +81,52 @@ class Trust(harness.Server):
         checked = run_weir("check", "-c", self.configuration("observe: false", wrong), check=False)
         self.assertNotEqual(checked.returncode, 0)
         self.assertIn("modules[0].only.tags[1]: is empty", (checked.stdout + checked.stderr).decode())
+
+
+class Members(PostgresServer):
+    """Who is in a room, from Synapse's tables when the engine begins, and then from the stream."""
+
+    token = 0
+
+    def member(self, user, membership, tell=True):
+        self.token += 1
+        event_id = f"$member{self.token}"
+        self.store([(self.token, "persister1", event_id, {
+            "type": "m.room.member", "room_id": STAFF, "sender": user, "state_key": user,
+            "content": {"membership": membership}})])
+        self.sql(f"DELETE FROM current_state_events WHERE room_id = '{STAFF}' AND state_key = '{user}'; INSERT INTO "
+                 f"current_state_events VALUES ('{event_id}', '{STAFF}', 'm.room.member', '{user}', '{membership}')")
+        if tell:
+            rows = (["ev", [event_id, STAFF, "m.room.member", user, None, None, membership, False, False]],
+                    ["state", [STAFF, "m.room.member", user, event_id]])
+            self.publish(f"RDATA events persister1 batch {json.dumps(rows[0])}",
+                         f"RDATA events persister1 {self.token} {json.dumps(rows[1])}")
+
+    def refused(self, user):
+        """Whether a message of the user is."""
+        self.token += 1
+        event_id = f"$message{self.token}"
+        self.store([(self.token, "persister1", event_id, {"type": "m.room.message", "room_id": "!r:lab.test",
+                                                          "sender": user, "content": {"body": "hello"}})])
+        self.publish(rdata(self.token, ev_row(event_id)))
+        judged = lambda: int(self.redis.hget(f"{SERVER_NAME}/weir/positions", "weir1 events persister1") or 0)
+        wait_until(lambda: judged() == self.token, what="the judgement")
+        return event_id in [json.loads(row)["event_id"] for _, row in self.durable()]
+
+    def test_members_of_a_room_are_trusted(self):
+        self.member("@a:lab.test", "join", tell=False)
+        self.member("@b:lab.test", "leave", tell=False)
+        engine = self.start_engine(self.configuration(self.bodies, modules=MEMBERS))
+        wait_until(lambda: self.metric(engine, "weir_followed_rooms_unread") == 0, what="the room's state")
+        self.assertEqual(self.metric(engine, "weir_module_trust_members", 'module="trust"'), 2)
+        self.assertFalse(self.refused("@a:lab.test"))
+        self.assertTrue(self.refused("@b:lab.test"))
+        self.member("@b:lab.test", "join")
+        wait_until(lambda: not self.refused("@b:lab.test"), what="the new member")
+        self.member("@a:lab.test", "ban")
+        wait_until(lambda: self.refused("@a:lab.test"), what="the end of trust")
+        self.assertFalse(self.refused("@b:lab.test"))
+        self.stop_engine(engine)
 
 
 class Hold(harness.Server):
