@@ -11,7 +11,6 @@
 #include "base/memory.h"
 #include "engine/backtest_side.h"
 #include "engine/clock.h"
-#include "engine/log.h"
 #include "engine/postgres_parameters.h"
 #include "engine/work_line.h"
 #include "replication/database_events.h"
@@ -63,8 +62,6 @@ static bool read_bodies(void *context, void *piece)
     if (status == LINE_FAILED) {
         atomic_store(&backtest->bodies_failed, true);
         fail(backtest, &reason);
-    } else if (status == LINE_END && body_index_cut_short(backtest->bodies)) {
-        log_error("a file of event bodies was cut short; what is there was read");
     }
     buffer_free(&reason);
     body_index_progress(backtest->bodies, &done, &size);
@@ -110,6 +107,25 @@ static void order(void *context, void *piece)
 
 /* ---- the database */
 
+static bool is_followed(void *context, struct slice room_id)
+{
+    const struct backtest *backtest = context;
+    bool followed = false;
+    for (unsigned side = 0; side < BACKTEST_SIDES; side++)
+        followed = followed || (backtest->sides[side] && backtest_side_follows(backtest->sides[side], room_id));
+    return followed;
+}
+
+static struct backtest_event *add_event(struct backtest_batch *batch, const struct database_event *event)
+{
+    struct backtest_event *added = backtest_batch_add_event(batch);
+    added->row = backtest_batch_copy_row(batch, &event->row);
+    added->token = event->token;
+    added->recorded_ms = event->received_ms;
+    added->body = arena_copy(&batch->texts, event->body);
+    return added;
+}
+
 static void take_event(void *context, const struct database_event *event)
 {
     const struct backtest *backtest = context;
@@ -117,18 +133,15 @@ static void take_event(void *context, const struct database_event *event)
     struct observer_counts *observed = &backtest->report->recording.observed;
     bool rejected = event->row.rejected && !configuration->observe_rejected;
     bool outlier = event->row.outlier && !configuration->observe_outliers;
+    if (is_followed(context, event->row.room_id))
+        add_event(backtest->filled, event)->state = true;
     observed->rejected += rejected;
     observed->outliers += !rejected && outlier;
     if (rejected || outlier)
         return;
-    struct backtest_batch *batch = backtest->filled;
-    struct backtest_event *added = backtest_batch_add_event(batch);
-    added->row = backtest_batch_copy_row(batch, &event->row);
-    added->writer = arena_copy(&batch->texts, event->writer);
-    added->token = event->token;
+    struct backtest_event *added = add_event(backtest->filled, event);
+    added->writer = arena_copy(&backtest->filled->texts, event->writer);
     added->alone = true;
-    added->recorded_ms = event->received_ms;
-    added->body = arena_copy(&batch->texts, event->body);
 }
 
 static bool read_database(void *context, void *piece)
@@ -173,7 +186,7 @@ static void count(void *context, void *piece)
         return;
     backtest_tally_add(backtest->report->tally, batch, backtest->bodies);
     backtest_sample_add(backtest->sample, batch, backtest->bodies);
-    atomic_fetch_add(&backtest->events, batch->event_count);
+    atomic_store(&backtest->events, backtest->report->tally->events);
 }
 
 static void between(void *context)
@@ -240,8 +253,10 @@ static void run_lines(struct backtest *backtest, bool new_bodies)
 
 static void close_bodies(struct backtest *backtest)
 {
-    if (backtest->bodies)
+    if (backtest->bodies) {
         backtest->report->bad_bodies += body_index_bad_lines(backtest->bodies);
+        backtest->report->bodies_cut_short += body_index_cut_short(backtest->bodies);
+    }
     body_index_close(backtest->bodies);
     backtest->bodies = NULL;
 }
@@ -296,7 +311,8 @@ static void open_recording(struct backtest *backtest)
 {
     const struct backtest_settings *settings = backtest->settings;
     const struct configuration *configuration = settings->configurations[BACKTEST_NEW];
-    struct backtest_recording_settings recording_settings = {.chain = configuration->chain,
+    struct backtest_recording_settings recording_settings = {.followed = is_followed,
+                                                             .context = backtest,
                                                              .server_name = configuration->server_name,
                                                              .instance_name = configuration->instance_name,
                                                              .judge_rejected = configuration->observe_rejected,

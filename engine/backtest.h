@@ -37,6 +37,7 @@ struct backtest_report {
     struct observer_counts counts[BACKTEST_SIDES]; /* what judging counts */
     struct backtest_recording_counts recording;    /* 0 in all with a database */
     uint64_t bad_bodies;                           /* lines of the files of bodies that are none */
+    uint64_t bodies_cut_short;                     /* of these files that broke off */
     struct module_cost *costs[BACKTEST_SIDES];     /* by place in the chain; NULL for a side that is not there */
     uint32_t sampled;                              /* events that they were measured on */
     const char *ordered_by[BACKTEST_SIDES];        /* why a chain's events are judged one after another; NULL: not */

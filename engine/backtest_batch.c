@@ -15,7 +15,7 @@ void backtest_batch_clear(struct backtest_batch *batch)
     buffer_clear(&batch->block);
     arena_reset(&batch->texts);
     batch->message_count = batch->event_count = 0;
-    batch->lines = batch->other_channels = batch->bad_records = 0;
+    batch->lines = batch->other_channels = batch->bad_records = batch->gaps = 0;
     for (unsigned side = 0; side < BACKTEST_SIDES; side++) {
         batch->answers[side].count = 0;
         buffer_clear(&batch->answers[side].texts);

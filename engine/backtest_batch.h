@@ -23,6 +23,7 @@ struct backtest_event {
     struct slice writer;
     int64_t token;
     bool alone;
+    bool state;          /* a row for those who follow its room, which is not to be judged */
     int64_t recorded_ms; /* when it arrived; 0: not known */
     int64_t claimed_ms;  /* what its body says (event_time_claimed), found out where `recorded_ms` is not known */
     struct slice body;   /* where it came with the event; else absent */
@@ -59,7 +60,7 @@ struct backtest_batch {
     struct backtest_message *messages;
     uint32_t message_count;
     uint32_t message_capacity;
-    uint64_t lines, other_channels, bad_records;
+    uint64_t lines, other_channels, bad_records, gaps;
     struct arena texts;
     struct backtest_event *events;
     uint32_t event_count;

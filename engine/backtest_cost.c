@@ -91,7 +91,7 @@ void backtest_sample_add(struct backtest_sample *sample, const struct backtest_b
                          const struct body_index *bodies)
 {
     for (uint32_t index = 0; index < batch->event_count; index++) {
-        if (sample->seen++ % sample->stride != 0)
+        if (batch->events[index].state || sample->seen++ % sample->stride != 0)
             continue;
         struct slice body = backtest_body(bodies, &batch->events[index]);
         if (body.length > COST_BODY_MAXIMUM)

@@ -6,7 +6,7 @@
 
 #include "base/lane.h"
 #include "base/memory.h"
-#include "engine/log.h"
+#include "engine/record_marks.h"
 
 #define BLOCK_SIZE ((size_t)128 << 10)
 
@@ -14,6 +14,7 @@ struct backtest_recording {
     struct backtest_recording_settings settings;
     struct slice server_name;
     struct metrics *metrics;
+    struct chain *chain; /* an empty one: the observer judges nothing */
     struct observer *observer;
     struct line_reader *lines;
     struct backtest_batch *batch; /* that events go into */
@@ -23,15 +24,29 @@ struct backtest_recording {
     struct recording_reader *readers[LANES_MAXIMUM];
 };
 
+static struct backtest_event *add_event(struct backtest_recording *recording, const struct event_row *row,
+                                        int64_t token)
+{
+    struct backtest_event *event = backtest_batch_add_event(recording->batch);
+    event->row = backtest_batch_copy_row(recording->batch, row);
+    event->token = token;
+    event->recorded_ms = recording->time_ms;
+    return event;
+}
+
 static void on_event(void *context, const struct event_row *row, struct slice writer, int64_t token, bool alone)
 {
     struct backtest_recording *recording = context;
-    struct backtest_event *event = backtest_batch_add_event(recording->batch);
-    event->row = backtest_batch_copy_row(recording->batch, row);
+    struct backtest_event *event = add_event(recording, row, token);
     event->writer = arena_copy(&recording->batch->texts, writer);
-    event->token = token;
     event->alone = alone;
-    event->recorded_ms = recording->time_ms;
+}
+
+static void on_row(void *context, const struct event_row *row, int64_t token)
+{
+    struct backtest_recording *recording = context;
+    if (recording->settings.followed(recording->settings.context, row->room_id))
+        add_event(recording, row, token)->state = true;
 }
 
 static void on_position(void *context, enum stream stream, struct slice writer, int64_t token)
@@ -45,12 +60,15 @@ struct backtest_recording *backtest_recording_create(const struct backtest_recor
     recording->settings = *settings;
     recording->server_name = slice_from_string(settings->server_name);
     recording->metrics = metrics_create();
-    struct observer_settings observer_settings = {.chain = settings->chain,
+    recording->chain = chain_create(&(struct chain_settings){.server_name = settings->server_name});
+    (void)chain_seal(recording->chain, NULL, NULL);
+    struct observer_settings observer_settings = {.chain = recording->chain,
                                                   .instance_name = settings->instance_name,
                                                   .judge_rejected = settings->judge_rejected,
                                                   .judge_outliers = settings->judge_outliers,
                                                   .queue_limit = SIZE_MAX};
-    struct observer_callbacks callbacks = {.context = recording, .event = on_event, .position = on_position};
+    struct observer_callbacks callbacks = {
+        .context = recording, .event = on_event, .row = on_row, .position = on_position};
     recording->observer = observer_create(&observer_settings, &callbacks, recording->metrics);
     return recording;
 }
@@ -60,6 +78,7 @@ void backtest_recording_destroy(struct backtest_recording *recording)
     if (!recording)
         return;
     observer_destroy(recording->observer);
+    chain_destroy(recording->chain);
     metrics_destroy(recording->metrics);
     line_reader_close(recording->lines);
     for (unsigned lane = 0; lane < LANES_MAXIMUM; lane++)
@@ -70,6 +89,7 @@ void backtest_recording_destroy(struct backtest_recording *recording)
 
 bool backtest_recording_open(struct backtest_recording *recording, const char *path, struct buffer *error)
 {
+    recording->counts.cut_short += recording->lines && line_reader_cut_short(recording->lines);
     line_reader_close(recording->lines);
     recording->lines = line_reader_open(path, error);
     return recording->lines != NULL;
@@ -84,12 +104,7 @@ enum line_status backtest_recording_read(struct backtest_recording *recording, s
                                          struct buffer *error)
 {
     backtest_batch_clear(batch);
-    enum line_status status =
-        line_reader_block(recording->lines, BLOCK_SIZE, &batch->block, &recording->too_long, error);
-    if (status == LINE_END && line_reader_cut_short(recording->lines))
-        log_error("a recording was cut short, since whoever wrote it was killed or it was copied in part; what is "
-                  "there was read");
-    return status;
+    return line_reader_block(recording->lines, BLOCK_SIZE, &batch->block, &recording->too_long, error);
 }
 
 /* Rows of other streams than `events`. */
@@ -107,6 +122,11 @@ static void scan_line(struct backtest_recording *recording, struct backtest_batc
         *reader = recording_reader_create();
     if (!recording_read_escaped(*reader, line, &message, &problem)) {
         batch->bad_records++;
+        return;
+    }
+    if (record_mark_channel(message.channel)) {
+        struct record_gap gap;
+        batch->gaps += record_gap_read(message.data, &gap);
         return;
     }
     batch->lines++;
@@ -152,12 +172,14 @@ void backtest_recording_order(struct backtest_recording *recording, struct backt
     recording->counts.messages += batch->lines;
     recording->counts.other_channels += batch->other_channels;
     recording->counts.bad_records += batch->bad_records;
+    recording->counts.gaps += batch->gaps;
 }
 
 struct backtest_recording_counts backtest_recording_counts(const struct backtest_recording *recording)
 {
     struct backtest_recording_counts counts = recording->counts;
     counts.bad_records += recording->too_long;
+    counts.cut_short += recording->lines && line_reader_cut_short(recording->lines);
     counts.observed = observer_counts(recording->observer);
     return counts;
 }

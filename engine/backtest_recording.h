@@ -14,17 +14,21 @@
 struct backtest_recording;
 
 struct backtest_recording_settings {
-    struct chain *chain; /* which observes; it is not asked */
     const char *server_name;
     const char *instance_name;
     bool judge_rejected;
     bool judge_outliers;
+    /* Whether anybody follows the room; then its rows are events with `state`, too, before they are judged. */
+    bool (*followed)(void *context, struct slice room_id);
+    void *context;
 };
 
 struct backtest_recording_counts {
     uint64_t messages;       /* lines that are messages */
     uint64_t other_channels; /* of those, on channels that are not ours */
     uint64_t bad_records;    /* lines that are no recorded messages */
+    uint64_t gaps;           /* of which the recording tells */
+    uint64_t cut_short;      /* files that broke off */
     struct observer_counts observed;
 };
 

@@ -68,6 +68,9 @@ void backtest_notes(const struct backtest_report *report, struct backtest_note n
         {"bad_bodies", "lines that are no bodies", report->bad_bodies},
         {"bad_lines", "replication lines about events that could not be read", observed->bad_lines},
         {"bad_records", "lines that are no recorded messages", report->recording.bad_records},
+        {"gaps", "gaps in the recordings: what was published meanwhile is not in them", report->recording.gaps},
+        {"cut_short", "files that broke off; what is there was read",
+         report->recording.cut_short + report->bodies_cut_short},
         {"other_channels", "messages on other channels", report->recording.other_channels},
     };
     _Static_assert(sizeof all / sizeof *all == BACKTEST_NOTES, "as many as BACKTEST_NOTES");

@@ -35,7 +35,7 @@ struct backtest_note {
     const char *text;
     uint64_t count;
 };
-#define BACKTEST_NOTES 10u
+#define BACKTEST_NOTES 12u
 /* All of them, zeros too. */
 void backtest_notes(const struct backtest_report *report, struct backtest_note notes[BACKTEST_NOTES]);
 

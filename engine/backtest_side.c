@@ -10,7 +10,6 @@
 #include "engine/event_time.h"
 #include "engine/followed_rooms.h"
 #include "engine/judging.h"
-#include "filters/chain_followed.h"
 
 struct side_lane {
     struct backtest_side *side;
@@ -29,8 +28,8 @@ struct backtest_side {
     unsigned number;
     bool ask_as_synapse;
     const struct body_index *bodies;
-    struct followed_rooms *followed;      /* NULL: the chain follows none */
-    const struct backtest_event *current; /* whose row is being told to them */
+    struct followed_rooms *followed;
+    const struct backtest_event *told; /* to those who follow its room */
     struct side_lane lanes[LANES_MAXIMUM];
 };
 
@@ -46,15 +45,6 @@ static struct slice find_body(void *context, struct slice event_id)
     (void)event_id;
     const struct side_lane *lane = context;
     return backtest_body(lane->side->bodies, &lane->batch->events[lane->event]);
-}
-
-/* Any event's body, not only that of the one which is being judged. */
-static struct slice find_state(void *context, struct slice event_id)
-{
-    const struct backtest_side *side = context;
-    if (slice_equal(event_id, side->current->row.event_id))
-        return backtest_body(side->bodies, side->current);
-    return side->bodies ? body_index_find(side->bodies, event_id) : SLICE_ABSENT;
 }
 
 static void add_answer(struct side_lane *lane, const struct event *event, const struct outcome *outcome, bool dry_run)
@@ -94,18 +84,25 @@ static void start_judging(struct side_lane *lane)
     lane->judging = judging_create(&settings, &callbacks, &lane->counts, &lane->metrics);
 }
 
+/* The event itself may have brought its body. What a redaction redacts has to be found. */
+static struct slice find_followed(void *context, struct slice event_id)
+{
+    const struct backtest_side *side = context;
+    if (slice_equal(side->told->row.event_id, event_id))
+        return backtest_body(side->bodies, side->told);
+    return side->bodies ? body_index_find(side->bodies, event_id) : SLICE_ABSENT;
+}
+
 struct backtest_side *backtest_side_create(struct chain *chain, unsigned number, bool ask_as_synapse)
 {
     struct backtest_side *side = memory_allocate_zeroed(1, sizeof *side);
     side->chain = chain;
     side->number = number;
     side->ask_as_synapse = ask_as_synapse;
-    if (chain_follows_rooms(chain)) {
-        side->followed = followed_rooms_create(&(struct body_source){.context = side, .find = find_state});
-        followed_rooms_use_chain(side->followed, chain);
-    }
     for (unsigned lane = 0; lane < LANES_MAXIMUM; lane++)
         side->lanes[lane].side = side;
+    side->followed = followed_rooms_create(&(struct body_source){.context = side, .find = find_followed});
+    followed_rooms_use_chain(side->followed, chain);
     return side;
 }
 
@@ -136,7 +133,14 @@ bool backtest_side_ordered(const struct backtest_side *side, const char **reason
         *reason = chain_module(side->chain, module_index)->name;
     else if (side->ask_as_synapse)
         *reason = "observe.ask: as_synapse";
+    else if (followed_rooms_any(side->followed))
+        *reason = "a followed room";
     return *reason != NULL;
+}
+
+bool backtest_side_follows(const struct backtest_side *side, struct slice room_id)
+{
+    return followed_rooms_has(side->followed, room_id);
 }
 
 void backtest_side_use_bodies(struct backtest_side *side, const struct body_index *bodies)
@@ -161,13 +165,15 @@ void backtest_side_judge(struct backtest_side *side, struct backtest_batch *batc
     lane->batch = batch;
     for (lane->event = 0; lane->event < batch->event_count; lane->event++) {
         struct backtest_event *event = &batch->events[lane->event];
+        if (event->state) {
+            side->told = event;
+            if (backtest_side_follows(side, event->row.room_id))
+                followed_rooms_row(side->followed, &event->row, event->token);
+            continue;
+        }
         struct event_origin origin = {.writer = judging_writer(lane->judging, event->writer),
                                       .token = event->token,
                                       .now_ms = event->recorded_ms};
-        if (side->followed) {
-            side->current = event;
-            followed_rooms_row(side->followed, &event->row, event->token);
-        }
         judging_event(lane->judging, &event->row, &origin, event->alone);
         if (judging_parked(lane->judging))
             judging_give_up(lane->judging, "a backtest asks no services");

@@ -16,6 +16,8 @@ void backtest_side_destroy(struct backtest_side *side);
 /* Whether batches must be judged one after another, in their order, because the chain remembers; `*reason` then says
  * which module, or setting, is why. */
 bool backtest_side_ordered(const struct backtest_side *side, const char **reason);
+/* Whether a module follows the room; by any thread. */
+bool backtest_side_follows(const struct backtest_side *side, struct slice room_id);
 /* Bodies for events that bring none; NULL: there are none. Between two runs only. */
 void backtest_side_use_bodies(struct backtest_side *side, const struct body_index *bodies);
 /* Judges the events of a batch; by several threads at once unless it is ordered. */

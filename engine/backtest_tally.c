@@ -258,6 +258,8 @@ void backtest_tally_add(struct backtest_tally *tally, const struct backtest_batc
     uint32_t next[BACKTEST_SIDES] = {0};
     for (uint32_t number = 0; number < batch->event_count; number++) {
         const struct backtest_event *event = &batch->events[number];
+        if (event->state)
+            continue;
         int64_t now_ms = time_of(tally, event);
         uint64_t *times = time_buckets_at(&tally->times, now_ms);
         struct said said[BACKTEST_SIDES] = {0};

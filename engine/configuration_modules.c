@@ -303,10 +303,19 @@ static void log_for_module(const char *level, const char *module, struct slice m
             LOG_AT(levels[index], "a module says", LOG_STRING("module", module), LOG_TEXT("text", message));
 }
 
-/* A backtest puts a million questions, about events that are long past. */
-static bool asks_in_backtest(struct module_reading *reading, const struct module_definition *definition)
+/* Whether it asks a web service: it then has the parameters of filters/asking.h. */
+static bool asks_service(const struct module_definition *definition)
 {
-    if (reading->reader->purpose != CONFIGURATION_FOR_BACKTEST || !definition->answer)
+    for (size_t index = 0; index < definition->parameter_count; index++)
+        if (strcmp(definition->parameters[index].name, "breaker_failures") == 0)
+            return true;
+    return false;
+}
+
+/* A backtest puts a million questions, about events that are long past. */
+static bool left_out(struct module_reading *reading, const struct module_definition *definition)
+{
+    if (reading->reader->purpose != CONFIGURATION_FOR_BACKTEST || !asks_service(definition))
         return false;
     struct configuration_place place = {reading->file, reading->item->mark, reading->key};
     configuration_warning(reading->reader, &place, "%s asks a service, which a backtest does not do: it is left out",
@@ -318,7 +327,7 @@ void configuration_append_module(struct module_reading *reading, const struct mo
 {
     struct configuration_reader *reader = reading->reader;
     struct module_options options = {0};
-    if (asks_in_backtest(reading, definition))
+    if (left_out(reading, definition))
         return;
     if ((reader->given_up && atomic_load(reader->given_up)) || !take_options(reading, &options)) {
         module_options_free(&options);

@@ -58,6 +58,11 @@ bool followed_rooms_any(const struct followed_rooms *followed)
     return followed->count > 0;
 }
 
+bool followed_rooms_has(const struct followed_rooms *followed, struct slice room_id)
+{
+    return followed->count && string_table_find(followed->rooms, room_id) != STRING_TABLE_NONE;
+}
+
 /* ---- rooms */
 
 static void ask_for_unread(struct followed_rooms *followed)

@@ -33,6 +33,7 @@ void followed_rooms_use_chain(struct followed_rooms *followed, struct chain *cha
 
 /* Whether there are any: then every row of `events` is to be told, before its event is judged. */
 bool followed_rooms_any(const struct followed_rooms *followed);
+bool followed_rooms_has(const struct followed_rooms *followed, struct slice room_id);
 /* `row` lives until the call returns. */
 void followed_rooms_row(struct followed_rooms *followed, const struct event_row *row, int64_t token);
 

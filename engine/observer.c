@@ -97,6 +97,8 @@ static void on_rows(void *context, const struct position_rows *rows)
             continue;
         if (observer->follows)
             followed_rooms_row(observer->followed, &row, rows->token);
+        if (observer->callbacks.row)
+            observer->callbacks.row(observer->callbacks.context, &row, rows->token);
         if (observer->callbacks.seen && row.kind == EVENT_ROW_EV)
             observer->callbacks.seen(observer->callbacks.context, rows->writer, rows->token, row.event_id);
         if (!row_counts(observer, &row))

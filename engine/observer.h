@@ -34,6 +34,8 @@ struct observer_callbacks {
     /* Events are judged elsewhere: the row and writer live until the call returns; `alone`: it is the only row of its
      * token. NULL: the observer judges them. */
     void (*event)(void *context, const struct event_row *row, struct slice writer, int64_t token, bool alone);
+    /* A row of `events`, of whatever kind, before it is acted upon; lives until the call returns. May be NULL. */
+    void (*row)(void *context, const struct event_row *row, int64_t token);
     /* All rows of `writer` up to `token` are done with. */
     void (*position)(void *context, enum stream stream, struct slice writer, int64_t token);
     /* Events of `writer` were judged beyond its position, since others before them wait: what observer_append_ahead

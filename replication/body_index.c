@@ -100,11 +100,6 @@ enum line_status body_index_read(struct body_index *index, uint32_t *block, stru
     return LINE_OK;
 }
 
-bool body_index_cut_short(const struct body_index *index)
-{
-    return line_reader_cut_short(index->lines);
-}
-
 static void add_body(void *context, struct slice event_id, struct slice body)
 {
     const struct adding *adding = context;
@@ -138,6 +133,11 @@ struct slice body_index_find(const struct body_index *index, struct slice event_
     if (number == STRING_TABLE_NONE)
         return SLICE_ABSENT;
     return slice_of(shard->spans[number].data, shard->spans[number].length);
+}
+
+bool body_index_cut_short(const struct body_index *index)
+{
+    return line_reader_cut_short(index->lines);
 }
 
 uint64_t body_index_bad_lines(const struct body_index *index)

@@ -26,9 +26,9 @@ void body_index_add(struct body_index *index, uint32_t block);
 /* Once every block was added: the event's JSON, or an absent slice. Lives as long as the index. Of several lines with
  * one id the first of the file counts. Any number of threads. */
 struct slice body_index_find(const struct body_index *index, struct slice event_id);
-uint64_t body_index_bad_lines(const struct body_index *index);
-/* Whether the file that was read last broke off, as line_reader_cut_short; at its end. */
+/* Whether the compressed file broke off, as line_reader_cut_short. */
 bool body_index_cut_short(const struct body_index *index);
+uint64_t body_index_bad_lines(const struct body_index *index);
 /* How much of the file was read, as line_reader_progress. */
 void body_index_progress(const struct body_index *index, uint64_t *done, uint64_t *size);
 

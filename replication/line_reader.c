@@ -33,6 +33,7 @@ struct line_reader {
     uint64_t done;
     uint64_t size;
     char *path;
+    struct buffer fault; /* why line_reader_block cannot go on */
 };
 
 static void fail(struct line_reader *reader, struct buffer *error, const char *what)
@@ -66,6 +67,7 @@ void line_reader_close(struct line_reader *reader)
     ZSTD_freeDStream(reader->stream);
     buffer_free(&reader->input);
     buffer_free(&reader->window);
+    buffer_free(&reader->fault);
     free(reader->path);
     free(reader);
 }
@@ -240,7 +242,7 @@ struct looked {
     size_t length;
 };
 
-/* Looks at what is new. A last line without a line break is whole at the end of the file. */
+/* Looks at what is new. A last line without a line break is whole at the end of the file, unless that broke off. */
 static void look_for_lines(const struct line_reader *reader, struct looked *looked)
 {
     size_t length = reader->window.length - reader->start;
@@ -301,10 +303,10 @@ enum line_status line_reader_block(struct line_reader *reader, size_t size, stru
         if (!looked.whole && looked.length > RECORDING_LINE_MAXIMUM)
             reader->skipping = true;
         reader->searched = reader->window.length;
-        (void)fill(reader, error);
+        (void)fill(reader, &reader->fault);
     }
-    if (reader->failed && error->length == 0)
-        buffer_append_format(error, "%s: cannot be read any further", reader->path);
+    if (reader->failed)
+        buffer_append_slice(error, buffer_slice(&reader->fault));
     return reader->failed ? LINE_FAILED : LINE_END;
 }
 

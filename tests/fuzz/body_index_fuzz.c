@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (count-- > 0)
         body_index_add(index, count);
     struct buffer ignored = {0};
-    if (status == LINE_END && recording_load(path, BODY_FILE_MAXIMUM, &content, &ignored)) {
+    if (status == LINE_END && recording_load(path, BODY_FILE_MAXIMUM, &content, NULL, &ignored)) {
         struct buffer copy = {0};
         buffer_append_slice(&copy, buffer_slice(&content));
         struct body_file *file = body_file_from_memory(copy);

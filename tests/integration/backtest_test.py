@@ -219,20 +219,31 @@ class Backtest(harness.Server):
             partly = self.outcome("-c", configuration, short, "--events", bodies, jobs=jobs)
             self.assertGreater(partly["events"], whole["events"] // 2)
             self.assertLess(partly["events"], whole["events"])
+            self.assertEqual(partly["notes"]["cut_short"], 1)
             short.write_bytes(bodies.read_bytes()[:-1000])
-            done = run_weir("backtest", "-c", configuration, recording, "--events", short, "--jobs", jobs)
-            self.assertIn("cut short", done.stderr.decode())
+            partly = self.outcome("-c", configuration, recording, "--events", short, jobs=jobs)
+            self.assertEqual(partly["events"], whole["events"])
+            self.assertGreater(partly["notes"]["bodies_missing"], whole["notes"]["bodies_missing"])
+            self.assertEqual(partly["notes"]["cut_short"], 1)
+            short.write_bytes(recording.read_bytes() + b"\x28\xb5\x2f\xfd broken")
+            partly = self.outcome("-c", configuration, short, "--events", bodies, code=1, jobs=jobs)
+            self.assertEqual(partly["events"], whole["events"])
+            short.write_bytes(bodies.read_bytes() + b"\x28\xb5\x2f\xfd broken")
+            done = run_weir("backtest", "-c", configuration, recording, "--events", short, "--jobs", jobs, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            self.assertIn("not readable as zstd", done.stderr.decode())
         lines = ["no JSON", "{}", line("RDATA events persister1 x []"), line("RDATA caches w 5 []"), line("POSITION"),
                  line(rdata(1, ev_row("$1"))), line(rdata(1, ev_row("$1"))), line(rdata(2, ev_row("$2", rejected=True))),
                  line(rdata(3, ev_row("$3", outlier=True))), line(rdata(4, ev_row("$4")), channel="other"),
-                 line(rdata("batch", ev_row("$5"))), line(rdata(6, ev_row("$6"))), ""]
+                 line(rdata("batch", ev_row("$5"))), line(rdata(6, ev_row("$6"))),
+                 line("GAP 1000 2000 Redis went \"away\"", channel=f"{SERVER_NAME}/weir/record"), ""]
         notes = self.outcome("-c", configuration, self.write("damaged.jsonl", "\r\n".join(lines)), "--events",
                              self.write("bodies.jsonl", body("$1", body="x") + "\nnothing\n" + '{"event_id":"$5","json":{]}'),
                              jobs=2)
         self.assertEqual(notes["events"], 3)
         self.assertEqual(notes["notes"], {"rejected": 1, "outliers": 1, "duplicates": 1, "bodies_missing": 1,
                                           "bodies_unreadable": 1, "undated": 0, "bad_bodies": 1, "bad_lines": 2,
-                                          "bad_records": 2, "other_channels": 1})
+                                          "bad_records": 2, "gaps": 1, "cut_short": 0, "other_channels": 1})
 
     def test_several_recordings_are_one_stream(self):
         name = "synapse-1.140-big"
@@ -251,6 +262,26 @@ class Backtest(harness.Server):
                 for member in ("events", "new", "times", "rooms", "senders", "examples"):
                     self.assertEqual({**outcome, "new": {**outcome["new"], "configuration": ""}}[member],
                                      {**expected, "new": {**expected["new"], "configuration": ""}}[member], member)
+
+    def test_followed_rooms(self):
+        rule = json.dumps(["ev", ["$rule", "!policy:lab.test", "m.policy.rule.user", "r1", None, None, None, False, False]])
+        lines = [line(rdata(1, ev_row("$before"))), line(rdata(2, rule)), line(rdata(3, ev_row("$after"))),
+                 line(rdata(4, rule.replace("$rule", "$gone"))), line(rdata(5, ev_row("$later")))]
+        recording = self.write("policy.jsonl", "\n".join(lines))
+        policy = lambda event_id, content: json.dumps({"event_id": event_id, "json": {
+            "type": "m.policy.rule.user", "state_key": "r1", "room_id": "!policy:lab.test", "sender": "@mod:lab.test",
+            "content": content}})
+        bodies = self.write("policy.events.jsonl", "\n".join(
+            [body(f"${when}", "@bad:evil.test", body="x") for when in ("before", "after", "later")]
+            + [policy("$rule", {"entity": "@bad:*", "recommendation": "m.ban", "reason": "spam"}), policy("$gone", {})]))
+        configuration = self.configuration(modules="modules: [{module: policy_list, config: {rooms: ['!policy:lab.test']}}]")
+        replayed = [json.loads(row)["event_id"] for row in self.replay(configuration, recording, bodies)]
+        self.assertEqual(replayed, ["$after"])
+        for jobs in (1, 3):
+            outcome = self.outcome("-c", configuration, "--against", self.configuration(modules=OLD, name="old.yaml"),
+                                   recording, "--events", bodies, jobs=jobs)
+            self.assertEqual([example["event_id"] for example in outcome["examples"]], ["$after"])
+            self.assertEqual(outcome["events"], 5)
 
     def test_time_without_times_is_that_of_the_events(self):
         recording = self.write("untimed.jsonl", "".join(
