@@ -243,7 +243,7 @@ uint64_t rate_table_keys(const struct rate_table *table)
     for (uint32_t number = 0; table->base_ms && number < looked_at; number++)
         for (int index = 0; index < GROUP; index++)
             taken += table->groups[number].entries[index].full_at > now;
-    return taken * table->group_count / looked_at;
+    return looked_at ? taken * table->group_count / looked_at : 0;
 }
 
 uint64_t rate_table_forgotten(const struct rate_table *table)
