@@ -99,8 +99,9 @@ class Service(ServiceServer):
         wait_until(lambda: len(self.judged()) >= len(events), what="the verdicts of the slow room")
         self.assertEqual([event_id for event_id in self.judged() if event_id in slow], slow)
         self.assertEqual(len(service.questions), len(events), "each event is asked about once")
-        asked = service.questions[0]
-        self.assertEqual((asked["callback"], asked["event_id"]), ("check_event_for_spam", "$quick0"))
+        # On connections of their own, the first questions of two rooms may come in any order.
+        asked = next(question for question in service.questions if question["event_id"] == "$quick0")
+        self.assertEqual(asked["callback"], "check_event_for_spam")
         self.assertEqual(asked["args"]["event"]["content"]["body"], "$quick0")
         row = self.rows()[0]
         self.assertEqual((row["module"], row["result"]), ("http_service", {"code": "M_FORBIDDEN", "fields": {}}))
