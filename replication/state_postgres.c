@@ -7,9 +7,11 @@
  * the event's sender. */
 #include "replication/state_postgres.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "replication/postgres_session.h"
@@ -44,12 +46,15 @@ static const struct postgres_statement statements[STATEMENT_COUNT] = {
                          1},
 };
 
-/* As in rows_postgres.c: without statistics PostgreSQL would read whole tables. */
-static const char setup[] =
-    "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES"
-    " ('default_transaction_read_only', 'on'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),"
-    " ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')"
-    ") AS wanted(setting, value) ON name = wanted.setting";
+/* As in rows_postgres.c: without statistics PostgreSQL would read whole tables. What takes longer than we wait is ended
+ * by the database, too: it would not notice that nobody waits any more, and each further attempt would add to its work.
+ */
+#define SETUP                                                                                                          \
+    "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES"                                       \
+    " ('default_transaction_read_only', 'on'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),"             \
+    " ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('enable_seqscan', 'off'),"                             \
+    " ('enable_bitmapscan', 'off'), ('statement_timeout', '%lld')) AS wanted(setting, value)"                          \
+    " ON name = wanted.setting"
 
 enum column { COLUMN_ROOM, COLUMN_TYPE, COLUMN_STATE_KEY, COLUMN_EVENT_ID, COLUMN_ORDERING, COLUMN_BODY, COLUMN_GONE };
 
@@ -69,6 +74,7 @@ struct request {
 struct state_postgres {
     struct state_postgres_callbacks callbacks;
     struct postgres_session *session;
+    struct buffer setup;
     struct state_postgres_counters counters;
     int64_t page;
     int64_t retry_for_ms;
@@ -258,8 +264,8 @@ static bool can_be_asked(struct slice text)
 
 void state_postgres_read_room(struct state_postgres *states, struct slice room_id, bool members)
 {
-    /* One under way may have passed what has changed since. */
-    struct request *other = states->first && states->asked ? states->first->next : states->first;
+    /* One under way, between two pages or without a connection as well, may have passed what has changed since. */
+    struct request *first = states->first, *other = first && (states->asked || first->type) ? first->next : first;
     while (other && (other->event_id || !slice_equal(slice_from_string(other->room), room_id)))
         other = other->next;
     if (other)
@@ -316,11 +322,12 @@ struct state_postgres *state_postgres_create(struct event_base *base, const stru
     states->last = &states->first;
     states->send_event = event_new(base, -1, 0, on_send, states);
     states->timeout_event = event_new(base, -1, 0, on_timeout, states);
+    buffer_append_format(&states->setup, SETUP, (long long)settings->timeout_ms);
     struct postgres_session_settings session_settings = {.keywords = settings->keywords,
                                                          .values = settings->values,
                                                          .statements = statements,
                                                          .statement_count = STATEMENT_COUNT,
-                                                         .setup = setup,
+                                                         .setup = buffer_string(&states->setup),
                                                          .connect_timeout_ms = (uint32_t)settings->timeout_ms};
     struct postgres_session_callbacks session_callbacks = {
         .context = states, .state = on_state, .result = on_result, .ended = on_ended};
@@ -337,5 +344,6 @@ void state_postgres_destroy(struct state_postgres *states)
         free_request(take_first(states));
     event_free(states->send_event);
     event_free(states->timeout_event);
+    buffer_free(&states->setup);
     free(states);
 }
