@@ -114,6 +114,23 @@ static struct request *take_first(struct state_postgres *states)
     return request;
 }
 
+/* Whoever waits for the first time does not wait for those that were not there: these may be many, since anybody in a
+ * room can send what does not become its state. */
+static void bring_forward(struct state_postgres *states)
+{
+    struct request **link = &states->first;
+    while (*link && (*link)->give_up_at_ms)
+        link = &(*link)->next;
+    struct request *request = *link;
+    if (!request || request == states->first)
+        return;
+    *link = request->next;
+    if (!*link)
+        states->last = link;
+    request->next = states->first;
+    states->first = request;
+}
+
 static void free_request(struct request *request)
 {
     free(request->room);
@@ -151,6 +168,7 @@ static void on_send(evutil_socket_t socket, short what, void *argument)
     struct state_postgres *states = argument;
     if (states->asked || !states->first || !postgres_session_is_ready(states->session))
         return;
+    bring_forward(states);
     states->asked = true;
     states->counters.queries++;
     if (send_query(states, states->first))
@@ -250,6 +268,7 @@ static void on_ended(void *context)
             states->callbacks.room(states->callbacks.context, slice_from_string(request->room), request->given);
         free_request(request);
     }
+    bring_forward(states);
     if (states->first)
         schedule(states, states->first->give_up_at_ms ? RETRY_MS : 0);
 }

@@ -161,6 +161,17 @@ class PolicyList(PostgresServer):
         self.assertEqual(len(self.logged(engine, "the state of a followed room was read")), 1, "said once")
         self.stop_engine(engine)
 
+    def test_what_is_not_the_rooms_state_holds_up_no_rule(self):
+        engine = self.started()
+        for number in range(300):
+            self.tell(f"$never{number}", f"never{number}", token=self.next_token(), rows=("state",))
+        wait_until(lambda: self.metric(engine, "weir_followed_queries_total") >= 300, what="all asked for once")
+        self.rule("k", ban("@bad:x"))
+        wait_until(lambda: self.metric(engine, "weir_followed_events_total") == 1, seconds=20, what="the rule")
+        self.assertGreater(self.metric(engine, "weir_followed_waiting"), 0)
+        self.assertEqual(self.say("@bad:x"), ["mine: ban @bad:x"])
+        self.stop_engine(engine)
+
     def test_a_query_that_nobody_waits_for_is_ended(self):
         self.keep_many()
         self.hinder("1, 600")
