@@ -79,14 +79,18 @@ static void on_event(void *context, const struct state_event *event)
     followed_rooms_event(rooms_of(context), event);
 }
 
+/* Rooms are read again and again, which is worth a line only the first time. */
 static void on_room(void *context, struct slice room_id, uint64_t events)
 {
-    if (events)
+    bool first = followed_rooms_read(rooms_of(context), room_id);
+    if (!first)
+        log_debug("the state of a followed room was read again", LOG_TEXT("room_id", room_id),
+                  LOG_INTEGER("events", events));
+    else if (events)
         log_info("the state of a followed room was read", LOG_TEXT("room_id", room_id), LOG_INTEGER("events", events));
     else
         log_warning("the database has no state of a followed room: is a user of this homeserver in it?",
                     LOG_TEXT("room_id", room_id));
-    followed_rooms_read(rooms_of(context), room_id);
 }
 
 /* ---- what the rooms ask for */

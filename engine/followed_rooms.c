@@ -125,11 +125,12 @@ void followed_rooms_use_chain(struct followed_rooms *followed, struct chain *cha
     ask_for_unread(followed);
 }
 
-void followed_rooms_read(struct followed_rooms *followed, struct slice room_id)
+bool followed_rooms_read(struct followed_rooms *followed, struct slice room_id)
 {
     uint32_t room = followed->count ? string_table_find(followed->rooms, room_id) : STRING_TABLE_NONE;
-    if (room != STRING_TABLE_NONE)
-        followed->read[room] = true;
+    if (room == STRING_TABLE_NONE || followed->read[room])
+        return false;
+    return followed->read[room] = true;
 }
 
 void followed_rooms_read_all(struct followed_rooms *followed)

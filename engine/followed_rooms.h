@@ -39,7 +39,8 @@ void followed_rooms_row(struct followed_rooms *followed, const struct event_row 
 
 /* What the reader has read. */
 void followed_rooms_event(struct followed_rooms *followed, const struct state_event *event);
-void followed_rooms_read(struct followed_rooms *followed, struct slice room_id);
+/* All of a room; whether that was the first time since a module began with it. */
+bool followed_rooms_read(struct followed_rooms *followed, struct slice room_id);
 /* Asks for all rooms again: what was missed is there then. */
 void followed_rooms_read_all(struct followed_rooms *followed);
 

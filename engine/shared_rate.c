@@ -17,6 +17,7 @@
 #include "engine/log.h"
 #include "engine/redis_error.h"
 #include "engine/redis_link.h"
+#include "engine/worker.h"
 
 /* How long what counts once is remembered. */
 #define ONCE_MS 300000
@@ -71,6 +72,7 @@ struct shared_rate_counts {
 };
 
 struct shared_rate {
+    struct shared_rate *next_left; /* among those that are gone, and in which a thread may still count */
     struct event_base *base;
     services_answered_function *answered;
     void *context;
@@ -90,6 +92,8 @@ struct shared_rate {
     struct shared_rate_counts counts;
     struct latency *latency;
 };
+
+static struct shared_rate *left_rates;
 
 /* ---- what is in flight */
 
@@ -360,6 +364,17 @@ static void leave(void *context)
     __atomic_fetch_sub(&rate->members, 1, __ATOMIC_RELAXED);
 }
 
+/* A thread that was left behind with a chain (engine/worker.h) makes or ends modules that count themselves here after
+ * everything else is gone. */
+static void free_left(void)
+{
+    while (left_rates && !worker_left_behind()) {
+        struct shared_rate *rate = left_rates;
+        left_rates = rate->next_left;
+        free(rate);
+    }
+}
+
 struct shared_rate *shared_rate_create(struct event_base *base, struct metrics *metrics,
                                        services_answered_function *answered, void *context)
 {
@@ -375,6 +390,7 @@ struct shared_rate *shared_rate_create(struct event_base *base, struct metrics *
     };
     struct shared_rate *rate = memory_allocate_zeroed(1, sizeof *rate);
     unsigned char digest[SHA_DIGEST_LENGTH];
+    free_left();
     rate->base = base;
     rate->answered = answered;
     rate->context = context;
@@ -406,7 +422,9 @@ void shared_rate_destroy(struct shared_rate *rate)
     event_free(rate->timer);
     buffer_free(&rate->prefix);
     buffer_free(&rate->key);
-    free(rate);
+    rate->next_left = left_rates;
+    left_rates = rate;
+    free_left();
 }
 
 void shared_rate_use(struct shared_rate *rate, const struct redis_address *address, const char *server_name)

@@ -31,6 +31,7 @@ struct shared_rate;
 /* `answered` as for services_create; both outlive it. */
 struct shared_rate *shared_rate_create(struct event_base *base, struct metrics *metrics,
                                        services_answered_function *answered, void *context);
+/* After the worker. Modules that a thread left behind still has may join and leave as long as it works. */
 void shared_rate_destroy(struct shared_rate *rate);
 
 /* From now on it may connect, once a module wants to ask. `address` must stay valid, `server_name` is copied. */

@@ -15,6 +15,7 @@
 
 #include "base/lane.h"
 #include "base/memory.h"
+#include "engine/log.h"
 
 #define PRIORITY 10
 
@@ -162,10 +163,25 @@ static void start_thread(struct worker *worker)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&worker->thread, NULL, run, worker->desk) != 0)
-        abort();
+    int error = pthread_create(&worker->thread, NULL, run, worker->desk);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    worker->started = true;
+    worker->started = error == 0;
+    if (error)
+        log_warning("no thread can be begun; its work is done between two events, which wait for it",
+                    LOG_STRING("reason", strerror(error)));
+}
+
+/* In the thread's place. What is done is handed back later all the same, by the event. */
+static void work_here(struct worker *worker)
+{
+    struct entry *entry;
+    unsigned lane = lane_number;
+    lane_number = WORKER_LANE;
+    pthread_mutex_lock(&worker->desk->lock);
+    while ((entry = take(&worker->desk->waiting)))
+        do_job(worker->desk, entry);
+    pthread_mutex_unlock(&worker->desk->lock);
+    lane_number = lane;
 }
 
 void worker_do(struct worker *worker, const struct worker_job *job)
@@ -179,6 +195,8 @@ void worker_do(struct worker *worker, const struct worker_job *job)
     pthread_mutex_unlock(&worker->desk->lock);
     if (!worker->started)
         start_thread(worker);
+    if (!worker->started)
+        work_here(worker);
 }
 
 bool worker_is_busy(const struct worker *worker)

@@ -18,7 +18,7 @@ struct worker_job {
     void *job;
 };
 
-/* The thread begins with the first job. */
+/* The thread begins with the first job. Where none can be had, the loop is held up and does the work itself. */
 struct worker *worker_create(struct event_base *base);
 void worker_do(struct worker *worker, const struct worker_job *job);
 /* Whether any job waits or is under way. */

@@ -7,9 +7,11 @@
  * the event's sender. */
 #include "replication/state_postgres.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "replication/postgres_session.h"
@@ -44,12 +46,15 @@ static const struct postgres_statement statements[STATEMENT_COUNT] = {
                          1},
 };
 
-/* As in rows_postgres.c: without statistics PostgreSQL would read whole tables. */
-static const char setup[] =
-    "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES"
-    " ('default_transaction_read_only', 'on'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),"
-    " ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')"
-    ") AS wanted(setting, value) ON name = wanted.setting";
+/* As in rows_postgres.c: without statistics PostgreSQL would read whole tables. What takes longer than we wait is ended
+ * by the database, too: it would not notice that nobody waits any more, and each further attempt would add to its work.
+ */
+#define SETUP                                                                                                          \
+    "SELECT set_config(name, wanted.value, false) FROM pg_settings JOIN (VALUES"                                       \
+    " ('default_transaction_read_only', 'on'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),"             \
+    " ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('enable_seqscan', 'off'),"                             \
+    " ('enable_bitmapscan', 'off'), ('statement_timeout', '%lld')) AS wanted(setting, value)"                          \
+    " ON name = wanted.setting"
 
 enum column { COLUMN_ROOM, COLUMN_TYPE, COLUMN_STATE_KEY, COLUMN_EVENT_ID, COLUMN_ORDERING, COLUMN_BODY, COLUMN_GONE };
 
@@ -69,6 +74,7 @@ struct request {
 struct state_postgres {
     struct state_postgres_callbacks callbacks;
     struct postgres_session *session;
+    struct buffer setup;
     struct state_postgres_counters counters;
     int64_t page;
     int64_t retry_for_ms;
@@ -108,6 +114,23 @@ static struct request *take_first(struct state_postgres *states)
     return request;
 }
 
+/* Whoever waits for the first time does not wait for those that were not there: these may be many, since anybody in a
+ * room can send what does not become its state. */
+static void bring_forward(struct state_postgres *states)
+{
+    struct request **link = &states->first;
+    while (*link && (*link)->give_up_at_ms)
+        link = &(*link)->next;
+    struct request *request = *link;
+    if (!request || request == states->first)
+        return;
+    *link = request->next;
+    if (!*link)
+        states->last = link;
+    request->next = states->first;
+    states->first = request;
+}
+
 static void free_request(struct request *request)
 {
     free(request->room);
@@ -145,6 +168,7 @@ static void on_send(evutil_socket_t socket, short what, void *argument)
     struct state_postgres *states = argument;
     if (states->asked || !states->first || !postgres_session_is_ready(states->session))
         return;
+    bring_forward(states);
     states->asked = true;
     states->counters.queries++;
     if (send_query(states, states->first))
@@ -244,6 +268,7 @@ static void on_ended(void *context)
             states->callbacks.room(states->callbacks.context, slice_from_string(request->room), request->given);
         free_request(request);
     }
+    bring_forward(states);
     if (states->first)
         schedule(states, states->first->give_up_at_ms ? RETRY_MS : 0);
 }
@@ -258,8 +283,8 @@ static bool can_be_asked(struct slice text)
 
 void state_postgres_read_room(struct state_postgres *states, struct slice room_id, bool members)
 {
-    /* One under way may have passed what has changed since. */
-    struct request *other = states->first && states->asked ? states->first->next : states->first;
+    /* One under way, between two pages or without a connection as well, may have passed what has changed since. */
+    struct request *first = states->first, *other = first && (states->asked || first->type) ? first->next : first;
     while (other && (other->event_id || !slice_equal(slice_from_string(other->room), room_id)))
         other = other->next;
     if (other)
@@ -316,11 +341,12 @@ struct state_postgres *state_postgres_create(struct event_base *base, const stru
     states->last = &states->first;
     states->send_event = event_new(base, -1, 0, on_send, states);
     states->timeout_event = event_new(base, -1, 0, on_timeout, states);
+    buffer_append_format(&states->setup, SETUP, (long long)settings->timeout_ms);
     struct postgres_session_settings session_settings = {.keywords = settings->keywords,
                                                          .values = settings->values,
                                                          .statements = statements,
                                                          .statement_count = STATEMENT_COUNT,
-                                                         .setup = setup,
+                                                         .setup = buffer_string(&states->setup),
                                                          .connect_timeout_ms = (uint32_t)settings->timeout_ms};
     struct postgres_session_callbacks session_callbacks = {
         .context = states, .state = on_state, .result = on_result, .ended = on_ended};
@@ -337,5 +363,6 @@ void state_postgres_destroy(struct state_postgres *states)
         free_request(take_first(states));
     event_free(states->send_event);
     event_free(states->timeout_event);
+    buffer_free(&states->setup);
     free(states);
 }

@@ -84,8 +84,8 @@ class Homeserver:
                 token = file.read().strip()
         except (OSError, ValueError) as error:
             raise Away(f"the token cannot be read: {error}")
-        if not token:
-            raise Away(f"{self.token_file} is empty")
+        if not token or not token.isprintable():  # as while somebody writes it
+            raise Away(f"{self.token_file} is empty, or holds more than one line")
         return token
 
     def connect(self):
@@ -203,7 +203,7 @@ def membership(verb):
 def quarantine_media(bot, row, action, transaction):
     for uri in action.get("media") or ():
         server, _, media = str(uri).partition("mxc://")[2].partition("/")
-        if server and media:
+        if server and media and not {".", ".."} & {server, *media.split("/")}:  # what a proxy would take for a path
             bot.homeserver.ask("POST", f"/_synapse/admin/v1/media/quarantine/{quote(server)}/{quote(media)}", {})
 
 
@@ -313,13 +313,13 @@ class Bot:
             try:
                 ACTIONS[name](self, row, action, transaction)
             except Refused as error:
-                logger.error("%s is refused: %s; event %s in %s", name, one_line(error), row.get("event_id"),
-                             row.get("room_id"))
+                logger.error("%s is refused: %s; event %s in %s", name, one_line(error), one_line(row.get("event_id")),
+                             one_line(row.get("room_id")))
                 refusals.append(f"{name}: {error}")
                 continue
             self.redis.set(mark, "done", ex=DONE_SECONDS)
-            logger.info("%s: event %s of %s in %s (%s)", name, row.get("event_id"), one_line(row.get("sender")),
-                        row.get("room_id"), row.get("module"))
+            logger.info("%s: event %s of %s in %s (%s)", name, one_line(row.get("event_id")), one_line(row.get("sender")),
+                        one_line(row.get("room_id")), row.get("module"))
         if refusals:
             self.put_aside(held, "; ".join(refusals))
         else:

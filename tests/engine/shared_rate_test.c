@@ -3,9 +3,12 @@
 #include "engine/shared_rate.h"
 
 #include <event2/event.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/keyed_hash.h"
 #include "engine/clock.h"
+#include "engine/worker.h"
 #include "tests/engine/redis_fixture.h"
 
 #define START INT64_C(1700000000000)
@@ -246,4 +249,47 @@ Test(shared_rate, without_redis_questions_fail_and_then_go_on)
     wait_until_asked(0);
     wait_until_asked(1);
     cr_expect_eq(outcome(0, SLICE_ABSENT, &bucket, 1, START), 0);
+}
+
+/* ---- an end that does not wait for a chain */
+
+static atomic_bool gone, counted;
+
+/* A module that is made and ended when the loop, and what it had, is gone. */
+static void count_late(void *argument)
+{
+    const struct shared_rates *rates = argument;
+    while (!atomic_load(&gone))
+        usleep(1000);
+    rates->join(rates->context);
+    rates->leave(rates->context);
+    atomic_store(&counted, true);
+}
+
+static void leave_job(void *argument)
+{
+    (void)argument;
+}
+
+Test(shared_rate_end, a_thread_left_behind_may_still_count)
+{
+    struct event_base *loop = event_base_new();
+    struct metrics *metrics = metrics_create();
+    struct shared_rate *rate = shared_rate_create(loop, metrics, on_answered, NULL);
+    struct worker *worker = worker_create(loop);
+    worker_do(worker, &(struct worker_job){.work = count_late,
+                                           .left = leave_job,
+                                           .job = (void *)(uintptr_t)shared_rate_interface(rate)});
+    worker_destroy(worker, 10);
+    cr_assert(worker_left_behind());
+    shared_rate_destroy(rate);
+    metrics_destroy(metrics);
+    atomic_store(&gone, true);
+    for (int wait = 0; worker_left_behind() && wait < 2000; wait++)
+        usleep(10000);
+    cr_expect(atomic_load(&counted));
+    metrics = metrics_create();
+    shared_rate_destroy(shared_rate_create(loop, metrics, on_answered, NULL));
+    metrics_destroy(metrics);
+    event_base_free(loop);
 }

@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -113,6 +115,40 @@ Test(worker, a_stop_without_patience_leaves_the_thread_behind)
     cr_expect_not(worker_left_behind());
     cr_expect_eq(worked, 2);
     cr_expect_eq(left, 2);
+}
+
+static void work_on_the_loop(void *argument)
+{
+    (void)argument;
+    cr_expect(pthread_equal(pthread_self(), loop_thread));
+    cr_expect_neq(lane_number, 0u);
+    cr_expect_eq(done, 0, "handed back later");
+    atomic_fetch_add(&worked, 1);
+}
+
+/* As a limit of a service's tasks would have it. */
+Test(worker, without_a_thread_to_be_had_the_loop_works)
+{
+    loop_thread = pthread_self();
+    struct event_base *base = event_base_new();
+    struct worker *worker = worker_create(base);
+    struct job job = {.number = 1, .base = base};
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NPROC, &before);
+    none = (struct rlimit){0, before.rlim_max};
+    if (geteuid() == 0) /* for whom there is no limit */
+        cr_assert_eq(setresuid(65534, 65534, 65534), 0);
+    prctl(PR_SET_DUMPABLE, 1); /* the leak checker looks into this process */
+    setrlimit(RLIMIT_NPROC, &none);
+    worker_do(worker, &(struct worker_job){.work = work_on_the_loop, .done = on_done, .left = leave, .job = &job});
+    setrlimit(RLIMIT_NPROC, &before);
+    cr_expect_eq(worked, 1);
+    cr_expect_eq(lane_number, 0u);
+    event_base_dispatch(base);
+    cr_expect_eq(done, 1);
+    cr_expect_not(worker_is_busy(worker));
+    worker_destroy(worker, 1000);
+    event_base_free(base);
 }
 
 Test(worker, without_work_there_is_no_thread)

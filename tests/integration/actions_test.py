@@ -88,7 +88,8 @@ class Consumer(harness.Server):
         return bot.log.read_text()
 
     def test_every_action_once_however_often_the_row_comes(self):
-        media = {"type": "quarantine_media", "media": ["mxc://lab.test/a/b", "mxc://far.example/c"]}
+        media = {"type": "quarantine_media", "media": ["mxc://lab.test/a/b", "mxc://../purge_media_cache",
+                                                        "mxc://lab.test/../..", "mxc://far.example/c"]}
         for _ in range(2):
             self.row("$1", "notify", media, "ban", "kick", "report", "redact", {"type": "of_tomorrow"})
         self.row("$2", dry_run=True)
@@ -165,6 +166,18 @@ class Consumer(harness.Server):
         (self.folder / "bot.token").write_text("another\n")
         self.settled()
         self.assertEqual(self.api.tokens, {"Bearer secret-token", "Bearer another"})
+        self.assertEqual(self.failed(), [])
+        self.stop(bot)
+
+    def test_a_token_that_is_being_written_is_waited_for(self):
+        bot = self.bot()
+        wait_until(lambda: self.api.made("whoami"))
+        (self.folder / "bot.token").write_text("not yet\nthe token\n")
+        self.row("$1")
+        wait_until(lambda: "more than one line" in bot.log.read_text())
+        (self.folder / "bot.token").write_text("secret-token\n")
+        self.settled()
+        self.assertEqual(len(self.api.made("redact/$1/")), 1)
         self.assertEqual(self.failed(), [])
         self.stop(bot)
 

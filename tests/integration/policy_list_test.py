@@ -124,6 +124,64 @@ class PolicyList(PostgresServer):
             self.assertEqual(self.say(user), [], user)
         self.stop_engine(engine)
 
+    def keep_many(self):
+        """2500 rules, more than two pages."""
+        self.token += 2500
+        self.sql("INSERT INTO event_json SELECT '$many' || n, '%s', '{}', json_build_object('type', "
+                 "'m.policy.rule.user', 'sender', '@mod:lab.test', 'content', json_build_object('entity', '@many' || n "
+                 "|| ':x', 'recommendation', 'm.ban', 'reason', 'spam')), 4 FROM generate_series(1, 2500) AS n; "
+                 "INSERT INTO events (topological_ordering, event_id, type, room_id, processed, outlier, instance_name, "
+                 "stream_ordering) SELECT 1, '$many' || n, 'm.policy.rule.user', '%s', true, false, 'persister1', n "
+                 "FROM generate_series(1, 2500) AS n; INSERT INTO current_state_events SELECT '$many' || n, '%s', "
+                 "'m.policy.rule.user', 'k' || n, NULL FROM generate_series(1, 2500) AS n" % (ROOM, ROOM, ROOM))
+
+    def hinder(self, what):
+        """What comes of reading the body of $many2499, which is on a later page than that of $many1."""
+        self.sql("ALTER TABLE event_json RENAME TO kept_json; CREATE TABLE hindrance (divisor int, seconds int); "
+                 "CREATE FUNCTION hinder() RETURNS text LANGUAGE plpgsql STABLE AS $$ DECLARE one hindrance; BEGIN "
+                 "FOR one IN SELECT * FROM hindrance LOOP PERFORM pg_sleep(one.seconds), 1 / one.divisor; END LOOP; "
+                 "RETURN ''; END $$; CREATE VIEW event_json AS SELECT event_id, room_id, internal_metadata, json || "
+                 "CASE WHEN event_id = '$many2499' THEN hinder() ELSE '' END AS json, format_version FROM kept_json; "
+                 f"INSERT INTO hindrance VALUES ({what})")
+
+    def test_a_room_that_changes_while_it_is_read_is_read_again(self):
+        self.keep_many()
+        newer = self.keep_rule("k1", ban("@other:x"), current=False)
+        self.hinder("0, 0")
+        engine = self.engine()
+        wait_until(lambda: self.metric(engine, "weir_followed_events_total") >= 1000, what="a page")
+        wait_until(lambda: self.metric(engine, "weir_followed_connects_total") >= 2, what="the next one fails")
+        self.sql(f"UPDATE current_state_events SET event_id = '{newer}' WHERE event_id = '$many1'")
+        self.publish(f"RDATA events persister1 {self.next_token()} {json.dumps(['state-all', [ROOM]])}")
+        wait_until(lambda: self.metric(engine, "weir_followed_waiting") == 2, what="the room, asked for once more")
+        self.sql("TRUNCATE hindrance")
+        wait_until(lambda: self.metric(engine, "weir_followed_waiting") == 0, what="the room's state")
+        self.sql("DROP VIEW event_json; ALTER TABLE kept_json RENAME TO event_json")
+        self.assertEqual(self.say("@other:x"), ["mine: ban @other:x"])
+        self.assertEqual(len(self.logged(engine, "the state of a followed room was read")), 1, "said once")
+        self.stop_engine(engine)
+
+    def test_what_is_not_the_rooms_state_holds_up_no_rule(self):
+        engine = self.started()
+        for number in range(300):
+            self.tell(f"$never{number}", f"never{number}", token=self.next_token(), rows=("state",))
+        wait_until(lambda: self.metric(engine, "weir_followed_queries_total") >= 300, what="all asked for once")
+        self.rule("k", ban("@bad:x"))
+        wait_until(lambda: self.metric(engine, "weir_followed_events_total") == 1, seconds=20, what="the rule")
+        self.assertGreater(self.metric(engine, "weir_followed_waiting"), 0)
+        self.assertEqual(self.say("@bad:x"), ["mine: ban @bad:x"])
+        self.stop_engine(engine)
+
+    def test_a_query_that_nobody_waits_for_is_ended(self):
+        self.keep_many()
+        self.hinder("1, 600")
+        engine = self.engine(extra="\ncatch_up: {timeout: 500ms}")
+        wait_until(lambda: self.metric(engine, "weir_followed_connects_total") >= 5, what="further attempts")
+        sleeping = lambda: int(self.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").stdout)
+        self.assertLessEqual(sleeping(), 1)
+        self.stop_engine(engine)
+        wait_until(lambda: sleeping() == 0, what="the end of the query")
+
     def test_rules_come_change_and_go(self):
         engine = self.started()
         self.assertEqual(self.say("@bad:x"), [])
