@@ -118,12 +118,13 @@ static void append_markdown_callback(struct buffer *output, enum callback callba
 
 void reference_append_callbacks(struct buffer *output)
 {
-    buffer_append_string(output,
-                         "# Callbacks\n\n"
-                         "Every callback that a module may register, how the answers of several modules combine, "
-                         "and what a module's failure means. `semantics` in the configuration says whose rules "
-                         "hold: those of the newest Synapse (`latest`), or those of v1.47.\n\n"
-                         "This page is printed by `weir callbacks --markdown`.\n");
+    buffer_append_string(
+        output, "# Callbacks\n\n"
+                "Every callback that a module may register, how the answers of several modules combine, "
+                "and what a module's failure means. `semantics` in the configuration says whose rules "
+                "hold: those of the newest Synapse (`latest`), or those of v1.47.\n\n"
+                "In place of a module, `include: FILE` puts the modules of that file, or of a profile, there.\n\n"
+                "This page is printed by `weir callbacks --markdown`.\n");
     for (int family = 0; family < FAMILY_COUNT; family++) {
         struct buffer title = {0};
         buffer_append_string(&title, callback_family_texts[family]);
@@ -193,15 +194,18 @@ static void append_markdown_module(struct buffer *output, const struct module_de
 
 void reference_append_modules(struct buffer *output)
 {
-    buffer_append_string(output,
-                         "# Modules\n\nThe built-in modules, as `module:` names them, with the parameters of "
-                         "their `config`. Beside `config`, every module may have `dry_run: true` (asked and "
-                         "recorded, but the chain goes on as if it had passed), `only` and `except` with lists "
-                         "of globs under `rooms`, `senders`, `servers` and `types`, `error: TEXT` (what clients show "
-                         "of its refusals, where the callback lets a module tell it: not with check_event_allowed, "
-                         "user_may_send_state_event, check_registration_for_spam, nor, with `semantics: 1.47`, with "
-                         "user_may_...), and `reason: TEXT` (stands in the verdicts' rows in place of its own).\n\n"
-                         "This page is printed by `weir modules --markdown`.\n");
+    buffer_append_string(
+        output,
+        "# Modules\n\nThe built-in modules, as `module:` names them, with the parameters of "
+        "their `config`. Beside `config`, every module may have `dry_run: true` (asked and "
+        "recorded, but the chain goes on as if it had passed), `only` and `except` with lists "
+        "of globs under `rooms`, `senders`, `servers` and `types`, and of names under `tags` (what the "
+        "module `trust` says of a sender), `name: LABEL` (what `with` of an `include:` calls it), "
+        "`actions: [redact, ...]` (stand in the rows of what it refuses, for bots), `error: TEXT` (what clients show "
+        "of its refusals, where the callback lets a module tell it: not with check_event_allowed, "
+        "user_may_send_state_event, check_registration_for_spam, nor, with `semantics: 1.47`, with "
+        "user_may_...), and `reason: TEXT` (stands in the verdicts' rows in place of its own).\n\n"
+        "This page is printed by `weir modules --markdown`.\n");
     for (size_t index = 0; module_registry[index]; index++)
         append_markdown_module(output, module_registry[index]);
 }

@@ -398,7 +398,7 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
 {
     const struct state *state = pointer;
     figure(context, "waves_total", "Waves of joins that began since the chain was loaded.", (double)state->waves);
-    figure(context, "last_wave_seconds", "When the last wave began, in seconds since 1970; 0: none did.",
+    figure(context, "last_wave_timestamp_seconds", "When the last wave began, in seconds since 1970; 0: none did.",
            (double)state->wave_ms / 1000);
     figure(context, "held", "Rooms that are held now, or with per_server servers in rooms.",
            (double)recent_table_count(state->holds, second_at(state->last_ms) + 1));

@@ -502,7 +502,7 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)all.unknown);
     figure(context, "malformed", "Rules without an entity or a recommendation that can be read.", (double)all.bad);
     figure(context, "refused", "Rules that would match what `never` names, or the homeserver.", (double)all.refused);
-    figure(context, "left_out", "Events of policy lists that came when `capacity` was reached.",
+    figure(context, "left_out_total", "Events of policy lists that came when `capacity` was reached.",
            (double)state->left_out);
     figure(context, "bytes", "Bytes that the rules take.", (double)policy_set_memory(state->set));
 }

@@ -317,12 +317,12 @@ Test(join_wave, figures)
     struct module_fixture fixture = {0};
     cr_assert(fixture_open(&fixture, "join_wave", "{\"rate\": \"2/h\", \"hold\": \"20m\"}"));
     EXPECT_FIGURE(&fixture, "waves_total", 0);
-    EXPECT_FIGURE(&fixture, "last_wave_seconds", 0);
+    EXPECT_FIGURE(&fixture, "last_wave_timestamp_seconds", 0);
     EXPECT_FIGURE(&fixture, "held", 0);
     for (int number = 0; number < 5; number++)
         joins(&fixture, START, number, "y");
     EXPECT_FIGURE(&fixture, "waves_total", 1);
-    EXPECT_FIGURE(&fixture, "last_wave_seconds", START / 1000);
+    EXPECT_FIGURE(&fixture, "last_wave_timestamp_seconds", START / 1000);
     EXPECT_FIGURE(&fixture, "held", 1);
     EXPECT_FIGURE(&fixture, "members", 2);
     joins(&fixture, START + 19 * MINUTE, 9, "y");

@@ -775,7 +775,7 @@ Test(policy_list, figures_say_what_there_is)
     cr_expect_eq(figure_of(&fixture, "unknown_recommendations"), 1);
     cr_expect_eq(figure_of(&fixture, "malformed"), 2);
     cr_expect_eq(figure_of(&fixture, "refused"), 1);
-    cr_expect_eq(figure_of(&fixture, "left_out"), 0);
+    cr_expect_eq(figure_of(&fixture, "left_out_total"), 0);
     for (int event = 1; event <= 6; event++) {
         char key[2] = {(char)('0' + event), '\0'};
         hand_over(fixture.chain, event <= 2 ? "!a:x" : "!b:x", event <= 4 ? RULE("user") : RULE("room"), key, "$e",
@@ -833,7 +833,7 @@ Test(policy_list, no_more_rules_than_the_capacity)
         hand_over(fixture.chain, "!a:x", RULE("user"), key, key, number + 1, content);
     }
     cr_expect_eq(figure_of(&fixture, "rules"), 1000);
-    cr_expect_eq(figure_of(&fixture, "left_out"), 5);
+    cr_expect_eq(figure_of(&fixture, "left_out_total"), 5);
     cr_expect_eq(errors_logged, 1);
     cr_expect_lt(figure_of(&fixture, "bytes"), 1000 * 400);
     EXPECT_RULE(&fixture, check_event_for_spam, SENT("@u999:x"), "!a:x: ban @u999:x");
