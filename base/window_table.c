@@ -129,6 +129,13 @@ uint32_t window_table_add(struct window_table *table, uint64_t key, int64_t now_
     return count_of(entry, slice);
 }
 
+void window_table_forget(struct window_table *table, uint64_t key)
+{
+    struct entry *entry = find(table, key);
+    if (entry)
+        *entry = (struct entry){0};
+}
+
 uint64_t window_table_forgotten(const struct window_table *table)
 {
     return table->forgotten;

@@ -34,6 +34,9 @@ uint32_t window_table_count(const struct window_table *table, uint64_t key, int6
 /* Adds it once more; returns the count with this one. */
 uint32_t window_table_add(struct window_table *table, uint64_t key, int64_t now_ms);
 
+/* The key's count is 0 from now on. */
+void window_table_forget(struct window_table *table, uint64_t key);
+
 /* Keys that had to give way to another before their window had passed. */
 uint64_t window_table_forgotten(const struct window_table *table);
 

@@ -68,6 +68,7 @@ static struct entry *find_entry(const struct held_users *users, struct slice use
     if (!users->table)
         return NULL;
     uint64_t key = keyed_hash_pair(user, room, users->seed);
+    // NOLINTNEXTLINE(clang-analyzer-*): it does not follow uthash's links
     HASH_FIND(handle, users->table, &key, sizeof key, entry);
     return entry && slice_equal(entry->user.user, user) && slice_equal(entry->user.room, room) ? entry : NULL;
 }
@@ -126,6 +127,7 @@ uint32_t held_users_release(struct held_users *users, struct slice user)
 {
     uint32_t released = 0;
     struct entry *entry, *next;
+    // NOLINTNEXTLINE(clang-analyzer-*): it does not follow uthash's links
     HASH_ITER(handle, users->table, entry, next)
     {
         if (slice_present(user) && !slice_equal(entry->user.user, user))

@@ -28,8 +28,8 @@ void seen_power_see(struct seen_power *power, const struct callback_arguments *a
  * room's creation nor its power levels. */
 void seen_power_learn(struct seen_power *power, struct slice room, const json_t *state);
 /* The level of the user, from 0 to 100, or anything below `least` for one that is; SEEN_POWER_UNKNOWN of a room that is
- * not known. */
-int64_t seen_power_of(struct seen_power *power, struct slice room, struct slice user);
+ * not known. A room that is asked about is forgotten after others, unless it is a trial. */
+int64_t seen_power_of(struct seen_power *power, struct slice room, struct slice user, bool trial);
 /* How many rooms are known. */
 uint32_t seen_power_rooms(const struct seen_power *power);
 

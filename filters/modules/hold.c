@@ -312,6 +312,15 @@ static void show(const struct state *state, struct slice user, struct buffer *ou
     buffer_append_format(output, "],\"total\":%" PRIu32 "}\n", total);
 }
 
+/* Who is let go begins anew: the next refusal is the first. */
+static void forget_hits(struct state *state, struct slice user)
+{
+    const struct held_user *held = NULL;
+    while (state->hits && (held = held_users_next(state->held, held)))
+        if (!slice_present(user) || slice_equal(held->user, user))
+            window_table_forget(state->hits, keyed_hash_pair(held->user, held->room, state->seed));
+}
+
 static void release(struct state *state, struct slice body, struct web_response *response)
 {
     json_t *json = json_loadb(body.data, body.length, 0, NULL);
@@ -319,6 +328,7 @@ static void release(struct state *state, struct slice body, struct web_response 
     bool all = json_is_true(json_object_get(json, "release_all"));
     if (json_is_string(user) != all) {
         struct slice who = all ? SLICE_ABSENT : slice_of(json_string_value(user), json_string_length(user));
+        forget_hits(state, who);
         buffer_append_format(response->body, "{\"released\":%" PRIu32 "}\n", held_users_release(state->held, who));
     } else {
         web_response_refuse(response, 400, json ? "M_BAD_JSON" : "M_NOT_JSON",

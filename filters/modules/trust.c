@@ -328,11 +328,12 @@ struct question {
 static bool has_power(const struct state *state, const struct question *question, int64_t wanted)
 {
     const json_t *room = room_state_of(question->arguments);
-    int64_t seen = seen_power_of(state->power, question->room, question->user);
+    bool trial = question->arguments->trial;
+    int64_t seen = seen_power_of(state->power, question->room, question->user, trial);
     if (!room)
         return seen >= wanted;
     bool has = room_state_power(room, question->user) >= wanted;
-    if ((seen == SEEN_POWER_UNKNOWN || has != (seen >= wanted)) && !question->arguments->trial)
+    if ((seen == SEEN_POWER_UNKNOWN || has != (seen >= wanted)) && !trial)
         seen_power_learn(state->power, question->room, room);
     return has;
 }

@@ -101,3 +101,19 @@ Test(window_table, counts_what_it_forgets_too_early)
     cr_expect_eq(window_table_forgotten(table), 12u, "the window of the others had passed");
     window_table_destroy(table);
 }
+
+Test(window_table, what_is_to_be_forgotten)
+{
+    struct window_table *table = window_table_create(1000, 64);
+    for (int time = 0; time < 3; time++) {
+        window_table_add(table, 5, START);
+        window_table_add(table, 6, START);
+    }
+    window_table_forget(table, 5);
+    window_table_forget(table, 7);
+    cr_expect_eq(window_table_count(table, 5, START), 0u);
+    cr_expect_eq(window_table_count(table, 6, START), 3u);
+    cr_expect_eq(window_table_add(table, 5, START), 1u);
+    cr_expect_eq(window_table_forgotten(table), 0u);
+    window_table_destroy(table);
+}

@@ -297,6 +297,29 @@ Test(hold, is_listed_and_cleared)
     fixture_close(&fixture);
 }
 
+/* Who was let go is not held for what it was let go from. */
+Test(hold, who_is_released_begins_anew)
+{
+    static const char *const releases[] = {"{\"release\": \"@a:x\"}", "{\"release_all\": true}"};
+    for (size_t index = 0; index < 2; index++) {
+        struct module_fixture fixture = {0};
+        open_hold(&fixture, "{\"after\": 2}");
+        for (int time = 0; time < 2; time++)
+            modules_message(&fixture, START, "@a:x", "cheap");
+        modules_message(&fixture, START, "@b:x", "cheap");
+        cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "hello"), "hold");
+        cr_expect_str_eq(page(&fixture, "POST", "", releases[index]), "{\"released\":1}\n");
+        modules_message(&fixture, START + MINUTE, "@a:x", "cheap");
+        cr_expect_str_eq(modules_message(&fixture, START + MINUTE, "@a:x", "hello"), "");
+        modules_message(&fixture, START + MINUTE, "@a:x", "cheap");
+        cr_expect_str_eq(modules_message(&fixture, START + MINUTE, "@a:x", "hello"), "hold");
+        modules_message(&fixture, START + MINUTE, "@b:x", "cheap");
+        cr_expect_str_eq(modules_message(&fixture, START + MINUTE, "@b:x", "hello"), "hold",
+                         "what is not held still counts");
+        fixture_close(&fixture);
+    }
+}
+
 Test(hold, of_too_many_those_that_began_first_end)
 {
     struct module_fixture fixture = {0};

@@ -41,6 +41,7 @@ static const struct {
     {"login", "{\"rate_ip\": \"3/m\", \"rate_user\": \"2/m\"}"},
     {"room_rules", "{\"rate\": \"2/h\"}"},
     {"presence_groups", "{\"groups\": [{\"from\": \"@s*\", \"to\": \"@*\"}], \"max_fanout\": 4}"},
+    {"policy_list", "{\"rooms\": [\"!list:x\", {\"room\": \"!other:x\", \"apply\": \"ban\"}], \"capacity\": 1000}"},
 };
 #define MODULES (sizeof modules / sizeof *modules)
 
