@@ -238,8 +238,11 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@$(BUILD)/weir modules --markdown >deploy/reference/modules.md
 
 .PHONY: install
-install: all ## install the program, the plug-in header, the module for Synapse, the bot, samples and examples under DESTDIR/PREFIX
+install: all ## install the program, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(BUILD)/weir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
+	$(BUILD)/weir completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weir
 	install -d $(DESTDIR)$(PREFIX)/share/weir/sample
 	install -m 644 deploy/sample/* $(DESTDIR)$(PREFIX)/share/weir/sample/
 	install -D -m 644 deploy/synapse/weir_module.py $(DESTDIR)$(PREFIX)/share/weir/synapse/weir_module.py
