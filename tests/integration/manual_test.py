@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import run_weir
+from harness import ROOT, run_weir
 
 PAGES = ("weir.1", "weir.yaml.5", "weir-modules.7")
 
@@ -86,6 +86,17 @@ class Manual(unittest.TestCase):
         done = run_weir("manual", "weir.2", check=False)
         self.assertEqual((done.returncode, done.stdout), (2, b""))
         self.assertIn(b"weir-modules.7", done.stderr)
+
+    def test_the_changes_know_this_version_and_every_page_they_name(self):
+        text = (ROOT / "CHANGELOG.md").read_text()
+        version = (ROOT / "VERSION").read_text().strip()
+        self.assertRegex(text, rf"(?m)^## Unreleased$|^## {re.escape(version)}\b")
+        self.assertIn(version, text)
+        links = re.findall(r"\]\((?!https:)([^)]+)\)", text)
+        self.assertGreater(len(links), 10)
+        self.assertEqual([link for link in links if not (ROOT / link).exists()], [])
+        subcommands = {name for name in re.findall(r"`weir ([a-z-]+)`", text)}
+        self.assertEqual([name for name in sorted(subcommands) if run_weir(name, "--help", check=False).returncode], [])
 
 
 if __name__ == "__main__":
