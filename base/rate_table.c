@@ -229,6 +229,18 @@ void rate_table_charge(struct rate_table *table, uint64_t key, int64_t cost, int
     put(table, key, entry, now, now + (lack < most ? lack : most));
 }
 
+void rate_table_give_back(struct rate_table *table, uint64_t key, int64_t cost, int64_t now_ms)
+{
+    uint64_t now = move_on(table, now_ms);
+    struct entry *entry = find(table, key);
+    uint64_t lack = lack_of(entry, now);
+    if (cost <= 0 || !lack)
+        return;
+    cost = cost < table->limit.burst ? cost : table->limit.burst;
+    uint64_t back = (uint64_t)cost * (uint64_t)table->limit.period_ms;
+    entry->full_at = now + (back < lack ? lack - back : 0);
+}
+
 int64_t rate_table_tokens(const struct rate_table *table, uint64_t key, int64_t now_ms)
 {
     uint64_t period = (uint64_t)table->limit.period_ms;

@@ -36,7 +36,7 @@ struct rate_table;
 struct rate_table *rate_table_create(const struct rate_limit *limit, uint32_t capacity);
 void rate_table_destroy(struct rate_table *table);
 
-/* The time of both is in milliseconds since 1970, above 0. One that is older than the last is taken for the last; one
+/* All times are in milliseconds since 1970, above 0. One that is older than the last is taken for the last; one
  * that is older by more than RATE_SETBACK_MS is taken for a clock that was set back, and time goes on from there. Keys
  * are hashes (base/keyed_hash.h). A cost of 0 or less is always there; one above the burst never. */
 #define RATE_SETBACK_MS 300000
@@ -48,6 +48,8 @@ bool rate_table_take(struct rate_table *table, uint64_t key, int64_t cost, int64
 /* Takes them even if they are not there, because somebody else has let it pass: the bucket then lacks more than it
  * holds, at most twice as much, which is forgotten by a snapshot. */
 void rate_table_charge(struct rate_table *table, uint64_t key, int64_t cost, int64_t now_ms);
+/* Puts `cost` of what was taken back; never more than the bucket holds. */
+void rate_table_give_back(struct rate_table *table, uint64_t key, int64_t cost, int64_t now_ms);
 /* Tokens that are there, whole ones; below 0 after a charge beyond what was there. */
 int64_t rate_table_tokens(const struct rate_table *table, uint64_t key, int64_t now_ms);
 

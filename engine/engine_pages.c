@@ -15,25 +15,40 @@ static void handle_health(void *context, struct http_response *response)
     buffer_append_string(response->body, "ok\n");
 }
 
+/* What the engine lacks to do its job, in words; NULL: nothing. */
+static const char *missing_part(const struct engine *engine)
+{
+    const char *lease_missing = engine_lease_missing(engine);
+    return engine->stopping                                           ? "stopping"
+           : lease_missing                                            ? lease_missing
+           : engine_waits(engine)                                     ? NULL
+           : !outbox_is_ready(engine->outbox)                         ? "not connected to Redis"
+           : !engine->configuration->observe                          ? NULL
+           : !engine->subscribed                                      ? "not subscribed to the replication channel"
+           : !bodies_ready(engine->bodies)                            ? "not connected to the database of event bodies"
+           : !engine->caught_up && catch_up_waiting(engine->catch_up) ? "catching up with what was missed"
+                                                                      : NULL;
+}
+
 static void handle_ready(void *context, struct http_response *response)
 {
     struct engine *engine = context;
-    const char *lease_missing = engine_lease_missing(engine);
-    const char *missing = engine->stopping                   ? "stopping"
-                          : lease_missing                    ? lease_missing
-                          : engine_waits(engine)             ? NULL
-                          : !outbox_is_ready(engine->outbox) ? "not connected to Redis"
-                          : !engine->configuration->observe  ? NULL
-                          : !engine->subscribed              ? "not subscribed to the replication channel"
-                          : !bodies_ready(engine->bodies)    ? "not connected to the database of event bodies"
-                          : !engine->caught_up && catch_up_waiting(engine->catch_up)
-                              ? "catching up with what was missed"
-                              : NULL;
+    const char *missing = missing_part(engine);
     response->status = missing ? 503 : 200;
     buffer_append_format(response->body, "%s\n",
                          missing                ? missing
                          : engine_waits(engine) ? "standby, ready to take over"
                                                 : "ready");
+}
+
+/* For those who collect metrics and probe nothing: what /readyz says. */
+static void append_readiness(const void *context, struct buffer *output)
+{
+    static const struct metric_definition ready = {
+        "weir_ready", METRIC_GAUGE,
+        "Whether nothing is missing to do the job, or to take it over (1), or /readyz tells what is (0).", NULL};
+    metrics_append_family(output, &ready);
+    metrics_append_sample(output, &ready, NULL, missing_part(context) ? 0 : 1);
 }
 
 static const struct http_route routes[] = {
@@ -64,6 +79,7 @@ bool engine_pages_start(struct engine *engine)
                                             .metrics = engine->metrics};
     engine->http = http_server_create(engine->base, &settings, &error);
     if (engine->http) {
+        metrics_on_render(engine->metrics, append_readiness, engine);
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
         engine_api_start(engine);
         engine->policy =

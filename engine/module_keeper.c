@@ -166,6 +166,17 @@ static void on_timer(evutil_socket_t socket, short what, void *context)
     }
 }
 
+/* The other counts are whole numbers, and seconds are not. */
+static void append_longest(const void *context, struct buffer *output)
+{
+    static const struct metric_definition longest = {
+        "weir_module_state_copy_longest_seconds", METRIC_GAUGE,
+        "For how long the copying of one module's state has held up the event loop at most.", NULL};
+    const struct module_keeper *keeper = context;
+    metrics_append_family(output, &longest);
+    metrics_append_sample(output, &longest, NULL, (double)keeper->counts.longest_us / 1e6);
+}
+
 struct module_keeper *module_keeper_open(struct event_base *base, const struct module_keeper_settings *settings,
                                          struct metrics *metrics)
 {
@@ -176,8 +187,6 @@ struct module_keeper *module_keeper_open(struct event_base *base, const struct m
                       "Times what modules remember could not be written."),
         METRIC_MEMBER(struct module_keeper_counts, bytes, "weir_module_state_bytes", METRIC_GAUGE,
                       "Size of the file that was written last."),
-        METRIC_MEMBER(struct module_keeper_counts, longest_us, "weir_module_state_copy_microseconds", METRIC_GAUGE,
-                      "For how long the copying of one module's state has held up the event loop at most."),
     };
     const struct configuration *configuration = settings->configuration;
     if (!configuration->state_dir || !configuration->state_interval_ms)
@@ -186,6 +195,7 @@ struct module_keeper *module_keeper_open(struct event_base *base, const struct m
     keeper->settings = *settings;
     keeper->timer = event_new(base, -1, 0, on_timer, keeper);
     metrics_register_members(metrics, members, sizeof members / sizeof *members, &keeper->counts);
+    metrics_on_render(metrics, append_longest, keeper);
     wait_for(keeper, configuration->state_interval_ms);
     return keeper;
 }

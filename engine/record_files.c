@@ -16,7 +16,7 @@
 #include "replication/line_writer.h"
 
 /* Of one second; more than that is no rotation but a mistake. */
-#define PAIRS_A_SECOND 999
+#define NAMES_TRIED 999u
 /* The folder is read again when so much of the limit was written. */
 #define LIMIT_LOOKS 64u
 
@@ -83,12 +83,12 @@ static bool close_pair(struct record_files *files, struct record_pair *pair, str
 }
 
 /* NULL with errno EEXIST where a file of that name is there. */
-static struct record_pair *create_pair(const struct record_files *files, int64_t now_ms, unsigned number,
+static struct record_pair *create_pair(const struct record_files *files, int64_t now_ms, int64_t stamped_ms,
                                        struct buffer *error)
 {
     struct record_pair *pair = memory_allocate_zeroed(1, sizeof *pair);
     pair->began_ms = now_ms;
-    record_stamp(now_ms, number, pair->stamp);
+    record_stamp(stamped_ms, pair->stamp);
     pair->recording = create_writer(files, files->settings.recording, pair->stamp, error);
     if (pair->recording && files->settings.bodies)
         pair->bodies = create_writer(files, files->settings.bodies, pair->stamp, error);
@@ -108,10 +108,10 @@ static struct record_pair *create_pair(const struct record_files *files, int64_t
 
 static struct record_pair *next_pair(struct record_files *files, int64_t now_ms, struct buffer *error)
 {
-    unsigned last = rotates(files) ? PAIRS_A_SECOND : 1;
-    for (unsigned number = 1; number <= last; number++) {
+    unsigned tries = rotates(files) ? NAMES_TRIED : 1;
+    for (unsigned later_ms = 0; later_ms < tries; later_ms++) {
         buffer_clear(error);
-        struct record_pair *pair = create_pair(files, now_ms, number, error);
+        struct record_pair *pair = create_pair(files, now_ms, now_ms + later_ms, error);
         if (pair) {
             files->counts.files += pair->bodies ? 2 : 1;
             return pair;
@@ -259,7 +259,7 @@ static void find_files(const char *path, struct found_files *found)
 static int by_stamp(const void *left, const void *right)
 {
     const struct found_file *first = left, *second = right;
-    return record_stamp_compare(slice_from_string(first->stamp), slice_from_string(second->stamp));
+    return strcmp(first->stamp, second->stamp);
 }
 
 static bool is_open(const struct record_files *files, const char *stamp)

@@ -2,10 +2,10 @@
  * removed when all together grow beyond a limit.
  *
  * Without rotation there is one pair, under the names given. With it each pair has the time of its beginning (UTC) in
- * its names, before the endings: live.jsonl.zst becomes live.20260131T235959Z.jsonl.zst, and -2, -3… behind the time
- * for more than one in a second, so that the order of the names is that of time. Pairs of earlier runs are older ones
- * of the same series. Files that end in `.zst` are compressed. All are made for their owner alone; none is ever
- * overwritten. */
+ * its names, before the endings: live.jsonl.zst becomes live.20260131T235959.042Z.jsonl.zst, so that the order of the
+ * names is that of time; where there is such a file, a millisecond more. Pairs of earlier runs are older ones of the
+ * same series. Files that end in `.zst` are compressed. All are made for their owner alone; none is ever overwritten.
+ */
 #ifndef WEIR_ENGINE_RECORD_FILES_H
 #define WEIR_ENGINE_RECORD_FILES_H
 

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define STAMP_LENGTH 16 /* without a number */
-#define STAMP_NUMBER_DIGITS 3
+#define STAMP_LENGTH 20
 
 static const char *const endings[] = {".zst", ".jsonl", ".json", ".log", ".events", ".bodies"};
 
@@ -22,14 +21,13 @@ static size_t stem_length(const char *path)
     return length;
 }
 
-void record_stamp(int64_t now_ms, unsigned number, char stamp[static RECORD_STAMP_ROOM])
+void record_stamp(int64_t moment_ms, char stamp[static RECORD_STAMP_ROOM])
 {
-    time_t seconds = (time_t)(now_ms / 1000);
+    time_t seconds = (time_t)(moment_ms / 1000);
     struct tm moment;
     gmtime_r(&seconds, &moment);
-    size_t length = strftime(stamp, RECORD_STAMP_ROOM, "%Y%m%dT%H%M%SZ", &moment);
-    if (number > 1)
-        snprintf(stamp + length, RECORD_STAMP_ROOM - length, "-%u", number);
+    size_t length = strftime(stamp, RECORD_STAMP_ROOM, "%Y%m%dT%H%M%S", &moment);
+    snprintf(stamp + length, RECORD_STAMP_ROOM - length, ".%03uZ", (unsigned)(moment_ms % 1000));
 }
 
 void record_name_append(const char *path, const char *stamp, struct buffer *output)
@@ -48,18 +46,11 @@ static bool is_digit(char byte)
 
 static bool is_stamp(struct slice text)
 {
-    if (text.length < STAMP_LENGTH || text.data[8] != 'T' || text.data[15] != 'Z')
+    static const char form[] = "00000000T000000.000Z";
+    if (text.length != STAMP_LENGTH)
         return false;
-    for (size_t index = 0; index < STAMP_LENGTH - 1; index++)
-        if (index != 8 && !is_digit(text.data[index]))
-            return false;
-    if (text.length == STAMP_LENGTH)
-        return true;
-    if (text.data[STAMP_LENGTH] != '-' || text.length < STAMP_LENGTH + 2 ||
-        text.length > STAMP_LENGTH + 1 + STAMP_NUMBER_DIGITS)
-        return false;
-    for (size_t index = STAMP_LENGTH + 1; index < text.length; index++)
-        if (!is_digit(text.data[index]))
+    for (size_t index = 0; index < STAMP_LENGTH; index++)
+        if (form[index] == '0' ? !is_digit(text.data[index]) : text.data[index] != form[index])
             return false;
     return true;
 }
@@ -75,21 +66,4 @@ struct slice record_name_stamp(const char *path, struct slice name)
         return SLICE_ABSENT;
     struct slice stamp = slice_of(name.data + stem + 1, name.length - stem - 1 - ending);
     return is_stamp(stamp) ? stamp : SLICE_ABSENT;
-}
-
-static unsigned number_of(struct slice stamp)
-{
-    unsigned number = 0;
-    for (size_t index = STAMP_LENGTH + 1; index < stamp.length; index++)
-        number = number * 10 + (unsigned)(stamp.data[index] - '0');
-    return number;
-}
-
-int record_stamp_compare(struct slice left, struct slice right)
-{
-    int order = memcmp(left.data, right.data, STAMP_LENGTH);
-    if (order)
-        return order;
-    unsigned first = number_of(left), second = number_of(right);
-    return (first > second) - (first < second);
 }

@@ -1,5 +1,5 @@
-/* uthash keeps its entries in the order in which they were added, which is that of `until_ms`. Ids are compared, since
- * nobody is to be held for another's hash. */
+/* uthash keeps its entries in the order in which they were added, which is that of `until_ms` as long as time goes on.
+ * Ids are compared, since nobody is to be held for another's hash. */
 #include "filters/held_users.h"
 
 #include <stdlib.h>
@@ -175,11 +175,11 @@ void held_users_save(const struct held_users *users, struct buffer *output)
     }
 }
 
-/* What is out of order, or twice there, no list has saved. */
+/* What is twice there no list has saved. They may be out of order: clocks are set back by a little, and a question that
+ * waited for somebody is told of with the time at which it was asked. */
 static bool restore_one(struct held_users *users, struct slice *saved)
 {
     struct numbers numbers;
-    const struct entry *last = last_entry(users);
     struct slice head = parts_take(saved);
     struct held_user user = {.user = parts_take(saved)};
     user.room = parts_take(saved);
@@ -191,8 +191,7 @@ static bool restore_one(struct held_users *users, struct slice *saved)
     memcpy(&numbers, head.data, sizeof numbers);
     user.until_ms = numbers.until_ms;
     user.refusals = (uint32_t)numbers.refusals;
-    if (numbers.refusals > UINT32_MAX || numbers.until_ms <= 0 || find_entry(users, user.user, user.room) ||
-        (last && last->user.until_ms > user.until_ms))
+    if (numbers.refusals > UINT32_MAX || numbers.until_ms <= 0 || find_entry(users, user.user, user.room))
         return false;
     if (HASH_CNT(handle, users->table) == users->maximum) {
         remove_entry(users, users->table);

@@ -117,10 +117,10 @@ struct module_definition {
      * called on a state that was never asked; false, and the state is as `create` made it, for what it cannot read. */
     void (*save)(const void *state, struct buffer *output);
     bool (*restore)(void *state, struct slice saved);
-    /* The same from state to state within one process, optional: for tables that take longer to save and to restore than
-     * events can wait (a million keys: half a second). `from` is a state of the same configuration; what it remembers
-     * is exchanged for the memory of `state`, which was never asked. `from` is still asked by the walks that wait in its
-     * chain: for memory whose loss lets them do harm (who is held, who is trusted), save and restore. */
+    /* The same from state to state within one process, optional: for tables that take longer to save and to restore
+     * than events can wait (a million keys: half a second). `from` is a state of the same configuration; what it
+     * remembers is exchanged for the memory of `state`, which was never asked. `from` is still asked by the walks that
+     * wait in its chain: for memory whose loss lets them do harm (who is held, who is trusted), save and restore. */
     void (*take_over)(void *state, void *from);
     /* What it counts and how full its tables are, for the metrics page, optional: calls `figure` for each, the same
      * ones each time. */

@@ -45,7 +45,8 @@ void policy_guard_open(struct policy_guard *guard, const struct text_list *never
         enum policy_kind kind = kind_of(text);
         add(guard, kind, kind == POLICY_SERVER ? server_name_host(text) : text, false);
     }
-    buffer_append_string(&everybody, "@*:");
+    /* As somebody with a name of eight letters, whatever they are: a rule of `@?*:*` is one for all, too. */
+    buffer_append_string(&everybody, "@????????:");
     buffer_append_slice(&everybody, server_name);
     add(guard, POLICY_SERVER, server_name_host(server_name), false);
     add(guard, POLICY_USER, buffer_slice(&everybody), true);

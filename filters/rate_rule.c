@@ -233,7 +233,7 @@ void rate_rules_figures(const struct rate_rule *const *rules, uint32_t count, mo
         }
     }
     figure(context, "keys", "Buckets that are not full; of large tables an estimate.", (double)keys);
-    figure(context, "refused", "Questions that went beyond a rate.", (double)refused);
-    figure(context, "forgotten", "Buckets that gave way in a full table before they were full again.",
+    figure(context, "refused_total", "Questions that went beyond a rate.", (double)refused);
+    figure(context, "forgotten_total", "Buckets that gave way in a full table before they were full again.",
            (double)forgotten);
 }

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/parts.h"
 #include "filters/event_content.h"
+#include "filters/room_state.h"
 #include "filters/room_version.h"
 #include "filters/subject.h"
 
@@ -122,13 +123,36 @@ static void add_user(struct reading *reading, struct slice user, uint8_t level)
     reading->user_levels[reading->levels.user_count++] = level;
 }
 
+static uint8_t bounded(double level)
+{
+    return level >= LEVEL_MAXIMUM ? LEVEL_MAXIMUM : level > 0 ? (uint8_t)level : 0;
+}
+
 /* As filters/room_state.c reads one; old rooms write some as texts. */
 static uint8_t level_of(yyjson_val *value)
 {
-    double level = yyjson_get_num(value);
-    if (yyjson_is_str(value))
-        level = strtod(yyjson_get_str(value), NULL);
-    return level >= LEVEL_MAXIMUM ? LEVEL_MAXIMUM : level > 0 ? (uint8_t)level : 0;
+    return bounded(yyjson_is_str(value) ? strtod(yyjson_get_str(value), NULL) : yyjson_get_num(value));
+}
+
+static uint8_t told_level(const json_t *value)
+{
+    return bounded(json_is_string(value) ? strtod(json_string_value(value), NULL) : json_number_value(value));
+}
+
+/* Whether a user's own level says anything to the caller. */
+static bool matters(const struct reading *reading, uint8_t level)
+{
+    return level >= reading->power->least || reading->levels.fallback >= reading->power->least;
+}
+
+/* Those that stand above all levels stay when levels are set. */
+static void keep_mighty(struct reading *reading, const struct room *known)
+{
+    for (uint32_t index = 0; known && index < known->levels.user_count; index++)
+        if (known->user_levels[index] == LEVEL_MIGHTY) {
+            reading->users[reading->levels.user_count] = known->users[index];
+            reading->user_levels[reading->levels.user_count++] = LEVEL_MIGHTY;
+        }
 }
 
 /* Creators of rooms from version 12 on stand above all levels; of older ones they have 100 until levels are set. */
@@ -153,12 +177,7 @@ static void see_creation(struct seen_power *power, const struct event *event, st
 static void see_levels(struct seen_power *power, const struct event *event, struct reading *reading)
 {
     yyjson_val *content = event_content(event), *user, *value;
-    const struct room *known = find_room(power, reading->levels.key);
-    for (uint32_t index = 0; known && index < known->levels.user_count; index++)
-        if (known->user_levels[index] == LEVEL_MIGHTY) {
-            reading->users[reading->levels.user_count] = known->users[index];
-            reading->user_levels[reading->levels.user_count++] = LEVEL_MIGHTY;
-        }
+    keep_mighty(reading, find_room(power, reading->levels.key));
     reading->levels.has_levels = true;
     reading->levels.fallback = level_of(content_member(content, SLICE("users_default")));
     yyjson_val *users = content_member(content, SLICE("users"));
@@ -167,7 +186,7 @@ static void see_levels(struct seen_power *power, const struct event *event, stru
         yyjson_obj_foreach(users, index, count, user, value)
         {
             uint8_t level = level_of(value);
-            if (level >= power->least || reading->levels.fallback >= power->least)
+            if (matters(reading, level))
                 add_user(reading, slice_of(yyjson_get_str(user), yyjson_get_len(user)), level);
         }
     put_room(power, reading);
@@ -188,6 +207,57 @@ void seen_power_see(struct seen_power *power, const struct callback_arguments *a
         see_creation(power, event, room, &reading);
     else
         see_levels(power, event, &reading);
+}
+
+/* ---- a room's state, as it is told */
+
+static struct slice told_text(const json_t *json)
+{
+    return json_is_string(json) ? slice_of(json_string_value(json), json_string_length(json)) : SLICE_ABSENT;
+}
+
+static void learn_creation(const json_t *create, bool has_levels, struct reading *reading)
+{
+    const json_t *content = json_object_get(create, "content");
+    struct slice version_name = told_text(json_object_get(content, "room_version"));
+    const struct room_version *version = slice_present(version_name) ? room_version_find(version_name) : NULL;
+    bool mighty = version && version->room_id_is_hash;
+    const json_t *others = mighty ? json_object_get(content, "additional_creators") : NULL;
+    if (mighty || !has_levels)
+        add_user(reading, told_text(json_object_get(create, "sender")), mighty ? LEVEL_MIGHTY : LEVEL_MAXIMUM);
+    for (size_t index = 0; index < json_array_size(others); index++)
+        add_user(reading, told_text(json_array_get(others, index)), LEVEL_MIGHTY);
+}
+
+static void learn_levels(const json_t *levels, struct reading *reading)
+{
+    json_t *content = json_object_get(levels, "content"), *value;
+    const char *user;
+    size_t length;
+    reading->levels.has_levels = true;
+    reading->levels.fallback = told_level(json_object_get(content, "users_default"));
+    json_object_keylen_foreach(json_object_get(content, "users"), user, length, value)
+    {
+        uint8_t level = told_level(value);
+        if (matters(reading, level))
+            add_user(reading, slice_of(user, length), level);
+    }
+}
+
+void seen_power_learn(struct seen_power *power, struct slice room, const json_t *state)
+{
+    const json_t *create = room_state_find(state, SLICE("m.room.create"), SLICE(""));
+    const json_t *levels = room_state_find(state, SLICE("m.room.power_levels"), SLICE(""));
+    if (!slice_present(room) || (!create && !levels))
+        return;
+    struct reading reading = {.power = power, .levels = {.key = keyed_hash(room, power->seed)}};
+    if (create)
+        learn_creation(create, levels != NULL, &reading);
+    else
+        keep_mighty(&reading, find_room(power, reading.levels.key));
+    if (levels)
+        learn_levels(levels, &reading);
+    put_room(power, &reading);
 }
 
 int64_t seen_power_of(struct seen_power *power, struct slice room, struct slice user)

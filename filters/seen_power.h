@@ -1,7 +1,8 @@
 /* Who has power in which room, as the events tell that go by: for modules that are asked where nobody tells them the
  * room's state (filters/room_state.h), above all about events from other servers.
  *
- * It is what was seen: a room whose power levels were set before anybody looked is not known, and what Synapse stored
+ * It is what was seen: a room whose power levels were set before anybody looked is not known until somebody tells its
+ * state, and what Synapse stored
  * but did not take into the room's state is believed. Levels count from 0 to 100. Of each room those users are kept who
  * have a level of their own that matters, at most SEEN_POWER_USERS; of the rooms, those that were asked about last. A
  * room takes some 150 bytes and 9 for each of those users. Not for several threads. */
@@ -23,6 +24,9 @@ void seen_power_destroy(struct seen_power *power);
 
 /* Learns from an event that was stored, if it makes a room or sets its power levels. */
 void seen_power_see(struct seen_power *power, const struct callback_arguments *arguments);
+/* Takes the place of what is known of the room: its state, as the homeserver tells it. Nothing if that has neither the
+ * room's creation nor its power levels. */
+void seen_power_learn(struct seen_power *power, struct slice room, const json_t *state);
 /* The level of the user, from 0 to 100, or anything below `least` for one that is; SEEN_POWER_UNKNOWN of a room that is
  * not known. */
 int64_t seen_power_of(struct seen_power *power, struct slice room, struct slice user);

@@ -6,9 +6,14 @@
  * popular page brings people from everywhere, an attack often comes from one server where anybody may register.
  *
  * What is denied does not count, and does not make a hold longer. Whoever was invited comes in, and does not count;
- * who was in the room before does not count either. A change of one's name or picture looks like a join: it is none of
- * a user of whom it is known that it is in the room, and, where nothing is known, if Synapse says that the event
- * replaces another. */
+ * who was in the room before does not count either.
+ *
+ * A change of one's name or picture looks like a join, also to user_may_join_room (update_membership_locked in
+ * Synapse's handlers/room_member.py). It is none of a user of whom it is known that it is in the room, and, where
+ * nothing is known, if Synapse says that the event replaces another. That it says of no question about an event from
+ * another server, and not to user_may_join_room (see newcomer.c): there it is taken for a join, and the room gets it
+ * back when the event itself says what it was. What a wave that began so has cost is not undone, nor the shares of
+ * servers. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -43,7 +48,7 @@ struct state {
     struct slice code;
     uint32_t membership;           /* its slot */
     struct kept_tables kept;       /* all that follow */
-    struct asked_once *joins;      /* 1: refused */
+    struct asked_once *joins;      /* enum answer */
     struct recent_table *members;  /* enum place, by room and user */
     struct rate_table *rooms;      /* the buckets */
     struct window_table *of_rooms; /* joins by room, and by room and server; with `per_server` only */
@@ -52,6 +57,12 @@ struct state {
     uint64_t waves;  /* since the module was made */
     int64_t wave_ms; /* when the last of them began; 0: there was none */
     int64_t last_ms; /* of the last question */
+};
+
+enum answer {
+    ANSWER_PASSED,
+    ANSWER_REFUSED,
+    ANSWER_UNSURE, /* passed and counted, though nothing was known of the user */
 };
 
 /* Where a user is known to be. */
@@ -252,16 +263,41 @@ static bool is_join(const struct state *state, const struct join *join)
     return place == PLACE_OUT || (place == PLACE_INVITED && !state->configuration->exempt_invited);
 }
 
+static enum answer answer_to(struct state *state, const struct join *join)
+{
+    uint32_t place;
+    bool known = recent_table_find(state->members, join->member, &place);
+    if (known && place == PLACE_IN)
+        return ANSWER_PASSED;
+    if (judge_new_join(state, join))
+        return ANSWER_REFUSED;
+    return known ? ANSWER_PASSED : ANSWER_UNSURE;
+}
+
+/* What was counted as a join turns out to be none. */
+static void take_back(const struct state *state, const struct join *join)
+{
+    const struct callback_arguments *arguments = join->arguments;
+    if (arguments->trial)
+        return;
+    rate_table_give_back(state->rooms, join->room_key, 1, arguments->now_ms);
+    asked_once_put(state->joins, arguments, join->member, state->kept.seed, ANSWER_PASSED);
+}
+
 static void judge_join(struct state *state, const struct join *join, struct result *result)
 {
-    uint32_t refused;
-    if (!asked_once_find(state->joins, join->arguments, join->member, state->kept.seed, &refused)) {
-        if (join->arguments->event && !is_join(state, join))
+    const struct callback_arguments *arguments = join->arguments;
+    uint32_t answer;
+    if (asked_once_find(state->joins, arguments, join->member, state->kept.seed, &answer)) {
+        if (answer == ANSWER_UNSURE && arguments->event && event_replaces_state(arguments->event))
+            take_back(state, join);
+    } else {
+        if (arguments->event && !is_join(state, join))
             return;
-        refused = judge_new_join(state, join);
-        asked_once_put(state->joins, join->arguments, join->member, state->kept.seed, refused);
+        answer = answer_to(state, join);
+        asked_once_put(state->joins, arguments, join->member, state->kept.seed, answer);
     }
-    if (refused != 1)
+    if (answer != ANSWER_REFUSED)
         return;
     result->value = value_refuse(state->code);
     result->rule = SLICE("wave");
@@ -362,7 +398,7 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
 {
     const struct state *state = pointer;
     figure(context, "waves_total", "Waves of joins that began since the chain was loaded.", (double)state->waves);
-    figure(context, "last_wave_seconds", "When the last wave began, in seconds since 1970; 0: none did.",
+    figure(context, "last_wave_timestamp_seconds", "When the last wave began, in seconds since 1970; 0: none did.",
            (double)state->wave_ms / 1000);
     figure(context, "held", "Rooms that are held now, or with per_server servers in rooms.",
            (double)recent_table_count(state->holds, second_at(state->last_ms) + 1));

@@ -6,6 +6,7 @@
  *
  * Rules come through state_event, from the database when the chain begins and from the stream of events then, or from
  * files. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/base64.h"
@@ -223,8 +224,18 @@ static void destroy(void *pointer)
     free(state);
 }
 
-/* "rules_of_" and the list's name in the letters that a metric's name may have. */
-static char *figure_name(struct slice name)
+static bool has_figure(const struct state *state, const char *name)
+{
+    uint32_t list = 0;
+    while (list < state->list_count && strcmp(state->lists[list].figure, name) != 0)
+        list++;
+    return list < state->list_count;
+}
+
+/* "rules_of_" and the list's name in the letters that a metric's name may have. Where that is another list's already,
+ * as of names without such letters, the list's number tells them apart: a page with one metric twice is refused whole.
+ */
+static char *figure_name(const struct state *state, struct slice name)
 {
     struct buffer text = {0};
     buffer_append_string(&text, "rules_of_");
@@ -233,6 +244,8 @@ static char *figure_name(struct slice name)
         bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
         buffer_append_char(&text, letter ? byte : '_');
     }
+    while (has_figure(state, buffer_string(&text)))
+        buffer_append_format(&text, "_%" PRIu32, state->list_count + 1);
     return (char *)(uintptr_t)buffer_string(&text);
 }
 
@@ -253,7 +266,8 @@ static bool open_list(struct state *state, const struct room_configuration *conf
     struct slice name = slice_from_string(configuration->name ? configuration->name : room);
     state->rooms[state->list_count] = room;
     state->trust[state->list_count] = (unsigned)(configuration->trust * POLICY_WHOLE_TRUST + 0.5);
-    state->lists[state->list_count++] = (struct list){.name = name, .figure = figure_name(name)};
+    char *figure = figure_name(state, name);
+    state->lists[state->list_count++] = (struct list){.name = name, .figure = figure};
     return true;
 }
 
@@ -367,24 +381,23 @@ static void refuse(const struct state *state, const struct policy_weighing *weig
                    struct result *result)
 {
     struct policy_found rule = policy_set_rule(state->set, weighing->rule);
-    struct slice name = state->lists[weighing->list].name;
-    struct buffer entity = {0};
+    struct slice name = state->lists[weighing->list].name, entity = rule.entity;
     if (rule.hashed) {
-        buffer_append_string(&entity, "sha256:");
-        base64_append(&entity, rule.entity.data, rule.entity.length, BASE64_STANDARD);
-    } else {
-        buffer_append_slice(&entity, rule.entity);
+        struct buffer digest = {0};
+        base64_append(&digest, rule.entity.data, rule.entity.length, BASE64_STANDARD);
+        entity = arena_format(arena, "sha256:%s", buffer_string(&digest));
+        buffer_free(&digest);
     }
     result->value = value_refuse(state->code);
-    result->rule = arena_format(arena, "%.*s: %s %s", (int)name.length, name.data,
-                                rule.recommendation == POLICY_BAN ? "ban" : "takedown", buffer_string(&entity));
+    result->rule =
+        arena_format(arena, "%.*s: %s %.*s", (int)name.length, name.data,
+                     rule.recommendation == POLICY_BAN ? "ban" : "takedown", (int)entity.length, entity.data);
     result->reason =
         slice_present(rule.reason) ? arena_copy(arena, rule.reason) : SLICE("the policy list gives no reason");
     result->evidence = weighing->name;
     /* A takedown asks to remove what is there (MSC4204), a ban only to keep out what comes. */
     if (rule.recommendation == POLICY_TAKEDOWN)
         result->actions = ACTION_BIT(ACTION_redact);
-    buffer_free(&entity);
 }
 
 /* Whose room it is where its id does not say (from version 12 on): the sender of its first event, as far as the
@@ -489,7 +502,7 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)all.unknown);
     figure(context, "malformed", "Rules without an entity or a recommendation that can be read.", (double)all.bad);
     figure(context, "refused", "Rules that would match what `never` names, or the homeserver.", (double)all.refused);
-    figure(context, "left_out", "Events of policy lists that came when `capacity` was reached.",
+    figure(context, "left_out_total", "Events of policy lists that came when `capacity` was reached.",
            (double)state->left_out);
     figure(context, "bytes", "Bytes that the rules take.", (double)policy_set_memory(state->set));
 }

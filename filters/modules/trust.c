@@ -1,10 +1,10 @@
 /* Who is trusted: moderators, members of a room, whoever has been here for long. It refuses nobody; it sets a tag, by
  * which modules behind it leave people out (`except: {tags: …}`) or are milder with them.
  *
- * What it knows comes from where nobody can claim it: power levels from the state that the homeserver sends along, or
- * from events that it has stored; members from the current state of the rooms that are followed; age and messages from
- * what this engine has itself seen of a user. A message that another module refuses is taken back, or a flood would
- * earn trust. */
+ * What it knows comes from where nobody can claim it: power levels from the state that the homeserver sends along, now
+ * or with an earlier event of the room, or from events that it has stored; members from the current state of the rooms
+ * that are followed; age and messages from what this engine has itself seen of a user. A message that another module
+ * refuses is taken back, or a flood would earn trust. */
 #include <stdlib.h>
 
 #include "base/keyed_hash.h"
@@ -242,7 +242,7 @@ static void *create(const struct module_setup *setup)
     create_tables(state);
     *setup->reads_state = state->power != NULL;
     *setup->reads_time = state->users != NULL;
-    *setup->concurrent = !state->users && !state->power;
+    *setup->concurrent = !state->users && !state->power && !state->members;
     if (!state->source_count)
         module_host_warn(setup->host, "sources", "is empty: nobody is trusted");
     return state;
@@ -323,11 +323,18 @@ struct question {
     uint32_t seen; /* of the user, as the table has it */
 };
 
-/* An answer by the room's state stands above what was seen. */
-static int64_t power_of(const struct state *state, const struct question *question)
+/* An answer by the room's state stands above what was seen, which is put right by it: about the same event Synapse asks
+ * check_event_for_spam next, and tells it no state. */
+static bool has_power(const struct state *state, const struct question *question, int64_t wanted)
 {
     const json_t *room = room_state_of(question->arguments);
-    return room ? room_state_power(room, question->user) : seen_power_of(state->power, question->room, question->user);
+    int64_t seen = seen_power_of(state->power, question->room, question->user);
+    if (!room)
+        return seen >= wanted;
+    bool has = room_state_power(room, question->user) >= wanted;
+    if ((seen == SEEN_POWER_UNKNOWN || has != (seen >= wanted)) && !question->arguments->trial)
+        seen_power_learn(state->power, question->room, room);
+    return has;
 }
 
 static bool is_member(const struct state *state, const struct text_list *rooms, struct slice user)
@@ -360,7 +367,7 @@ static bool trusts(const struct state *state, const struct source *source, const
         return false;
     if (wanted->member_of.count && !is_member(state, &wanted->member_of, question->user))
         return false;
-    return !wanted->power_level || power_of(state, question) >= wanted->power_level;
+    return !wanted->power_level || has_power(state, question, wanted->power_level);
 }
 
 static void judge(void *pointer, const struct callback_arguments *arguments, struct result *result)

@@ -268,3 +268,22 @@ Test(rate_table, a_charge_beyond_what_is_there)
     rate_table_destroy(table);
     rate_table_destroy(copy);
 }
+
+Test(rate_table, what_is_given_back)
+{
+    const struct rate_limit limit = {.count = 1, .period_ms = 1000, .burst = 3};
+    struct rate_table *table = rate_table_create(&limit, 64);
+    const int64_t start = 1700000000000;
+    rate_table_give_back(table, 5, 1, start);
+    cr_expect_eq(rate_table_tokens(table, 5, start), 3, "nothing was taken");
+    cr_expect(rate_table_take(table, 5, 3, start));
+    rate_table_give_back(table, 5, 0, start);
+    cr_expect_eq(rate_table_tokens(table, 5, start), 0);
+    rate_table_give_back(table, 5, 1, start);
+    cr_expect_eq(rate_table_tokens(table, 5, start), 1);
+    cr_expect_eq(rate_table_tokens(table, 5, start + 1000), 2);
+    rate_table_give_back(table, 5, 1000000000, start + 500);
+    cr_expect_eq(rate_table_tokens(table, 5, start + 500), 3, "a full bucket is full");
+    cr_expect_eq(rate_table_keys(table), 0u);
+    rate_table_destroy(table);
+}

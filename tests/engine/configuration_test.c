@@ -380,7 +380,8 @@ Test(configuration, every_key_reaches_its_place)
         "http: {listen: \"0.0.0.0:80\"}\npublish: {verdicts: all, keep: 5}\nobserve: {rejected: yes, outliers: on}\n"
         "log: {level: warning}\nworker_replication_secret: s3cret\n"
         "instance_map: {main: {host: localhost, port: 9093}, p1: {host: h, port: 1, tls: true}, p2: {path: run/p}}\n"
-        "stream_writers: {typing: t, events: [main, p2]}\nstate_dir: /tmp\nstate_interval: 90s\nrole: standby\nlease: 2s\naudit: 10m\n"
+        "stream_writers: {typing: t, events: [main, p2]}\nstate_dir: /tmp\nstate_interval: 90s\nrole: standby\nlease: "
+        "2s\naudit: 10m\n"
         "catch_up: {page: 5, timeout: 3s, ca_file: ca, ca_path: cas, verify: no}\nshutdown_timeout: 1s\n"
         "requests: {redis: no, batch: 3, claim_after: 2s}\npresence: {cache: 0, cache_for: 5s}\n";
     struct buffer errors = {0}, warnings = {0};

@@ -65,8 +65,8 @@ Test(module_figures, a_family_for_each_figure)
                            "weir_module_join_wave_waves_total{module=\"join_wave\"} 1\n"
                            "weir_module_join_wave_waves_total{module=\"join \\\"2\\\"\"} 0\n# HELP"),
               "%s", buffer_string(&text));
-    cr_expect(holds(&text, "# TYPE weir_module_join_wave_last_wave_seconds gauge\n"
-                           "weir_module_join_wave_last_wave_seconds{module=\"join_wave\"} 1700000000.5\n"));
+    cr_expect(holds(&text, "# TYPE weir_module_join_wave_last_wave_timestamp_seconds gauge\n"
+                           "weir_module_join_wave_last_wave_timestamp_seconds{module=\"join_wave\"} 1700000000.5\n"));
     cr_expect(holds(&text, "weir_module_newcomer_members{module=\"newcomer\"} 0\n# HELP"),
               "a module without a label is left out");
     cr_expect_not(holds(&text, "keywords"));

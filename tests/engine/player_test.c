@@ -118,8 +118,7 @@ Test(player, progress_line)
     cr_expect_str_eq(buffer_string(&text), "\r[############............]  50%  1234 messages  100/s  ETA 1:05\033[K");
     buffer_clear(&text);
     player_progress_render(&(struct player_progress){2, 1, 0, -1, 2, "events"}, &text);
-    cr_expect_str_eq(buffer_string(&text),
-                     "\r[########################] 100%  1 events  0/s  ETA -:--  round 2\033[K");
+    cr_expect_str_eq(buffer_string(&text), "\r[########################] 100%  1 events  0/s  ETA -:--  round 2\033[K");
     buffer_free(&text);
 }
 

@@ -356,3 +356,24 @@ Test(hold, a_clock_that_was_set_back)
     cr_expect_str_eq(modules_message(&fixture, START - 86400000, "@a:x", "hello"), "");
     fixture_close(&fixture);
 }
+
+/* A question that waited for somebody is told of late, with the time at which it was asked. */
+Test(hold, is_remembered_also_where_time_did_not_go_on)
+{
+    struct module_fixture fixture = {0}, other = {0};
+    struct buffer snapshot = {0};
+    struct chain_state_counts counts = {0};
+    const char *problem = NULL;
+    open_hold(&fixture, "{}");
+    open_hold(&other, "{}");
+    modules_message(&fixture, START, "@a:x", "cheap");
+    modules_message(&fixture, START - 200, "@b:x", "cheap");
+    chain_state_save(fixture.chain, &snapshot);
+    cr_expect(chain_state_restore(other.chain, buffer_slice(&snapshot), &counts, &problem), "%s", problem);
+    cr_expect_eq(counts.restored, 1);
+    cr_expect_str_eq(modules_message(&other, START, "@a:x", "hello"), "hold");
+    cr_expect_str_eq(modules_message(&other, START, "@b:x", "hello"), "hold");
+    buffer_free(&snapshot);
+    fixture_close(&fixture);
+    fixture_close(&other);
+}

@@ -133,6 +133,51 @@ Test(join_wave, what_is_no_new_join)
     fixture_close(&fixture);
 }
 
+/* Of a user of whom nothing was seen a new name is taken for a join, until the stored event says that it is none. */
+Test(join_wave, new_names_of_those_who_were_never_seen)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "join_wave", "{\"rate\": \"2/h\"}"));
+    for (int number = 0; number < 9; number++) {
+        char user[32], id[64], more[128];
+        snprintf(user, sizeof user, "@%d:y", number);
+        snprintf(id, sizeof id, ",\"event_id\":\"$%d\"", number);
+        snprintf(more, sizeof more, "%s,\"unsigned\":{\"replaces_state\":\"$before\"}", id);
+        cr_expect_not(member(&fixture, START, "join", user, id), "asked about, %d", number);
+        cr_expect_not(member(&fixture, START + 1000, "join", user, more), "stored, %d", number);
+        cr_expect_not(member(&fixture, START + 2000, "join", user, more), "and only once, %d", number);
+    }
+    cr_expect_not(joins(&fixture, START, 100, "y"));
+    cr_expect_not(joins(&fixture, START, 101, "y"));
+    cr_expect(joins(&fixture, START, 102, "y"), "joins are joins");
+    fixture_close(&fixture);
+}
+
+/* Synapse asks user_may_join_room about each new name, for each room. */
+Test(join_wave, new_names_of_our_own_users)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "join_wave", "{\"rate\": \"2/h\"}"));
+    for (int number = 0; number < 9; number++) {
+        char user[32], body[256];
+        snprintf(user, sizeof user, "@%d:example.org", number);
+        snprintf(body, sizeof body,
+                 "{\"event_id\":\"$%d\",\"sender\":\"%s\",\"state_key\":\"%s\",\"room_id\":\"!r:x\",\"type\":\"m.room."
+                 "member\",\"content\":{\"membership\":\"join\"},\"unsigned\":{\"replaces_state\":\"$before\"}}",
+                 number, user, user);
+        cr_expect_not(asked(&fixture, START, user, "!r:x", false), "%d", number);
+        cr_expect_not(body_refused(&fixture, START, body, JUDGE_EVENT_ALLOWED, false), "%d", number);
+        for (int time = 1; time < 5; time++)
+            cr_expect_not(asked(&fixture, START + time, user, "!r:x", false), "it is there, %d", number);
+    }
+    cr_expect_not(joins(&fixture, START, 100, "y"));
+    cr_expect_not(joins(&fixture, START, 101, "y"));
+    cr_expect(joins(&fixture, START, 102, "y"));
+    cr_expect_not(asked(&fixture, START + MINUTE, "@1:example.org", "!r:x", false), "members, also in a hold");
+    cr_expect(asked(&fixture, START + MINUTE, "@new:example.org", "!r:x", false));
+    fixture_close(&fixture);
+}
+
 Test(join_wave, the_invited)
 {
     for (int exempt = 0; exempt < 2; exempt++) {
@@ -272,12 +317,12 @@ Test(join_wave, figures)
     struct module_fixture fixture = {0};
     cr_assert(fixture_open(&fixture, "join_wave", "{\"rate\": \"2/h\", \"hold\": \"20m\"}"));
     EXPECT_FIGURE(&fixture, "waves_total", 0);
-    EXPECT_FIGURE(&fixture, "last_wave_seconds", 0);
+    EXPECT_FIGURE(&fixture, "last_wave_timestamp_seconds", 0);
     EXPECT_FIGURE(&fixture, "held", 0);
     for (int number = 0; number < 5; number++)
         joins(&fixture, START, number, "y");
     EXPECT_FIGURE(&fixture, "waves_total", 1);
-    EXPECT_FIGURE(&fixture, "last_wave_seconds", START / 1000);
+    EXPECT_FIGURE(&fixture, "last_wave_timestamp_seconds", START / 1000);
     EXPECT_FIGURE(&fixture, "held", 1);
     EXPECT_FIGURE(&fixture, "members", 2);
     joins(&fixture, START + 19 * MINUTE, 9, "y");

@@ -51,7 +51,7 @@ Test(login, does_nothing_by_default_and_does_not_exist_in_the_old_semantics)
 static void count_refused(void *context, const char *name, const char *text, double value)
 {
     cr_expect(strlen(text) > 10);
-    if (strcmp(name, "refused") == 0)
+    if (strcmp(name, "refused_total") == 0)
         *(double *)context = value;
 }
 

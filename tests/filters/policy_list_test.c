@@ -429,6 +429,18 @@ static const struct {
      CALLBACK_check_event_for_spam,
      SENT("@u:example.org"),
      ""},
+    {"guards: all of its users, in other words",
+     ONE,
+     {{"!a:x", RULE("user"), "k", "$1", BAN("@?*:*")}},
+     CALLBACK_check_event_for_spam,
+     SENT("@u:x"),
+     ""},
+    {"guards: some of its users, and others",
+     ONE,
+     {{"!a:x", RULE("user"), "k", "$1", BAN("@u*:*")}},
+     CALLBACK_check_event_for_spam,
+     SENT("@u:x"),
+     "A: ban @u*:*"},
     {"guards: not one of its users",
      ONE,
      {{"!a:x", RULE("user"), "k", "$1", BAN("@u:example.org")}},
@@ -763,7 +775,7 @@ Test(policy_list, figures_say_what_there_is)
     cr_expect_eq(figure_of(&fixture, "unknown_recommendations"), 1);
     cr_expect_eq(figure_of(&fixture, "malformed"), 2);
     cr_expect_eq(figure_of(&fixture, "refused"), 1);
-    cr_expect_eq(figure_of(&fixture, "left_out"), 0);
+    cr_expect_eq(figure_of(&fixture, "left_out_total"), 0);
     for (int event = 1; event <= 6; event++) {
         char key[2] = {(char)('0' + event), '\0'};
         hand_over(fixture.chain, event <= 2 ? "!a:x" : "!b:x", event <= 4 ? RULE("user") : RULE("room"), key, "$e",
@@ -773,6 +785,23 @@ Test(policy_list, figures_say_what_there_is)
     cr_expect_eq(figure_of(&fixture, "unknown_recommendations"), 0);
     cr_expect_eq(figure_of(&fixture, "malformed"), 0);
     cr_expect_eq(figure_of(&fixture, "refused"), 0);
+    fixture_close(&fixture);
+}
+
+Test(policy_list, lists_of_alike_names_have_figures_of_their_own)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open_quoted(&fixture, "policy_list",
+                                  "{'rooms':[{'room':'!a:x','name':'A b'},{'room':'!b:x','name':'A_b'},"
+                                  "{'room':'!c:x','name':'A b'},{'room':'!d:x','name':'A_b_5'},{'room':'!e:x','name':"
+                                  "'A-b'}]}"));
+    hand_over(fixture.chain, "!b:x", RULE("user"), "1", "$1", 1, BAN("@bad:x"));
+    hand_over(fixture.chain, "!e:x", RULE("user"), "1", "$2", 1, BAN("@bad:x"));
+    cr_expect_eq(figure_of(&fixture, "rules_of_A_b"), 0);
+    cr_expect_eq(figure_of(&fixture, "rules_of_A_b_2"), 1);
+    cr_expect_eq(figure_of(&fixture, "rules_of_A_b_3"), 0);
+    cr_expect_eq(figure_of(&fixture, "rules_of_A_b_5"), 0);
+    cr_expect_eq(figure_of(&fixture, "rules_of_A_b_5_5"), 1);
     fixture_close(&fixture);
 }
 
@@ -804,7 +833,7 @@ Test(policy_list, no_more_rules_than_the_capacity)
         hand_over(fixture.chain, "!a:x", RULE("user"), key, key, number + 1, content);
     }
     cr_expect_eq(figure_of(&fixture, "rules"), 1000);
-    cr_expect_eq(figure_of(&fixture, "left_out"), 5);
+    cr_expect_eq(figure_of(&fixture, "left_out_total"), 5);
     cr_expect_eq(errors_logged, 1);
     cr_expect_lt(figure_of(&fixture, "bytes"), 1000 * 400);
     EXPECT_RULE(&fixture, check_event_for_spam, SENT("@u999:x"), "!a:x: ban @u999:x");

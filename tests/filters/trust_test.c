@@ -184,11 +184,53 @@ Test(trust, the_rooms_state_where_it_is_told)
                            &event),
                  OUTCOME_DENIED);
     fixture_close(&fixture);
-    open_trust(&fixture, "[{\"users\": \"@a:x\"}]");
     uint32_t module;
+    open_trust(&fixture, "[{\"member_of\": \"!staff:x\"}]");
+    cr_expect_not(chain_concurrent(fixture.chain, &module), "who is there depends on what came before");
+    fixture_close(&fixture);
+    open_trust(&fixture, "[{\"users\": \"@a:x\"}]");
     cr_expect_not(chain_module_reads_state(fixture.chain, 0), "nobody need send it");
     cr_expect(chain_concurrent(fixture.chain, &module), "and nothing is remembered");
     cr_expect_not(chain_reads_time(fixture.chain));
+    fixture_close(&fixture);
+}
+
+/* About a local event Synapse asks check_event_allowed with the room's state, and then check_event_for_spam without. */
+Test(trust, the_rooms_state_holds_also_for_the_next_question)
+{
+    static const struct {
+        const char *state;
+        bool trusted;
+    } rows[] = {
+        {"{\"type\":\"m.room.power_levels\",\"state_key\":\"\",\"content\":{\"users\":{\"@a:x\":50}}}", true},
+        {"{\"type\":\"m.room.power_levels\",\"state_key\":\"\",\"content\":{\"users\":{\"@b:x\":50,\"@a:x\":49}}}",
+         false},
+        {"{\"type\":\"m.room.power_levels\",\"state_key\":\"\",\"content\":{\"users_default\":\"50\"}}", true},
+        {"{\"type\":\"m.room.power_levels\",\"state_key\":\"\",\"content\":{\"users\":[]}}", false},
+        {"{\"type\":\"m.room.create\",\"state_key\":\"\",\"sender\":\"@a:x\",\"content\":{}}", true},
+        {"{\"type\":\"m.room.create\",\"state_key\":\"\",\"sender\":\"@a:x\",\"content\":{}},"
+         "{\"type\":\"m.room.power_levels\",\"state_key\":\"\",\"content\":{}}",
+         false},
+        {"{\"type\":\"m.room.create\",\"state_key\":\"\",\"sender\":\"@b:x\",\"content\":{\"room_version\":\"12\","
+         "\"additional_creators\":[7,\"@a:x\"]}},"
+         "{\"type\":\"m.room.power_levels\",\"state_key\":\"\",\"content\":{}}",
+         true},
+    };
+    struct module_fixture fixture = {0};
+    struct event event;
+    open_trust(&fixture, "[{\"power_level\": 50}]");
+    read_event(&fixture, CHEAP_OF_A, &event);
+    cr_expect_eq(ask_about(&fixture, CALLBACK_check_event_for_spam, "{\"event\":{}}", &event), OUTCOME_DENIED);
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        char arguments[512];
+        enum outcome_kind expected = rows[row].trusted ? OUTCOME_PASSED : OUTCOME_DENIED;
+        snprintf(arguments, sizeof arguments, "{\"event\":{},\"state\":[%s]}", rows[row].state);
+        cr_expect_eq(ask_about(&fixture, CALLBACK_check_event_allowed, arguments, &event), expected, "%zu", row);
+        cr_expect_eq(ask_about(&fixture, CALLBACK_check_event_for_spam, "{\"event\":{}}", &event), expected, "%zu",
+                     row);
+    }
+    cr_expect_eq(ask_about(&fixture, CALLBACK_check_event_allowed, "{\"event\":{},\"state\":[{}]}", &event),
+                 OUTCOME_DENIED, "no power by a state without levels");
     fixture_close(&fixture);
 }
 

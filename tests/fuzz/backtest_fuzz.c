@@ -43,12 +43,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct configuration sides[BACKTEST_SIDES];
     static int recording_file, bodies_file;
     static char recording_path[64], bodies_path[64];
+    static char path[] = "x.yaml", server_name[] = "lab.test", instance_name[] = "weir1";
     if (!sides[0].chain) {
         log_threshold = LOG_ERROR;
         for (unsigned side = 0; side < BACKTEST_SIDES; side++)
-            sides[side] = (struct configuration){.path = (char[]){"x.yaml"},
-                                                 .server_name = (char[]){"lab.test"},
-                                                 .instance_name = (char[]){"weir1"},
+            sides[side] = (struct configuration){.path = path,
+                                                 .server_name = server_name,
+                                                 .instance_name = instance_name,
                                                  .chain = chain_of(side ? "a" : "b")};
     }
     const uint8_t *part = size ? memchr(data, 0, size) : NULL;

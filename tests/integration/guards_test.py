@@ -93,7 +93,7 @@ class Asked(callbacks_http_test.HttpApi):
         self.assertEqual([join(f"@{number}:lab.test") for number in range(2)], ["NOT_SPAM"] * 2)
         self.assertEqual(join("@3:lab.test"), {"code": "M_FORBIDDEN", "fields": {}})
         self.assertEqual((figure("waves_total"), figure("held")), (1, 1))
-        self.assertGreater(figure("last_wave_seconds"), time.time() - 600)
+        self.assertGreater(figure("last_wave_timestamp_seconds"), time.time() - 600)
         self.configuration("bodies: {file: bodies.jsonl}\nrequests: {http: true}", modules=wave % "31m")
         engine.send_signal(signal.SIGHUP)
         wait_until(lambda: figure("waves_total") == 0, what="the figures of the new chain")

@@ -127,6 +127,7 @@ class LostData(WithWriters):
         engine = self.start_with_rows(*range(11, 31))
         engine.send_signal(signal.SIGSTOP)
         self.writer.publish(self.redis, 31, 32)
+        self.redis.ping()  # behind it the rows have left Redis
         self.kill_redis()
         engine.send_signal(signal.SIGCONT)
         wait_until(lambda: self.metric(engine, "weir_events_judged_total") == 22, what="the rows read before the end")

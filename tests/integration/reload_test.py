@@ -16,7 +16,7 @@ REFUSED = "the configuration was not loaded; the old one goes on"
 CHANGED = "a file of the configuration has changed"
 TYPES = "modules: [{{module: event_types, config: {{deny: [{}]}}}}]"
 # Patterns; some seconds of compiling.
-SLOW = 800
+SLOW = 3000
 API = "requests: {http: true}"
 
 
