@@ -236,10 +236,18 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@mkdir -p deploy/reference
 	@$(BUILD)/weir callbacks --markdown >deploy/reference/callbacks.md
 	@$(BUILD)/weir modules --markdown >deploy/reference/modules.md
+	@$(BUILD)/weir manual configuration.md >deploy/reference/configuration.md
 
 .PHONY: install
-install: all ## install the program, the plug-in header, the module for Synapse, the bot, samples and examples under DESTDIR/PREFIX
+install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(BUILD)/weir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
+	$(BUILD)/weir completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weir
+	install -d $(foreach section,1 5 7,$(DESTDIR)$(PREFIX)/share/man/man$(section))
+	$(BUILD)/weir manual weir.1 >$(DESTDIR)$(PREFIX)/share/man/man1/weir.1
+	$(BUILD)/weir manual weir.yaml.5 >$(DESTDIR)$(PREFIX)/share/man/man5/weir.yaml.5
+	$(BUILD)/weir manual weir-modules.7 >$(DESTDIR)$(PREFIX)/share/man/man7/weir-modules.7
 	install -d $(DESTDIR)$(PREFIX)/share/weir/sample
 	install -m 644 deploy/sample/* $(DESTDIR)$(PREFIX)/share/weir/sample/
 	install -D -m 644 deploy/synapse/weir_module.py $(DESTDIR)$(PREFIX)/share/weir/synapse/weir_module.py

@@ -90,12 +90,24 @@ struct setting {
     int64_t minimum;
     int64_t maximum;
     const char *const *choices;     /* NULL-terminated */
-    const struct setting *children; /* ends with a NULL name */
+    const struct setting *children; /* ends with a NULL name; of SETTING_KNOWN: the keys if it is a map */
     setting_check *check;           /* called after the value was taken well; may be NULL */
+    const char *shape;              /* SETTING_KNOWN: what it takes, for people: "list of modules" */
+    const char *fallback;           /* the default as people write it; NULL: none, or as `text` says */
+    const char *text;               /* one sentence for people */
 };
 
-/* The keys of a whole file, and of `http`. */
+/* What a value may be, for people: "whole number from 1 to 65535". */
+void configuration_describe_type(const struct setting *setting, struct buffer *output);
+
+/* Where the value of a key goes. */
+#define SETTING_INTO(member)                                                                                           \
+    .offset = offsetof(struct configuration, member), .size = sizeof(((struct configuration *)NULL)->member)
+
+/* The keys of a whole file, and of some of its sections. */
 extern const struct setting configuration_settings[];
+extern const struct setting configuration_redis_settings[];
+extern const struct setting configuration_bodies_settings[];
 extern const struct setting configuration_http_settings[];
 extern const struct setting configuration_observe_settings[];
 /* A top-level key; it must be there. */

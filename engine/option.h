@@ -1,4 +1,5 @@
-/* Subcommands and their options by table: parsing, `--help` and (later) manual pages and completion come from it. */
+/* Subcommands and their options by table: parsing, `--help`, the manual page and completion come
+ * from it. */
 #ifndef WEIR_ENGINE_OPTION_H
 #define WEIR_ENGINE_OPTION_H
 
@@ -32,7 +33,7 @@ struct option_definition {
     char letter;      /* short form, or 0 */
     enum option_type type;
     size_t offset;        /* of the member in the options struct */
-    const char *argument; /* how the value is called in the help: "FILE"; NULL for flags */
+    const char *argument; /* how the value is called in the help, of engine/option_value.h: "FILE"; NULL for flags */
     bool required;
     const char *text; /* what it does, for the help */
 };
@@ -46,6 +47,7 @@ struct subcommand {
     const char *examples;    /* may be NULL */
     const struct option_definition *options; /* ends with a NULL name; --help is everywhere */
     size_t options_size;                     /* of the options struct, zeroed before parsing */
+    const char *operand;                     /* what operands are, as `argument` of options; NULL without any */
     size_t minimum_operands;
     size_t maximum_operands;
     /* `options` is the filled struct. Returns an exit_code. */

@@ -6,15 +6,17 @@
 #define PAGE_INDENT 7u
 #define TEXT_INDENT 11u
 
-static const struct {
-    enum exit_code code;
-    const char *meaning;
-} exit_codes[] = {
+const struct option_exit_meaning option_exit_meanings[] = {
     {EXIT_CODE_OK, "It was done."},
     {EXIT_CODE_FAILED, "It could not be done: a file, a server or the network failed. The reason is on stderr."},
     {EXIT_CODE_USAGE, "The command line is wrong."},
     {EXIT_CODE_CONFIGURATION, "The configuration is wrong; every error is on stderr with its line and column."},
+    {EXIT_CODE_OK, NULL},
 };
+
+const char option_weir_description[] =
+    "Follows the replication stream of a Synapse deployment on Redis, asks an ordered chain of modules about "
+    "each event, and publishes their verdicts on Redis.";
 
 static void append_heading(struct buffer *output, const char *heading)
 {
@@ -46,9 +48,10 @@ static void append_exit_status(struct buffer *output, const char *more)
 {
     static const size_t widths[] = {2, PAGE_WIDTH - TEXT_INDENT};
     append_heading(output, "EXIT STATUS");
-    for (size_t index = 0; index < sizeof exit_codes / sizeof *exit_codes; index++) {
-        char code[2] = {(char)('0' + exit_codes[index].code), '\0'};
-        text_append_row(output, (const char *const[]){code, exit_codes[index].meaning}, widths, 2, PAGE_INDENT);
+    for (size_t index = 0; option_exit_meanings[index].meaning; index++) {
+        char code[2] = {(char)('0' + option_exit_meanings[index].code), '\0'};
+        text_append_row(output, (const char *const[]){code, option_exit_meanings[index].meaning}, widths, 2,
+                        PAGE_INDENT);
     }
     if (more) {
         buffer_append_char(output, '\n');
@@ -74,10 +77,7 @@ void option_append_overview(struct buffer *output, const struct subcommand *cons
     append_text(output, "NAME", "weir - event-filter engine beside Synapse, the Matrix homeserver");
     append_text(output, "SYNOPSIS",
                 " weir SUBCOMMAND [OPTION]... [ARGUMENT]...\n weir help [SUBCOMMAND]\n weir --version");
-    append_text(
-        output, "DESCRIPTION",
-        "Follows the replication stream of a Synapse deployment on Redis, asks an ordered chain of modules about "
-        "each event, and publishes their verdicts on Redis.");
+    append_text(output, "DESCRIPTION", option_weir_description);
     append_heading(output, "SUBCOMMANDS");
     for (; *all; all++)
         text_append_row(output, (const char *const[]){(*all)->name, (*all)->summary}, widths, 2, PAGE_INDENT);

@@ -19,4 +19,13 @@ enum option_parse_status option_parse(const struct subcommand *subcommand, char 
 void option_append_page(struct buffer *output, const struct subcommand *subcommand);
 void option_append_overview(struct buffer *output, const struct subcommand *const *all);
 
+/* What weir ends with, for people: EXIT STATUS of every page. Ends with a NULL meaning. */
+struct option_exit_meaning {
+    enum exit_code code;
+    const char *meaning;
+};
+extern const struct option_exit_meaning option_exit_meanings[];
+/* The DESCRIPTION of weir itself. */
+extern const char option_weir_description[];
+
 #endif

@@ -137,6 +137,17 @@ void reference_append_callbacks(struct buffer *output)
     }
 }
 
+const char reference_modules_introduction[] =
+    "The built-in modules, as `module:` names them, with the parameters of "
+    "their `config`. Beside `config`, every module may have `dry_run: true` (asked and "
+    "recorded, but the chain goes on as if it had passed), `only` and `except` with lists "
+    "of globs under `rooms`, `senders`, `servers` and `types`, and of names under `tags` (what the "
+    "module `trust` says of a sender), `name: LABEL` (what `with` of an `include:` calls it), "
+    "`actions: [redact, ...]` (stand in the rows of what it refuses, for bots), `error: TEXT` (what clients show "
+    "of its refusals, where the callback lets a module tell it: not with check_event_allowed, "
+    "user_may_send_state_event, check_registration_for_spam, nor, with `semantics: 1.47`, with "
+    "user_may_...), and `reason: TEXT` (stands in the verdicts' rows in place of its own).";
+
 /* A cell of a table: `|` would end it. */
 static void append_cell(struct buffer *output, const char *text)
 {
@@ -194,18 +205,8 @@ static void append_markdown_module(struct buffer *output, const struct module_de
 
 void reference_append_modules(struct buffer *output)
 {
-    buffer_append_string(
-        output,
-        "# Modules\n\nThe built-in modules, as `module:` names them, with the parameters of "
-        "their `config`. Beside `config`, every module may have `dry_run: true` (asked and "
-        "recorded, but the chain goes on as if it had passed), `only` and `except` with lists "
-        "of globs under `rooms`, `senders`, `servers` and `types`, and of names under `tags` (what the "
-        "module `trust` says of a sender), `name: LABEL` (what `with` of an `include:` calls it), "
-        "`actions: [redact, ...]` (stand in the rows of what it refuses, for bots), `error: TEXT` (what clients show "
-        "of its refusals, where the callback lets a module tell it: not with check_event_allowed, "
-        "user_may_send_state_event, check_registration_for_spam, nor, with `semantics: 1.47`, with "
-        "user_may_...), and `reason: TEXT` (stands in the verdicts' rows in place of its own).\n\n"
-        "This page is printed by `weir modules --markdown`.\n");
+    buffer_append_format(output, "# Modules\n\n%s\n\nThis page is printed by `weir modules --markdown`.\n",
+                         reference_modules_introduction);
     for (size_t index = 0; module_registry[index]; index++)
         append_markdown_module(output, module_registry[index]);
 }

@@ -279,6 +279,7 @@ const struct subcommand subcommand_backtest = {
                 "weir backtest -c new.yaml --against weir.yaml --from-database --since 7d",
     .options = options,
     .options_size = sizeof(struct backtest_options),
+    .operand = "FILE",
     .minimum_operands = 0,
     .maximum_operands = RECORDINGS_MAXIMUM,
     .run = run,

@@ -71,6 +71,7 @@ const struct subcommand subcommand_callbacks = {
         " weir callbacks user_may_invite\n weir callbacks --markdown\n weir callbacks --openapi >weir-openapi.json",
     .options = callbacks_options,
     .options_size = sizeof(struct callbacks_options),
+    .operand = "CALLBACK",
     .maximum_operands = 1,
     .run = callbacks_run,
 };

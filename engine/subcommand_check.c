@@ -23,7 +23,7 @@ static const struct option_definition check_options[] = {
     {.name = "for",
      .type = OPTION_TEXT,
      .offset = offsetof(struct check_options, purpose),
-     .argument = "PURPOSE",
+     .argument = "run|replay|client",
      .text = "What the configuration is needed for: `run` (the default), `replay` (needs no Redis and no source of "
              "bodies) or `client` (play and tail; modules are not looked at)."},
     {.name = NULL},

@@ -28,7 +28,7 @@ static const struct option_definition options[] = {
     {"config", 'c', OPTION_TEXT, offsetof(struct explain_options, configuration), "FILE", true, "the configuration"},
     {"event-id", 'e', OPTION_TEXT, offsetof(struct explain_options, event_id), "ID", false,
      "the event with this id, from the configured source of bodies (`bodies`)"},
-    {"callback", 'b', OPTION_TEXT, offsetof(struct explain_options, callback), "NAME", false,
+    {"callback", 'b', OPTION_TEXT, offsetof(struct explain_options, callback), "CALLBACK", false,
      "ask this callback, instead of those that an observed event is asked of"},
     {"args", 'a', OPTION_TEXT, offsetof(struct explain_options, arguments), "JSON", false,
      "with --callback: its arguments, a JSON object by the names of Synapse's documentation; `event` may be in it"},
@@ -171,7 +171,7 @@ const struct subcommand subcommand_explain = {
     .name = "explain",
     .summary = "tell what each module says of one event, why, and how fast",
     .synopsis =
-        "weir explain -c FILE EVENT.json|-|--event-id ID [--callback NAME] [--args JSON] [--repeat COUNT] [--json]",
+        "weir explain -c FILE EVENT.json|-|--event-id ID [--callback CALLBACK] [--args JSON] [--repeat COUNT] [--json]",
     .description =
         "Asks the configured modules about one event, and prints for each callback which modules were asked and which "
         "were not, and why; what each said, by which rule, for which reason, on which bytes of the event; and how many "
@@ -188,6 +188,7 @@ const struct subcommand subcommand_explain = {
                 "    --args '{\"user\": \"@a:hs\", \"room\": \"!r:hs\", \"is_invited\": false}'",
     .options = options,
     .options_size = sizeof(struct explain_options),
+    .operand = "FILE|-",
     .minimum_operands = 0,
     .maximum_operands = 1,
     .run = run,

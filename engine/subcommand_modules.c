@@ -219,6 +219,7 @@ const struct subcommand subcommand_modules = {
     .examples = " weir modules keywords\n weir modules --json",
     .options = modules_options,
     .options_size = sizeof(struct modules_options),
+    .operand = "MODULE",
     .maximum_operands = 1,
     .run = modules_run,
 };

@@ -146,6 +146,7 @@ const struct subcommand subcommand_play = {
         "weir play recording.jsonl.zst --speed max --redis unix:///run/redis/redis.sock --wait-for-subscribers 1",
     .options = definitions,
     .options_size = sizeof(struct play_options),
+    .operand = "FILE",
     .minimum_operands = 1,
     .maximum_operands = 1,
     .run = run,

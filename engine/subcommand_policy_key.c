@@ -47,6 +47,7 @@ const struct subcommand subcommand_policy_key = {
     .examples = " weir policy-key /etc/weir/policy.key\n weir policy-key --show /etc/weir/policy.key",
     .options = policy_key_options,
     .options_size = sizeof(struct policy_key_options),
+    .operand = "FILE",
     .minimum_operands = 1,
     .maximum_operands = 1,
     .run = policy_key_run,

@@ -239,6 +239,7 @@ const struct subcommand subcommand_record = {
                 "--rotate 1h --limit 10G",
     .options = definitions,
     .options_size = sizeof(struct record_options),
+    .operand = "FILE",
     .minimum_operands = 1,
     .maximum_operands = 1,
     .run = run,

@@ -220,6 +220,7 @@ const struct subcommand subcommand_replay = {
     .examples = "weir replay -c weir.yaml recording.jsonl.zst --events recording.events.jsonl.zst | jq .rule",
     .options = options,
     .options_size = sizeof(struct replay_options),
+    .operand = "FILE",
     .minimum_operands = 1,
     .maximum_operands = 1,
     .run = run,

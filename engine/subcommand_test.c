@@ -115,6 +115,7 @@ const struct subcommand subcommand_test = {
     .examples = "weir test -c weir.yaml cases.yaml",
     .options = test_options,
     .options_size = sizeof(struct test_options),
+    .operand = "FILE",
     .minimum_operands = 1,
     .maximum_operands = FILES_MAXIMUM,
     .run = run,

@@ -21,4 +21,5 @@ Test(reference, pages_are_up_to_date)
 {
     expect_page(reference_append_callbacks, "deploy/reference/callbacks.md");
     expect_page(reference_append_modules, "deploy/reference/modules.md");
+    expect_page(reference_append_configuration, "deploy/reference/configuration.md");
 }

@@ -252,6 +252,17 @@ class CommandLine(harness.Server):
         for wanted in (r":1:1: .*server_name", r":2:9: .*port", r":4:13: .*keywords", r":6:\d+: .*parenthesis", r":6:\d+: .*fields"):
             self.assertRegex(errors, wanted)
 
+    def test_versions_of_weir_and_its_libraries(self):
+        told = json.loads(harness.run_weir("version", "--json").stdout)
+        self.assertEqual(told["version"], (harness.ROOT / "VERSION").read_text().strip())
+        for name in ("libevent", "jansson", "yyjson", "OpenSSL", "Vectorscan", "zstd", "libpq", "libcurl"):
+            versions = told["libraries"][name]
+            self.assertRegex(versions["compiled"], r"^\d+\.\d", name)
+            self.assertRegex(versions["running"], r"^\d+\.\d", name)
+        lines = harness.run_weir("version").stdout.decode().splitlines()
+        self.assertEqual(lines[0], f"weir {told['version']}")
+        self.assertEqual([line.split()[0] for line in lines[2:]], list(told["libraries"]))
+
     def test_every_subcommand_has_a_manual(self):
         for name in ("run", "check", "replay", "play", "tail", "modules", "version"):
             text = harness.run_weir(name, "--help").stdout.decode()
