@@ -41,6 +41,7 @@ struct record {
     bool subscribed;     /* heard from Redis, since the last loss */
     bool was_subscribed; /* ever */
     bool batch_open;     /* the last row is one of a token that has more: no rotation in between */
+    bool rotate_wanted;  /* by a signal */
     bool stopping;
     bool failed;
     int64_t lost_at_ms; /* since 1970 */
@@ -92,6 +93,14 @@ static void rotate(struct record *record)
     buffer_free(&reason);
 }
 
+static void rotate_if_due(struct record *record)
+{
+    if (record->batch_open || (!record->rotate_wanted && !record_files_due(record->files, clock_wall_ms())))
+        return;
+    record->rotate_wanted = false;
+    rotate(record);
+}
+
 static void on_message(void *context, struct slice channel, struct slice data)
 {
     struct record *record = context;
@@ -106,8 +115,7 @@ static void on_message(void *context, struct slice channel, struct slice data)
         record->counts.dropped++;
         return;
     }
-    if (!record->batch_open && record_files_due(record->files, clock_wall_ms()))
-        rotate(record);
+    rotate_if_due(record);
     append_message(record, channel, kept);
     record->counts.messages++;
     if (command.name != COMMAND_RDATA)
@@ -157,7 +165,6 @@ static void on_subscribed(void *context, struct slice channel)
         log_info("recording", LOG_TEXT("channel", record->channel),
                  LOG_STRING("path", record_files_path(record->files)));
     record->subscribed = record->was_subscribed = true;
-    record->batch_open = false;
     replicate(record);
 }
 
@@ -167,6 +174,7 @@ static void on_lost(void *context, const char *reason)
     if (!record->subscribed)
         return;
     record->subscribed = false;
+    record->batch_open = false; /* the rest of it is lost */
     record->lost_at_ms = clock_wall_ms();
     buffer_clear(&record->lost_reason);
     buffer_append_string(&record->lost_reason, reason);
@@ -198,8 +206,7 @@ static void on_tick(evutil_socket_t number, short events, void *context)
     struct record *record = context;
     struct record_counts counts;
     (void)number, (void)events;
-    if (!record->batch_open && record_files_due(record->files, clock_wall_ms()))
-        rotate(record);
+    rotate_if_due(record);
     if (!record_files_flush(record->files, &record->error)) {
         fail(record);
         return;
@@ -349,7 +356,8 @@ void record_stop(struct record *record)
 
 void record_rotate(struct record *record)
 {
-    rotate(record);
+    record->rotate_wanted = true;
+    rotate_if_due(record);
 }
 
 void record_summarise(const struct record *record, struct record_counts *counts)

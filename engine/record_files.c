@@ -207,6 +207,8 @@ bool record_files_rotate(struct record_files *files, int64_t now_ms, struct buff
     struct record_pair *pair = next_pair(files, now_ms, error);
     if (!pair)
         return false;
+    /* Before the next pair is written, so that a recorder that is killed has no hole between the two. */
+    (void)line_writer_flush(files->current->recording, &files->failure);
     files->current->next = files->older;
     files->older = files->current;
     files->current = pair;
@@ -287,8 +289,12 @@ static void keep_limit(struct record_files *files)
     for (size_t index = 0; index < found.count; index++) {
         const struct found_file *file = &found.files[index];
         bool rest_of_pair = strcmp(last, file->stamp) == 0;
-        if ((found.size <= files->settings.limit_bytes && !rest_of_pair) || is_open(files, file->stamp))
+        if (found.size <= files->settings.limit_bytes && !rest_of_pair)
             break;
+        if (is_open(files, file->stamp)) {
+            files->looked_at = 0; /* it waits for bodies, and may go when they are there */
+            break;
+        }
         last = file->stamp;
         if (unlink(file->path) == 0) {
             files->counts.removed++;

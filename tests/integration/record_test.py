@@ -221,9 +221,18 @@ class Record(PostgresServer):
         path.rename(moved)
         recorder.send_signal(signal.SIGHUP)
         wait_until(path.exists)
-        self.publish(rdata(2, ev_row("$2")))
+        self.publish(rdata(2, ev_row("$2")), rdata("batch", ev_row("$3")))
+        # Rows of one token stay together.
+        again = self.folder / "again.jsonl"
+        wait_until(lambda: "$3" in path.read_text())
+        path.rename(again)
+        recorder.send_signal(signal.SIGHUP)
+        time.sleep(1.5)
+        self.assertFalse(path.exists())
+        self.publish(rdata(3, ev_row("$4")), rdata(4, ev_row("$5")))
+        wait_until(path.exists)
         self.stop(recorder)
-        self.assertEqual([len(self.messages(name)) for name in (moved, path)], [1, 1])
+        self.assertEqual([len(self.messages(name)) for name in (moved, again, path)], [1, 3, 1])
 
     def test_gaps_are_told(self):
         configuration = self.configuration(modules="modules: []")
