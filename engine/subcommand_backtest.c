@@ -1,6 +1,7 @@
 /* `weir backtest`: what a configuration would have said of the traffic of the past, and what it says other than the one
  * that runs. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -103,10 +104,17 @@ static void erase_bar(struct bar *bar)
 
 /* ---- the outcome */
 
+/* For its owner alone: what people wrote is quoted in it. */
+static FILE *open_report(const char *path)
+{
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return descriptor < 0 ? NULL : fdopen(descriptor, "w");
+}
+
 static bool write_whole(const char *path, const struct buffer *text)
 {
     bool standard = strcmp(path, "-") == 0;
-    FILE *file = standard ? stdout : fopen(path, "we");
+    FILE *file = standard ? stdout : open_report(path);
     bool good = file && fwrite(text->data, 1, text->length, file) == text->length;
     good = file && (standard ? fflush(file) : fclose(file)) == 0 && good;
     if (!good)

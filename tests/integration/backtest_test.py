@@ -297,6 +297,7 @@ class Backtest(harness.Server):
     def page(self, *arguments):
         path = self.folder / "page.html"
         run_weir("backtest", *arguments, "--html", path)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600, "it quotes what people wrote")
         text = path.read_text()
         xml.dom.minidom.parseString(text)
         reader = Reader()
