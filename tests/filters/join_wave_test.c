@@ -322,7 +322,7 @@ Test(join_wave, figures)
     for (int number = 0; number < 5; number++)
         joins(&fixture, START, number, "y");
     EXPECT_FIGURE(&fixture, "waves_total", 1);
-    EXPECT_FIGURE(&fixture, "last_wave_timestamp_seconds", START / 1000);
+    EXPECT_FIGURE(&fixture, "last_wave_timestamp_seconds", START / 1000.0);
     EXPECT_FIGURE(&fixture, "held", 1);
     EXPECT_FIGURE(&fixture, "members", 2);
     joins(&fixture, START + 19 * MINUTE, 9, "y");
