@@ -1,7 +1,7 @@
 /* Newcomers: who is one, for how long, and what they may not send. */
 #include "base/keyed_hash.h"
 #include "filters/chain_state.h"
-#include "tests/filters/module_fixture.h"
+#include "tests/filters/modules_fixture.h"
 
 #define START 1700000000000
 #define MINUTE 60000
@@ -376,6 +376,22 @@ Test(newcomer, joins_of_young_accounts)
         cr_expect_str_eq(fixture_ask(&fixture, CALLBACK_user_may_join_room, text), pass);
         fixture_close(&fixture);
     }
+}
+
+/* A module is not asked about what one before it denies. */
+Test(newcomer, what_a_module_before_it_denies_does_not_count)
+{
+    struct module_fixture fixture = {0};
+    modules_begin(&fixture);
+    cr_assert(modules_append(&fixture, "keywords", "{\"words\": [\"casino\"]}", NULL), "%s", fixture.reports);
+    cr_assert(modules_append(&fixture, "newcomer", "{\"deny\": \"links\", \"within\": 0}", NULL));
+    modules_seal(&fixture);
+    joins(&fixture, START, "@a:x");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "casino"), "keywords");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://a.example"), "newcomer");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "good morning"), "");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://a.example"), "");
+    fixture_close(&fixture);
 }
 
 Test(newcomer, an_event_keeps_its_answer)
