@@ -20,35 +20,16 @@
 #include "base/keyed_hash.h"
 #include "base/memory.h"
 #include "base/recent_table.h"
-#include "filters/event_costs.h"
 #include "filters/kept_tables.h"
 #include "filters/module.h"
+#include "filters/newcomer_kinds.h"
 #include "filters/subject.h"
-#include "filters/word_list.h"
 
 /* Ids of events that are remembered, a mebibyte. */
 #define EVENTS_REMEMBERED 65536u
 #define SAVED_VERSION 2u
 /* Accounts whose registration is remembered: the last 65,536, in four mebibytes. */
 #define ACCOUNTS_REMEMBERED 262144u
-
-/* By number, the kinds of `deny`, then the words. */
-enum kind {
-    KIND_MEDIA,
-    KIND_LINKS,
-    KIND_MENTIONS,
-    KIND_ANY,
-    KIND_INVITES,
-    KIND_EDITS,
-    KIND_REACTIONS,
-    KIND_JOINS,
-    KIND_WORDS,
-    KINDS
-};
-static const char *const kind_names[] = {"media", "links",     "mentions", "any", "invites",
-                                         "edits", "reactions", "joins",    NULL};
-static const char *const rule_names[KINDS] = {"media", "links",     "mentions", "any",  "invites",
-                                              "edits", "reactions", "joins",    "words"};
 
 struct configuration {
     int64_t within;
@@ -64,10 +45,9 @@ struct configuration {
 struct state {
     const struct configuration *configuration;
     struct slice code;
-    struct event_costs costs;
-    uint32_t membership, relates_to; /* slots */
-    struct kept_tables kept;         /* with the tables that follow */
-    struct word_list *words;         /* NULL: none */
+    struct newcomer_kinds kinds;
+    uint32_t membership;     /* its slot */
+    struct kept_tables kept; /* with the tables that follow */
     struct recent_table *members;
     struct recent_table *events;   /* the kind that was refused plus one, or 0; of a join EVENT_MAY_BE_NO_JOIN */
     struct recent_table *accounts; /* when they were registered, in steps; NULL: `account_age` is off */
@@ -105,7 +85,7 @@ static const struct parameter parameters[] = {
      .type = PARAMETER_CHOICES,
      .offset = offsetof(struct configuration, deny),
      .fallback = "[]",
-     .choices = kind_names,
+     .choices = newcomer_kind_names,
      .text =
          "What newcomers may not send: files and images; links; mentions, of whom they answer, too; any event that "
          "is no state (for `within` and `account_age` only); invites into the room; edits; reactions; joins of whom "
@@ -142,8 +122,7 @@ static const struct parameter parameters[] = {
 static void destroy(void *pointer)
 {
     struct state *state = pointer;
-    event_costs_free(&state->costs);
-    word_list_destroy(state->words);
+    newcomer_kinds_free(&state->kinds);
     kept_tables_free(&state->kept);
     buffer_free(&state->text);
     free(state);
@@ -154,8 +133,8 @@ static callback_function judge_invite, judge_join, see_registration;
 static bool check(const struct configuration *configuration, const struct module_host *host)
 {
     bool ends = configuration->within || configuration->account_age;
-    bool joins = configuration->deny & 1u << KIND_JOINS;
-    if (configuration->deny & 1u << KIND_ANY && !ends) {
+    bool joins = configuration->deny & 1u << NEWCOMER_JOINS;
+    if (configuration->deny & 1u << NEWCOMER_ANY && !ends) {
         module_host_report(host, "deny",
                            "`any` needs a time in `within` or `account_age`: else nobody who joins could ever speak");
         return false;
@@ -173,10 +152,10 @@ static bool check(const struct configuration *configuration, const struct module
 
 static void register_callbacks(const struct configuration *configuration, const struct module_setup *setup)
 {
-    if (configuration->deny & 1u << KIND_INVITES)
+    if (configuration->deny & 1u << NEWCOMER_INVITES)
         module_register(setup,
                         &(struct module_callback){.callback = CALLBACK_user_may_invite, .function = judge_invite});
-    if (configuration->deny & 1u << KIND_JOINS)
+    if (configuration->deny & 1u << NEWCOMER_JOINS)
         module_register(setup,
                         &(struct module_callback){.callback = CALLBACK_user_may_join_room, .function = judge_join});
     if (configuration->account_age)
@@ -207,15 +186,13 @@ static void *create(const struct module_setup *setup)
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
     state->kept = kept_tables_open(SAVED_VERSION);
-    event_costs_create(&state->costs, setup->fields, setup->host);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
-    state->relates_to = field_table_declare(setup->fields, SLICE("m.relates_to"));
     kept_tables_add_recent(&state->kept, &state->members, recent_table_create(4 * (uint32_t)configuration->capacity));
     kept_tables_add_recent(&state->kept, &state->events, recent_table_create(EVENTS_REMEMBERED));
     if (configuration->account_age)
         kept_tables_add_recent(&state->kept, &state->accounts, recent_table_create(ACCOUNTS_REMEMBERED));
     describe_times(state);
-    if (!word_list_read(&state->words, "words", &configuration->words, setup->host)) {
+    if (!newcomer_kinds_create(&state->kinds, "words", &configuration->words, setup->fields, setup->host)) {
         destroy(state);
         return NULL;
     }
@@ -255,8 +232,8 @@ static void put_member(const struct state *state, const struct callback_argument
         recent_table_put(state->members, key, number);
 }
 
-/* Of events, beside what KINDS says: a join of a user of whom nothing was known. */
-#define EVENT_MAY_BE_NO_JOIN (KINDS + 1u)
+/* Of events, beside what enum newcomer_kind says: a join of a user of whom nothing was known. */
+#define EVENT_MAY_BE_NO_JOIN (NEWCOMER_KINDS + 1u)
 
 static void see_join(const struct state *state, const struct callback_arguments *arguments, uint64_t key)
 {
@@ -372,65 +349,17 @@ static void see_message(const struct state *state, const struct callback_argumen
 
 /* ---- what is sent */
 
-static bool is_edit(const struct state *state, const struct event *event)
-{
-    if (!event_content_other(event, state->relates_to))
-        return false;
-    yyjson_val *relation = content_member(event_content(event), SLICE("m.relates_to"));
-    return slice_equal(content_string(relation, SLICE("rel_type")), SLICE("m.replace"));
-}
-
-static bool has_word(const struct state *state, const struct callback_arguments *arguments)
-{
-    struct content_walk walk = {0};
-    struct content_text text;
-    while (content_fields_next(&state->costs.fields, arguments, &walk, &text)) {
-        size_t position = 0;
-        uint32_t number;
-        struct slice folded = word_list_fold(state->words, text.text, arguments->arena);
-        if (word_list_next(state->words, folded, &position, &number))
-            return true;
-    }
-    return false;
-}
-
-static bool is_kind(const struct state *state, const struct callback_arguments *arguments, enum kind kind)
-{
-    const struct event *event = arguments->event;
-    switch (kind) {
-    case KIND_MEDIA:
-        return event_costs_media(&state->costs, arguments) > 0;
-    case KIND_LINKS:
-        return event_costs_links(&state->costs, arguments) > 0;
-    case KIND_MENTIONS:
-        return event_costs_mentions(&state->costs, arguments) > 0;
-    case KIND_ANY:
-        return !slice_present(event->state_key);
-    case KIND_EDITS:
-        return is_edit(state, event);
-    case KIND_REACTIONS:
-        return slice_equal(event->type, SLICE("m.reaction"));
-    case KIND_WORDS:
-        return state->words && has_word(state, arguments);
-    case KIND_INVITES:
-    case KIND_JOINS:
-    case KINDS:
-        break;
-    }
-    return false;
-}
-
 /* The first kind of what is denied that the event is, plus one; 0: it passes. */
 static uint32_t refused_kind(const struct state *state, const struct callback_arguments *arguments,
                              const struct newness *newness)
 {
-    unsigned deny = state->configuration->deny | 1u << KIND_WORDS;
+    unsigned deny = state->configuration->deny | 1u << NEWCOMER_WORDS;
     if (!is_new(newness))
         return 0;
     if (!newness->by_time && !newness->by_account)
-        deny &= ~(1u << KIND_ANY);
-    for (unsigned kind = 0; kind < KINDS; kind++)
-        if (deny & 1u << kind && is_kind(state, arguments, (enum kind)kind))
+        deny &= ~(1u << NEWCOMER_ANY);
+    for (unsigned kind = 0; kind < NEWCOMER_KINDS; kind++)
+        if (deny & 1u << kind && newcomer_kind_is(&state->kinds, arguments, (enum newcomer_kind)kind))
             return kind + 1;
     return 0;
 }
@@ -439,7 +368,7 @@ static void refuse(const struct state *state, uint32_t refused, const struct new
                    const struct callback_arguments *arguments, struct result *result)
 {
     result->value = value_refuse(state->code);
-    result->rule = slice_from_string(rule_names[refused - 1]);
+    result->rule = slice_from_string(newcomer_rule_name((enum newcomer_kind)(refused - 1)));
     result->reason = newness->by_time      ? state->within_text
                      : newness->by_account ? state->account_text
                                            : SLICE("has said little in the room since joining");
@@ -467,7 +396,7 @@ static void judge_message(const struct state *state, const struct callback_argum
         if (slice_present(event->event_id) && !arguments->trial)
             recent_table_put(state->events, id, refused);
     }
-    if (refused && refused <= KINDS)
+    if (refused && refused <= NEWCOMER_KINDS)
         refuse(state, refused, &newness, arguments, result);
 }
 
@@ -476,11 +405,11 @@ static void judge_invite(void *pointer, const struct callback_arguments *argumen
     const struct state *state = pointer;
     struct slice room = subject_text(arguments, SUBJECT_ROOM), user = subject_text(arguments, SUBJECT_USER);
     result->value.kind = VALUE_PASS;
-    if (!slice_present(room) || !slice_present(user) || !(state->configuration->deny & 1u << KIND_INVITES))
+    if (!slice_present(room) || !slice_present(user) || !(state->configuration->deny & 1u << NEWCOMER_INVITES))
         return;
     struct newness newness = newness_of(state, arguments, room, user);
     if (is_new(&newness))
-        refuse(state, KIND_INVITES + 1, &newness, arguments, result);
+        refuse(state, NEWCOMER_INVITES + 1, &newness, arguments, result);
 }
 
 static void judge_join(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -491,7 +420,7 @@ static void judge_join(void *pointer, const struct callback_arguments *arguments
     result->value.kind = VALUE_PASS;
     newness.by_account = is_young(state, subject_text(arguments, SUBJECT_USER), arguments->now_ms);
     if (newness.by_account && !(invited && state->configuration->exempt_invited))
-        refuse(state, KIND_JOINS + 1, &newness, arguments, result);
+        refuse(state, NEWCOMER_JOINS + 1, &newness, arguments, result);
 }
 
 static void judge_event(void *pointer, const struct callback_arguments *arguments, struct result *result)
