@@ -10,41 +10,31 @@
  * that when it stores an event (compute_event_context in synapse/state), so that one from another server that is asked
  * about before has nothing of it. It is taken for a join until it is seen stored, and then put right.
  *
+ * How old an account is, nobody tells but the registration itself. So `account_age` is for those whose registration was
+ * seen: were it for whom this engine sees first, then all old users were new on its first day, and again when the table
+ * is full. The time of a registration is kept by itself, since it holds for every room.
+ *
  * An event counts once, however often it is asked about, and gets the same answer (see rate.c). */
 #include <stdlib.h>
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
 #include "base/recent_table.h"
-#include "filters/event_costs.h"
 #include "filters/kept_tables.h"
 #include "filters/module.h"
+#include "filters/newcomer_kinds.h"
 #include "filters/subject.h"
-#include "filters/word_list.h"
 
 /* Ids of events that are remembered, a mebibyte. */
 #define EVENTS_REMEMBERED 65536u
-#define SAVED_VERSION 1u
-
-/* By number, the kinds of `deny`, then the words. */
-enum kind {
-    KIND_MEDIA,
-    KIND_LINKS,
-    KIND_MENTIONS,
-    KIND_ANY,
-    KIND_INVITES,
-    KIND_EDITS,
-    KIND_REACTIONS,
-    KIND_WORDS,
-    KINDS
-};
-static const char *const kind_names[] = {"media", "links", "mentions", "any", "invites", "edits", "reactions", NULL};
-static const char *const rule_names[KINDS] = {"media",   "links", "mentions",  "any",
-                                              "invites", "edits", "reactions", "words"};
+#define SAVED_VERSION 2u
+/* Accounts whose registration is remembered: the last 65,536, in four mebibytes. */
+#define ACCOUNTS_REMEMBERED 262144u
 
 struct configuration {
     int64_t within;
     int64_t first;
+    int64_t account_age;
     unsigned deny;
     struct text_list words;
     bool exempt_invited;
@@ -55,13 +45,14 @@ struct configuration {
 struct state {
     const struct configuration *configuration;
     struct slice code;
-    struct event_costs costs;
-    uint32_t membership, relates_to; /* slots */
-    struct kept_tables kept;         /* with the tables that follow */
-    struct word_list *words;         /* NULL: none */
+    struct newcomer_kinds kinds;
+    uint32_t membership;     /* its slot */
+    struct kept_tables kept; /* with the tables that follow */
     struct recent_table *members;
-    struct recent_table *events; /* the kind that was refused plus one, or 0; of a join EVENT_MAY_BE_NO_JOIN */
-    struct slice within_text;    /* "joined less than 20m ago" */
+    struct recent_table *events;   /* the kind that was refused plus one, or 0; of a join EVENT_MAY_BE_NO_JOIN */
+    struct recent_table *accounts; /* when they were registered, in steps; NULL: `account_age` is off */
+    struct slice within_text;      /* "joined less than 20m ago" */
+    struct slice account_text;     /* "the account is younger than 7d" */
     struct buffer text;
 };
 
@@ -82,13 +73,23 @@ static const struct parameter parameters[] = {
      .text =
          "How many messages of a user in the room, after its join, are those of a newcomer, however late they come; "
          "what is denied does not count. 0: the number does not matter."},
+    {.name = "account_age",
+     .type = PARAMETER_DURATION,
+     .offset = offsetof(struct configuration, account_age),
+     .fallback = "0s",
+     .minimum = 0,
+     .maximum = (int64_t)365 * 86400 * 1000,
+     .text = "How long after its registration a local user is a newcomer in every room, also in its own and where it "
+             "was invited; only who registered while this module was told of it. 0: age does not matter."},
     {.name = "deny",
      .type = PARAMETER_CHOICES,
      .offset = offsetof(struct configuration, deny),
      .fallback = "[]",
-     .choices = kind_names,
-     .text = "What newcomers may not send: files and images; links; mentions, of whom they answer, too; any event that "
-             "is no state (for `within` only); invites into the room; edits; reactions."},
+     .choices = newcomer_kind_names,
+     .text =
+         "What newcomers may not send: files and images; links; mentions, of whom they answer, too; any event that "
+         "is no state (for `within` and `account_age` only); invites into the room; edits; reactions; joins of whom "
+         "`account_age` makes a newcomer."},
     {.name = "words",
      .type = PARAMETER_TEXT_LIST,
      .offset = offsetof(struct configuration, words),
@@ -98,7 +99,8 @@ static const struct parameter parameters[] = {
      .type = PARAMETER_BOOLEAN,
      .offset = offsetof(struct configuration, exempt_invited),
      .fallback = "true",
-     .text = "Whether who was invited is no newcomer, as in a conversation of two."},
+     .text = "Whether who was invited is no newcomer, as in a conversation of two; by `account_age` it is one, but may "
+             "join."},
     {.name = "capacity",
      .type = PARAMETER_INTEGER,
      .offset = offsetof(struct configuration, capacity),
@@ -120,47 +122,81 @@ static const struct parameter parameters[] = {
 static void destroy(void *pointer)
 {
     struct state *state = pointer;
-    event_costs_free(&state->costs);
-    word_list_destroy(state->words);
+    newcomer_kinds_free(&state->kinds);
     kept_tables_free(&state->kept);
     buffer_free(&state->text);
     free(state);
 }
 
-static void judge_invite(void *pointer, const struct callback_arguments *arguments, struct result *result);
+static callback_function judge_invite, judge_join, see_registration;
+
+static bool check(const struct configuration *configuration, const struct module_host *host)
+{
+    bool ends = configuration->within || configuration->account_age;
+    bool joins = configuration->deny & 1u << NEWCOMER_JOINS;
+    if (configuration->deny & 1u << NEWCOMER_ANY && !ends) {
+        module_host_report(host, "deny",
+                           "`any` needs a time in `within` or `account_age`: else nobody who joins could ever speak");
+        return false;
+    }
+    if (joins && !configuration->account_age) {
+        module_host_report(host, "deny", "`joins` needs an `account_age`: who joins has no other time before it");
+        return false;
+    }
+    if (!configuration->deny && !configuration->words.count)
+        module_host_warn(host, "deny", "nothing is denied: every event passes");
+    else if (!ends && !configuration->first)
+        module_host_warn(host, "within", "nobody is a newcomer, since `first` is 0, too");
+    return true;
+}
+
+static void register_callbacks(const struct configuration *configuration, const struct module_setup *setup)
+{
+    if (configuration->deny & 1u << NEWCOMER_INVITES)
+        module_register(setup,
+                        &(struct module_callback){.callback = CALLBACK_user_may_invite, .function = judge_invite});
+    if (configuration->deny & 1u << NEWCOMER_JOINS)
+        module_register(setup,
+                        &(struct module_callback){.callback = CALLBACK_user_may_join_room, .function = judge_join});
+    if (configuration->account_age)
+        module_register(
+            setup, &(struct module_callback){.callback = CALLBACK_on_user_registration, .function = see_registration});
+}
+
+static void describe_times(struct state *state)
+{
+    const struct configuration *configuration = state->configuration;
+    buffer_append_string(&state->text, "joined less than ");
+    duration_append(&state->text, configuration->within);
+    buffer_append_string(&state->text, " ago");
+    size_t length = state->text.length;
+    buffer_append_string(&state->text, "the account is younger than ");
+    duration_append(&state->text, configuration->account_age);
+    struct slice whole = buffer_slice(&state->text);
+    state->within_text = slice_of(whole.data, length);
+    state->account_text = slice_of(whole.data + length, whole.length - length);
+}
 
 static void *create(const struct module_setup *setup)
 {
     const struct configuration *configuration = setup->configuration;
-    if (configuration->deny & 1u << KIND_ANY && !configuration->within) {
-        module_host_report(setup->host, "deny",
-                           "`any` needs a time in `within`: else nobody who joins could ever speak");
+    if (!check(configuration, setup->host))
         return NULL;
-    }
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
     state->kept = kept_tables_open(SAVED_VERSION);
-    event_costs_create(&state->costs, setup->fields, setup->host);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
-    state->relates_to = field_table_declare(setup->fields, SLICE("m.relates_to"));
     kept_tables_add_recent(&state->kept, &state->members, recent_table_create(4 * (uint32_t)configuration->capacity));
     kept_tables_add_recent(&state->kept, &state->events, recent_table_create(EVENTS_REMEMBERED));
-    buffer_append_string(&state->text, "joined less than ");
-    duration_append(&state->text, configuration->within);
-    buffer_append_string(&state->text, " ago");
-    state->within_text = buffer_slice(&state->text);
-    if (!word_list_read(&state->words, "words", &configuration->words, setup->host)) {
+    if (configuration->account_age)
+        kept_tables_add_recent(&state->kept, &state->accounts, recent_table_create(ACCOUNTS_REMEMBERED));
+    describe_times(state);
+    if (!newcomer_kinds_create(&state->kinds, "words", &configuration->words, setup->fields, setup->host)) {
         destroy(state);
         return NULL;
     }
-    if (!configuration->deny && !configuration->words.count)
-        module_host_warn(setup->host, "deny", "nothing is denied: every event passes");
-    else if (!configuration->within && !configuration->first)
-        module_host_warn(setup->host, "within", "nobody is a newcomer, since `first` is 0, too");
-    if (configuration->deny & 1u << KIND_INVITES)
-        module_register(setup,
-                        &(struct module_callback){.callback = CALLBACK_user_may_invite, .function = judge_invite});
+    register_callbacks(configuration, setup);
     return state;
 }
 
@@ -196,8 +232,8 @@ static void put_member(const struct state *state, const struct callback_argument
         recent_table_put(state->members, key, number);
 }
 
-/* Of events, beside what KINDS says: a join of a user of whom nothing was known. */
-#define EVENT_MAY_BE_NO_JOIN (KINDS + 1u)
+/* Of events, beside what enum newcomer_kind says: a join of a user of whom nothing was known. */
+#define EVENT_MAY_BE_NO_JOIN (NEWCOMER_KINDS + 1u)
 
 static void see_join(const struct state *state, const struct callback_arguments *arguments, uint64_t key)
 {
@@ -246,23 +282,57 @@ static void see_creation(const struct state *state, const struct callback_argume
         put_member(state, arguments, key_of(state, room, arguments->event->sender), MEMBER_SINCE);
 }
 
-/* Why a user is a newcomer; neither: it is none. */
+/* ---- accounts: the time of the registration, in whole steps since 1970 */
+
+static void see_registration(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct state *state = pointer;
+    struct slice user = subject_text(arguments, SUBJECT_USER);
+    uint64_t key = keyed_hash(user, state->kept.seed);
+    uint32_t known;
+    result->value.kind = VALUE_PASS;
+    if (slice_present(user) && !arguments->trial && !recent_table_find(state->accounts, key, &known))
+        recent_table_put(state->accounts, key, (uint32_t)(arguments->now_ms / STEP_MS));
+}
+
+/* Registered in the future, by a clock that was set back, is registered now. */
+static bool is_young(const struct state *state, struct slice user, int64_t now_ms)
+{
+    uint32_t registered;
+    if (!state->accounts || !recent_table_find(state->accounts, keyed_hash(user, state->kept.seed), &registered))
+        return false;
+    return now_ms - (int64_t)registered * STEP_MS < state->configuration->account_age;
+}
+
+/* ---- who is a newcomer */
+
+/* Why a user is one; for none of these: it is none. */
 struct newness {
-    bool by_time, by_number;
+    bool by_time, by_number, by_account;
     uint32_t known;
 };
 
-static struct newness newness_of(const struct state *state, uint64_t key, int64_t now_ms)
+static bool is_new(const struct newness *newness)
+{
+    return newness->by_time || newness->by_number || newness->by_account;
+}
+
+static struct newness newness_of(const struct state *state, const struct callback_arguments *arguments,
+                                 struct slice room, struct slice user)
 {
     const struct configuration *configuration = state->configuration;
+    int64_t now_ms = arguments->now_ms;
+    bool young = is_young(state, user, now_ms);
     uint32_t known;
-    if (!recent_table_find(state->members, key, &known) || (known & MESSAGES_MASK) > MESSAGES_MAXIMUM)
-        return (struct newness){.known = MEMBER_SINCE};
+    if (!recent_table_find(state->members, key_of(state, room, user), &known) ||
+        (known & MESSAGES_MASK) > MESSAGES_MAXIMUM)
+        return (struct newness){.known = MEMBER_SINCE, .by_account = young};
     uint32_t age = (step_at(now_ms) - (known >> MESSAGE_BITS)) & STEP_MASK;
     if (age > STEP_MASK - STEPS_AHEAD)
         age = 0;
     return (struct newness){.by_time = (int64_t)age * STEP_MS < configuration->within,
                             .by_number = (known & MESSAGES_MASK) < (uint32_t)configuration->first,
+                            .by_account = young,
                             .known = known};
 }
 
@@ -279,74 +349,29 @@ static void see_message(const struct state *state, const struct callback_argumen
 
 /* ---- what is sent */
 
-static bool is_edit(const struct state *state, const struct event *event)
-{
-    if (!event_content_other(event, state->relates_to))
-        return false;
-    yyjson_val *relation = content_member(event_content(event), SLICE("m.relates_to"));
-    return slice_equal(content_string(relation, SLICE("rel_type")), SLICE("m.replace"));
-}
-
-static bool has_word(const struct state *state, const struct callback_arguments *arguments)
-{
-    struct content_walk walk = {0};
-    struct content_text text;
-    while (content_fields_next(&state->costs.fields, arguments, &walk, &text)) {
-        size_t position = 0;
-        uint32_t number;
-        struct slice folded = word_list_fold(state->words, text.text, arguments->arena);
-        if (word_list_next(state->words, folded, &position, &number))
-            return true;
-    }
-    return false;
-}
-
-static bool is_kind(const struct state *state, const struct callback_arguments *arguments, enum kind kind)
-{
-    const struct event *event = arguments->event;
-    switch (kind) {
-    case KIND_MEDIA:
-        return event_costs_media(&state->costs, arguments) > 0;
-    case KIND_LINKS:
-        return event_costs_links(&state->costs, arguments) > 0;
-    case KIND_MENTIONS:
-        return event_costs_mentions(&state->costs, arguments) > 0;
-    case KIND_ANY:
-        return !slice_present(event->state_key);
-    case KIND_EDITS:
-        return is_edit(state, event);
-    case KIND_REACTIONS:
-        return slice_equal(event->type, SLICE("m.reaction"));
-    case KIND_WORDS:
-        return state->words && has_word(state, arguments);
-    case KIND_INVITES:
-    case KINDS:
-        break;
-    }
-    return false;
-}
-
 /* The first kind of what is denied that the event is, plus one; 0: it passes. */
 static uint32_t refused_kind(const struct state *state, const struct callback_arguments *arguments,
                              const struct newness *newness)
 {
-    unsigned deny = state->configuration->deny | 1u << KIND_WORDS;
-    if (!newness->by_time && !newness->by_number)
+    unsigned deny = state->configuration->deny | 1u << NEWCOMER_WORDS;
+    if (!is_new(newness))
         return 0;
-    if (!newness->by_time)
-        deny &= ~(1u << KIND_ANY);
-    for (unsigned kind = 0; kind < KINDS; kind++)
-        if (deny & 1u << kind && is_kind(state, arguments, (enum kind)kind))
+    if (!newness->by_time && !newness->by_account)
+        deny &= ~(1u << NEWCOMER_ANY);
+    for (unsigned kind = 0; kind < NEWCOMER_KINDS; kind++)
+        if (deny & 1u << kind && newcomer_kind_is(&state->kinds, arguments, (enum newcomer_kind)kind))
             return kind + 1;
     return 0;
 }
 
-static void refuse(const struct state *state, uint32_t refused, bool by_time,
+static void refuse(const struct state *state, uint32_t refused, const struct newness *newness,
                    const struct callback_arguments *arguments, struct result *result)
 {
     result->value = value_refuse(state->code);
-    result->rule = slice_from_string(rule_names[refused - 1]);
-    result->reason = by_time ? state->within_text : SLICE("has said little in the room since joining");
+    result->rule = slice_from_string(newcomer_rule_name((enum newcomer_kind)(refused - 1)));
+    result->reason = newness->by_time      ? state->within_text
+                     : newness->by_account ? state->account_text
+                                           : SLICE("has said little in the room since joining");
     result->evidence = subject_text(arguments, SUBJECT_USER);
 }
 
@@ -362,7 +387,7 @@ static void judge_message(const struct state *state, const struct callback_argum
     const struct event *event = arguments->event;
     uint64_t id = slice_present(event->event_id) ? keyed_hash(event->event_id, state->kept.seed) : 0;
     uint64_t key = key_of(state, event->room_id, event->sender);
-    struct newness newness = newness_of(state, key, arguments->now_ms);
+    struct newness newness = newness_of(state, arguments, event->room_id, event->sender);
     uint32_t refused;
     if (!slice_present(event->event_id) || !recent_table_find(state->events, id, &refused)) {
         refused = refused_kind(state, arguments, &newness);
@@ -371,8 +396,8 @@ static void judge_message(const struct state *state, const struct callback_argum
         if (slice_present(event->event_id) && !arguments->trial)
             recent_table_put(state->events, id, refused);
     }
-    if (refused && refused <= KINDS)
-        refuse(state, refused, newness.by_time, arguments, result);
+    if (refused && refused <= NEWCOMER_KINDS)
+        refuse(state, refused, &newness, arguments, result);
 }
 
 static void judge_invite(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -380,11 +405,22 @@ static void judge_invite(void *pointer, const struct callback_arguments *argumen
     const struct state *state = pointer;
     struct slice room = subject_text(arguments, SUBJECT_ROOM), user = subject_text(arguments, SUBJECT_USER);
     result->value.kind = VALUE_PASS;
-    if (!slice_present(room) || !slice_present(user) || !(state->configuration->deny & 1u << KIND_INVITES))
+    if (!slice_present(room) || !slice_present(user) || !(state->configuration->deny & 1u << NEWCOMER_INVITES))
         return;
-    struct newness newness = newness_of(state, key_of(state, room, user), arguments->now_ms);
-    if (newness.by_time || newness.by_number)
-        refuse(state, KIND_INVITES + 1, newness.by_time, arguments, result);
+    struct newness newness = newness_of(state, arguments, room, user);
+    if (is_new(&newness))
+        refuse(state, NEWCOMER_INVITES + 1, &newness, arguments, result);
+}
+
+static void judge_join(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    const struct state *state = pointer;
+    struct newness newness = {0};
+    bool invited = arguments->count > 2 && value_is(&arguments->values[2], true);
+    result->value.kind = VALUE_PASS;
+    newness.by_account = is_young(state, subject_text(arguments, SUBJECT_USER), arguments->now_ms);
+    if (newness.by_account && !(invited && state->configuration->exempt_invited))
+        refuse(state, NEWCOMER_JOINS + 1, &newness, arguments, result);
 }
 
 static void judge_event(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -439,6 +475,8 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)recent_table_used(state->members));
     figure(context, "members_forgotten_total", "Users in rooms who were forgotten for others: capacity is too small.",
            (double)recent_table_forgotten(state->members));
+    figure(context, "accounts", "Accounts whose registration is remembered, with `account_age`.",
+           state->accounts ? (double)recent_table_used(state->accounts) : 0);
 }
 
 extern const struct module_definition module_newcomer;

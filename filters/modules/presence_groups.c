@@ -2,7 +2,8 @@
  *
  * Synapse wants names: a set of users when somebody syncs, and for each change the users who get it. Of globs it
  * follows who is meant only when somebody is there: who receives is learnt as they sync (get_interested_users), who is
- * watched as their presence changes. Both are remembered in bounded tables (known_users.h).
+ * watched as their presence changes. Both are remembered in bounded tables (known_users.h). Of a room the module knows
+ * who is a member (presence_rooms.h), but by hashes only: a member is learnt as a glob's user is, when it syncs.
  *
  * Only who gets everybody's presence is answered with "ALL": of a user with that answer Synapse takes nothing from the
  * rooms any more but what get_users_for_states routes, and fails the sync if that has no entry for the user
@@ -12,18 +13,21 @@
 #include "base/memory.h"
 #include "base/parts.h"
 #include "base/utf8.h"
+#include "filters/followed_members.h"
 #include "filters/glob.h"
 #include "filters/known_users.h"
 #include "filters/map_host.h"
 #include "filters/module.h"
 #include "filters/name_list.h"
 #include "filters/presence_batch.h"
+#include "filters/presence_rooms.h"
 #include "filters/server_name.h"
+#include "filters/subject.h"
 #include "filters/user_id.h"
 
 /* Groups are bits of a number. */
 #define GROUPS_MAXIMUM 64u
-#define SAVED_VERSION 1u
+#define SAVED_VERSION 2u
 #define USER_ID_MAXIMUM 255u
 /* Sets that are made once for all users of the same groups; beyond that each user has one of their own. */
 #define SHARED_SETS 64u
@@ -48,7 +52,9 @@ struct state {
     struct slice server_name;
     struct group *groups;
     size_t group_count;
-    uint64_t from_all; /* groups whose `from` is everybody */
+    uint64_t from_all;           /* groups whose `from` is everybody */
+    uint32_t membership;         /* its slot */
+    struct presence_rooms rooms; /* of `to` */
     struct known_users named_receivers,
         named_sources;                     /* those of the configuration, by their groups; never forgotten */
     struct known_users receivers, sources; /* those that were learnt */
@@ -66,7 +72,9 @@ static const struct parameter group_parameters[] = {
      .type = PARAMETER_TEXT_LIST,
      .offset = offsetof(struct group_configuration, to),
      .fallback = "[]",
-     .text = "Who gets it: user ids; globs, or ALL, for those who have synced."},
+     .text = "Who gets it: user ids; globs, or ALL, for those who have synced; room ids, for the members of the room "
+             "who have "
+             "synced."},
 };
 
 static const struct parameter parameters[] = {
@@ -103,6 +111,7 @@ static void destroy(void *pointer)
         name_list_free(&state->groups[index].from);
         name_list_free(&state->groups[index].to);
     }
+    presence_rooms_free(&state->rooms);
     known_users_free(&state->named_receivers);
     known_users_free(&state->named_sources);
     known_users_free(&state->receivers);
@@ -119,10 +128,15 @@ static bool is_everybody(const char *entry)
            strcmp(entry, "@*:*") == 0;
 }
 
-/* Fills one side of a group; `*everybody`: it is ALL. A malformed id among the answers would fail the whole batch in
- * Synapse. */
+static bool is_room(const char *entry)
+{
+    return entry[0] == '!' && entry[1] && !glob_has_wildcard(slice_from_string(entry));
+}
+
+/* Fills one side of a group; `*everybody`: it is ALL; `rooms`: whether it may hold some. A malformed id among the
+ * answers would fail the whole batch in Synapse. */
 static bool read_side(struct name_list *side, const struct module_host *host, const char *parameter,
-                      const struct text_list *list, bool *everybody)
+                      const struct text_list *list, bool *everybody, bool rooms)
 {
     bool good = list->count != 0;
     *everybody = false;
@@ -132,9 +146,12 @@ static bool read_side(struct name_list *side, const struct module_host *host, co
     for (size_t item = 0; item < list->count; item++) {
         struct slice entry = slice_from_string(list->items[item]);
         *everybody = *everybody || is_everybody(list->items[item]);
-        if (is_everybody(list->items[item]) || glob_has_wildcard(entry) || user_id_valid(entry))
+        bool user = is_everybody(list->items[item]) || glob_has_wildcard(entry) || user_id_valid(entry);
+        if (*list->items[item] == '!' ? rooms && is_room(list->items[item]) : user)
             continue;
-        text_list_report(host, parameter, list, item, "is no user id, as @alice:example.org, and no glob");
+        text_list_report(host, parameter, list, item,
+                         rooms ? "is no user id, as @alice:example.org, no glob over them, and no room id"
+                               : "is no user id, as @alice:example.org, and no glob");
         good = false;
     }
     return good && name_list_add(side, host, parameter, list) && name_list_compile(side, host);
@@ -153,8 +170,11 @@ static bool read_groups(struct state *state, const struct module_host *host)
         struct map_host map;
         const struct module_host *inner = map_host_open(&map, host, "groups", index);
         bool from_all, to_all;
-        bool from = read_side(&state->groups[index].from, inner, "from", &group->from, &from_all);
-        bool to = read_side(&state->groups[index].to, inner, "to", &group->to, &to_all);
+        bool from = read_side(&state->groups[index].from, inner, "from", &group->from, &from_all, false);
+        bool to = read_side(&state->groups[index].to, inner, "to", &group->to, &to_all, true);
+        for (size_t item = 0; item < group->to.count; item++)
+            if (is_room(group->to.items[item]))
+                presence_rooms_add(&state->rooms, group->to.items[item], (uint64_t)1 << index);
         state->from_all |= (uint64_t)from_all << index;
         good = good && from && to;
     }
@@ -195,7 +215,7 @@ static uint64_t groups_from(const struct state *state, struct slice user)
 
 static uint64_t groups_to(const struct state *state, struct slice user)
 {
-    uint64_t groups = 0;
+    uint64_t groups = presence_rooms_groups(&state->rooms, user);
     bool is_glob;
     for (size_t index = 0; index < state->group_count; index++) {
         const struct text_list *to =
@@ -249,6 +269,7 @@ static void *create(const struct module_setup *setup)
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->configuration = setup->configuration;
     state->server_name = slice_from_string(setup->server_name);
+    state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     bool good = read_groups(state, setup->host);
     good = read_servers(state, setup->host) && good;
     if (!good) {
@@ -406,14 +427,42 @@ static void get_interested_users(void *pointer, const struct callback_arguments 
     result->value = value_container(VALUE_SET, items, count);
 }
 
-/* ---- snapshots: the version, then the learnt users of each side */
+/* ---- the rooms that are followed */
+
+static const char *const *followed_rooms(const void *pointer, uint32_t *count)
+{
+    const struct state *state = pointer;
+    *count = state->rooms.count;
+    return state->rooms.ids;
+}
+
+static void note_groups(struct known_users *users, const struct state *state, struct slice user)
+{
+    uint64_t groups;
+    if (known_users_find(users, user, &groups))
+        known_users_see(users, user, groups_to(state, user));
+}
+
+/* Who has left stays known, in no group, so that nothing goes to them. */
+static void state_event(void *pointer, const struct event *event, int64_t ordering)
+{
+    struct state *state = pointer;
+    if (!presence_rooms_see(&state->rooms, event, state->membership, ordering))
+        return;
+    note_groups(&state->named_receivers, state, event->state_key);
+    note_groups(&state->receivers, state, event->state_key);
+}
+
+/* ---- snapshots: the version and the seed, the members of the rooms, then the learnt users of each side */
 
 static void save(const void *pointer, struct buffer *output)
 {
     const struct state *state = pointer;
-    const uint64_t version = SAVED_VERSION;
-    buffer_append(output, (const char *)&version, sizeof version);
+    parts_put_head(output, SAVED_VERSION, state->rooms.seed);
     size_t start = parts_begin(output);
+    presence_rooms_save(&state->rooms, output);
+    parts_end(output, start);
+    start = parts_begin(output);
     known_users_save(&state->receivers, output);
     parts_end(output, start);
     start = parts_begin(output);
@@ -435,25 +484,36 @@ static bool restore_side(const struct state *state, struct known_users *users, s
     return true;
 }
 
+static bool restore_parts(struct state *state, struct slice saved)
+{
+    const struct group_configuration *groups = state->configuration->groups.items;
+    uint64_t seed = 0;
+    if (!parts_take_head(&saved, SAVED_VERSION, &seed))
+        return false;
+    struct slice rooms = parts_take(&saved), receivers = parts_take(&saved), sources = parts_take(&saved);
+    if (!rooms.data || !receivers.data || !sources.data || saved.length ||
+        !presence_rooms_restore(&state->rooms, rooms, seed))
+        return false;
+    for (size_t index = 0; index < state->group_count; index++)
+        see_named(&state->named_receivers, state, &groups[index].to, groups_to);
+    return restore_side(state, &state->receivers, receivers, groups_to) &&
+           restore_side(state, &state->sources, sources, groups_from);
+}
+
 static bool restore(void *pointer, struct slice saved)
 {
     struct state *state = pointer;
-    uint64_t version = 0;
-    if (saved.length >= sizeof version) {
-        memcpy(&version, saved.data, sizeof version);
-        saved = slice_of(saved.data + sizeof version, saved.length - sizeof version);
-    }
-    struct slice receivers = parts_take(&saved), sources = parts_take(&saved);
-    bool good = version == SAVED_VERSION && receivers.data && sources.data && saved.length == 0 &&
-                restore_side(state, &state->receivers, receivers, groups_to) &&
-                restore_side(state, &state->sources, sources, groups_from);
-    if (good)
+    const struct group_configuration *groups = state->configuration->groups.items;
+    if (restore_parts(state, saved))
         return true;
     uint32_t maximum = 2 * state->receivers.half;
     known_users_free(&state->receivers);
     known_users_free(&state->sources);
     known_users_create(&state->receivers, maximum);
     known_users_create(&state->sources, maximum);
+    (void)presence_rooms_restore(&state->rooms, SLICE(""), state->rooms.seed);
+    for (size_t index = 0; index < state->group_count; index++)
+        see_named(&state->named_receivers, state, &groups[index].to, groups_to);
     return false;
 }
 
@@ -464,6 +524,8 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
            (double)count_users(&state->receivers));
     figure(context, "sources", "Users, by globs, whose presence is routed and who are known; at most max_fanout.",
            (double)count_users(&state->sources));
+    figure(context, "members", "Users who are, or were, in the rooms of `to`.",
+           state->rooms.members ? (double)followed_members_count(state->rooms.members) : 0);
 }
 
 static const struct module_callback callbacks[] = {
@@ -487,4 +549,7 @@ const struct module_definition module_presence_groups = {
     .save = save,
     .restore = restore,
     .figures = figures,
+    .followed_rooms = followed_rooms,
+    .state_event = state_event,
+    .follows_members = true,
 };

@@ -1,7 +1,7 @@
 /* Newcomers: who is one, for how long, and what they may not send. */
 #include "base/keyed_hash.h"
 #include "filters/chain_state.h"
-#include "tests/filters/module_fixture.h"
+#include "tests/filters/modules_fixture.h"
 
 #define START 1700000000000
 #define MINUTE 60000
@@ -300,6 +300,100 @@ Test(newcomer, invites)
     fixture_close(&fixture);
 }
 
+static void registers(struct module_fixture *fixture, int64_t now_ms, const char *user)
+{
+    char question[64];
+    snprintf(question, sizeof question, "{\"user_id\":\"%s\"}", user);
+    fixture->now_ms = now_ms;
+    cr_expect_str_eq(fixture_ask(fixture, CALLBACK_on_user_registration, question), "{\"none\":true}");
+}
+
+#define HOUR (60 * (int64_t)MINUTE)
+
+/* Who has just registered is a newcomer where nobody saw it join, where it was invited, and in its own room. */
+Test(newcomer, young_accounts)
+{
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "newcomer", "{\"deny\": \"media\", \"account_age\": \"2h\"}"), "%s",
+              fixture.reports);
+    registers(&fixture, START, "@a:x");
+    EXPECT_FIGURE(&fixture, "accounts", 1);
+    member(&fixture, START, "invite", "@a:x", "");
+    joins(&fixture, START, "@a:x");
+    cr_expect_str_eq(sends(&fixture, START + HOUR, "@a:x", TEXT), "");
+    cr_expect_str_eq(sends(&fixture, START + HOUR, "@a:x", IMAGE), "media");
+    EXPECT_SLICE(fixture.outcome.result.reason, "the account is younger than 2h");
+    cr_expect_str_eq(sends(&fixture, START + HOUR, "@old:x", IMAGE), "", "nobody saw it register");
+    registers(&fixture, START + HOUR, "@a:x");
+    cr_expect_str_eq(sends(&fixture, START + 2 * HOUR - MINUTE, "@a:x", IMAGE), "media");
+    cr_expect_str_eq(sends(&fixture, START + 2 * HOUR, "@a:x", IMAGE), "");
+    registers(&fixture, START, "@b:x");
+    joins(&fixture, START + 2 * HOUR, "@b:x");
+    cr_expect_str_eq(sends(&fixture, START + 2 * HOUR, "@b:x", IMAGE), "media");
+    EXPECT_SLICE(fixture.outcome.result.reason, "joined less than 20m ago");
+    fixture_close(&fixture);
+    cr_assert(fixture_open(&fixture, "newcomer",
+                           "{\"deny\": [\"any\", \"invites\"], \"within\": 0, \"account_age\": \"2h\"}"));
+    registers(&fixture, START, "@a:x");
+    cr_expect_str_eq(sends(&fixture, START + HOUR, "@a:x", TEXT), "any");
+    static const char invite[] = "{\"inviter\":\"@a:x\",\"invitee\":\"@b:x\",\"room_id\":\"!r:x\"}";
+    fixture.now_ms = START + HOUR;
+    fixture_ask(&fixture, CALLBACK_user_may_invite, invite);
+    EXPECT_SLICE(fixture.outcome.result.rule, "invites");
+    cr_expect_str_eq(sends(&fixture, START + 2 * HOUR, "@a:x", TEXT), "");
+    fixture_close(&fixture);
+    cr_assert(fixture_open(&fixture, "newcomer", "{\"deny\": \"media\"}"));
+    cr_expect_eq(chain_callback_modules(fixture.chain, CALLBACK_on_user_registration, NULL, 0), 0u);
+    cr_expect_eq(chain_callback_modules(fixture.chain, CALLBACK_user_may_join_room, NULL, 0), 0u);
+    fixture_close(&fixture);
+}
+
+Test(newcomer, joins_of_young_accounts)
+{
+    static const char *const refusals[] = {"{\"code\":", "{\"bool\":false}"};
+    static const char configuration[] = "{\"deny\": \"joins\", \"account_age\": \"1d\", \"exempt_invited\": %s}";
+    static const char question[] = "{\"user_id\":\"@%s:x\",\"room_id\":\"!r:x\",\"is_invited\":%s}";
+    for (int row = 0; row < 4; row++) {
+        bool old = row & 1, exempt = row & 2;
+        struct module_fixture fixture = {.semantics = old ? SEMANTICS_147 : SEMANTICS_LATEST};
+        char text[128], pass[64];
+        snprintf(text, sizeof text, configuration, exempt ? "true" : "false");
+        cr_assert(fixture_open(&fixture, "newcomer", text), "%s", fixture.reports);
+        registers(&fixture, START, "@a:x");
+        snprintf(text, sizeof text, question, "old", "false");
+        snprintf(pass, sizeof pass, "%s", fixture_ask(&fixture, CALLBACK_user_may_join_room, text));
+        snprintf(text, sizeof text, question, "a", "true");
+        const char *answer = fixture_ask(&fixture, CALLBACK_user_may_join_room, text);
+        cr_expect_eq(strcmp(answer, pass) == 0, exempt, "%s", answer);
+        snprintf(text, sizeof text, question, "a", "false");
+        answer = fixture_ask(&fixture, CALLBACK_user_may_join_room, text);
+        cr_expect(strncmp(answer, refusals[old], strlen(refusals[old])) == 0, "%s", answer);
+        EXPECT_SLICE(fixture.outcome.result.rule, "joins");
+        EXPECT_SLICE(fixture.outcome.result.reason, "the account is younger than 1d");
+        joins(&fixture, START, "@a:x");
+        cr_expect_str_eq(sends(&fixture, START, "@a:x", IMAGE), "", "only joins are denied");
+        fixture.now_ms = START + 24 * HOUR;
+        cr_expect_str_eq(fixture_ask(&fixture, CALLBACK_user_may_join_room, text), pass);
+        fixture_close(&fixture);
+    }
+}
+
+/* A module is not asked about what one before it denies. */
+Test(newcomer, what_a_module_before_it_denies_does_not_count)
+{
+    struct module_fixture fixture = {0};
+    modules_begin(&fixture);
+    cr_assert(modules_append(&fixture, "keywords", "{\"words\": [\"casino\"]}", NULL), "%s", fixture.reports);
+    cr_assert(modules_append(&fixture, "newcomer", "{\"deny\": \"links\", \"within\": 0}", NULL));
+    modules_seal(&fixture);
+    joins(&fixture, START, "@a:x");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "casino"), "keywords");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://a.example"), "newcomer");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "good morning"), "");
+    cr_expect_str_eq(modules_message(&fixture, START, "@a:x", "https://a.example"), "");
+    fixture_close(&fixture);
+}
+
 Test(newcomer, an_event_keeps_its_answer)
 {
     struct module_fixture fixture = {0};
@@ -358,7 +452,10 @@ Test(newcomer, wrong_configurations)
         {"{\"deny\": [\"medias\"]}", "deny", false},
         {"{\"within\": \"60d\", \"deny\": \"media\"}", "within: must be ", false},
         {"{\"within\": 0, \"deny\": \"any\"}",
-         "deny: `any` needs a time in `within`: else nobody who joins could ever speak\n", false},
+         "deny: `any` needs a time in `within` or `account_age`: else nobody who joins could ever speak\n", false},
+        {"{\"deny\": \"joins\"}", "deny: `joins` needs an `account_age`", false},
+        {"{\"deny\": \"media\", \"account_age\": \"366d\"}", "account_age: must be ", false},
+        {"{\"deny\": \"media\", \"within\": 0, \"first\": 0, \"account_age\": \"1d\"}", "", true},
         {"{\"words\": [\"\"]}", "words[0]: ", false},
         {"{}", "warning: deny: nothing is denied: every event passes\n", true},
         {"{\"deny\": \"media\", \"within\": 0, \"first\": 0}",
@@ -376,19 +473,22 @@ Test(newcomer, wrong_configurations)
 
 Test(newcomer, what_it_remembers_goes_on_in_another)
 {
+    static const char configuration[] = "{\"deny\": \"media\", \"account_age\": \"1d\"}";
     struct module_fixture fixture = {0}, next = {0};
     struct chain_state_counts counts;
     struct buffer snapshot = {0};
     const char *problem;
     keyed_hash_draw_seed();
-    cr_assert(fixture_open(&fixture, "newcomer", "{\"deny\": \"media\"}"));
+    cr_assert(fixture_open(&fixture, "newcomer", configuration));
     keyed_hash_draw_seed();
-    cr_assert(fixture_open(&next, "newcomer", "{\"deny\": \"media\"}"));
+    cr_assert(fixture_open(&next, "newcomer", configuration));
     joins(&fixture, START, "@a:x");
+    registers(&fixture, START, "@b:x");
     chain_state_save(fixture.chain, &snapshot);
     cr_assert(chain_state_restore(next.chain, buffer_slice(&snapshot), &counts, &problem), "%s", problem);
     cr_expect_eq(counts.restored, 1u);
     cr_expect_str_eq(sends(&next, START + MINUTE, "@a:x", IMAGE), "media");
+    cr_expect_str_eq(sends(&next, START + HOUR, "@b:x", IMAGE), "media");
     for (size_t length = 0; length < snapshot.length; length++)
         cr_expect_not(chain_state_restore(next.chain, slice_of(snapshot.data, length), &counts, &problem) &&
                       counts.restored);

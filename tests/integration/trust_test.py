@@ -9,6 +9,7 @@ import harness
 from callbacks_http_test import event
 from harness import DATA, SERVER_NAME, ev_row, rdata, run_weir, wait_until
 from postgres_test import PostgresServer
+from presence_test import presence_row, routes_of
 
 SECRET = "between-us"
 METRIC = 'module="hold"'
@@ -34,6 +35,15 @@ MEMBERS = f"""modules:
   - module: event_types
     except: {{tags: trusted}}
     config: {{deny: [m.room.message]}}
+"""
+
+
+PRESENCE = f"""modules:
+  - module: presence_groups
+    config:
+      groups:
+        - {{from: "@boss:lab.test", to: "{STAFF}"}}
+        - {{from: "@friend:lab.test", to: "@a:lab.test"}}
 """
 
 
@@ -126,6 +136,31 @@ class Members(PostgresServer):
         self.member("@a:lab.test", "ban")
         wait_until(lambda: self.refused("@a:lab.test"), what="the end of trust")
         self.assertFalse(self.refused("@b:lab.test"))
+        self.stop_engine(engine)
+
+    def test_members_of_a_room_get_presence(self):
+        self.member("@a:lab.test", "join", tell=False)
+        subscriber = self.subscribe()
+        engine = self.start_engine(self.configuration(self.bodies, modules=PRESENCE))
+        wait_until(lambda: self.metric(engine, "weir_followed_rooms_unread") == 0, what="the room's state")
+        self.assertEqual(self.metric(engine, "weir_module_presence_groups_members", 'module="presence_groups"'), 1)
+
+        self.publish("POSITION presence presence1 1 1")
+
+        def presence(token, *users):
+            for place, user in enumerate(users):
+                self.publish(rdata(token + place, presence_row(user), writer="presence1", stream="presence"))
+
+        presence(2, "@boss:lab.test")
+        wait_until(lambda: self.metric(engine, "weir_presence_routes_total") == 1, what="the member's route")
+        read = self.metric(engine, "weir_followed_events_total")
+        self.member("@a:lab.test", "leave")
+        wait_until(lambda: self.metric(engine, "weir_followed_events_total") > read, what="the leave")
+        presence(3, "@boss:lab.test", "@friend:lab.test")
+        wait_until(lambda: self.metric(engine, "weir_presence_routes_total") == 2, what="the friend's route")
+        wait_until(lambda: self.metric(engine, "weir_outbox_waiting") == 0, what="Redis's answers")
+        self.assertEqual([(row[0], [state["user_id"] for state in row[1]]) for _, row in routes_of(self.heard(subscriber))],
+                         [("@a:lab.test", ["@boss:lab.test"]), ("@a:lab.test", ["@friend:lab.test"])])
         self.stop_engine(engine)
 
 
