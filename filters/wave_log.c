@@ -110,23 +110,31 @@ void wave_log_see_time(struct wave_log *waves, uint32_t now)
 
 void wave_log_save(const struct wave_log *waves, struct buffer *output)
 {
-    buffer_append(output, (const char *)waves->rows, sizeof waves->rows);
+    for (const struct wave *wave = waves->rows; wave < waves->rows + WAVE_LOG_ROWS; wave++)
+        if (wave->name[0])
+            buffer_append(output, (const char *)wave, sizeof *wave);
+}
+
+static bool read_rows(struct wave_log *waves, struct slice saved)
+{
+    size_t count = saved.length / sizeof *waves->rows;
+    if (count > WAVE_LOG_ROWS || saved.length != count * sizeof *waves->rows)
+        return false;
+    if (count)
+        memcpy(waves->rows, saved.data, saved.length);
+    for (const struct wave *wave = waves->rows; wave < waves->rows + count; wave++)
+        if (!wave->name[0] || !memchr(wave->name, '\0', sizeof wave->name))
+            return false;
+    waves->count = (uint32_t)count;
+    return true;
 }
 
 bool wave_log_restore(struct wave_log *waves, struct slice saved)
 {
-    bool good = saved.length == sizeof waves->rows;
     memset(waves->rows, 0, sizeof waves->rows);
-    waves->count = waves->first_end = 0;
-    if (good)
-        memcpy(waves->rows, saved.data, sizeof waves->rows);
-    for (struct wave *wave = waves->rows; good && wave < waves->rows + WAVE_LOG_ROWS; wave++) {
-        good = memchr(wave->name, '\0', sizeof wave->name) != NULL;
-        waves->count += wave->name[0] != '\0';
-    }
-    if (!good) {
-        memset(waves->rows, 0, sizeof waves->rows);
-        waves->count = 0;
-    }
-    return good; /* `first_end` 0: the next time that is seen finds it */
+    waves->count = waves->first_end = 0; /* the next time that is seen finds the first end */
+    if (read_rows(waves, saved))
+        return true;
+    memset(waves->rows, 0, sizeof waves->rows);
+    return false;
 }
