@@ -13,6 +13,7 @@
 #include "base/window_table.h"
 #include "filters/asked_once.h"
 #include "filters/similar_texts.h"
+#include "filters/wave_log.h"
 
 struct kept_kind {
     void (*destroy)(void *table);
@@ -60,6 +61,7 @@ KIND(asked_once, asked_once)
 KIND(rate, rate_table)
 KIND(recent, recent_table)
 KIND(similar, similar_texts)
+KIND(wave_log, wave_log)
 KIND(window, window_table)
 
 struct kept_tables kept_tables_open(uint64_t version)

@@ -16,6 +16,7 @@ struct asked_once;
 struct rate_table;
 struct recent_table;
 struct similar_texts;
+struct wave_log;
 struct window_table;
 
 struct kept_tables {
@@ -39,6 +40,7 @@ void kept_tables_add_asked_once(struct kept_tables *tables, struct asked_once **
 void kept_tables_add_rate(struct kept_tables *tables, struct rate_table **place, struct rate_table *table);
 void kept_tables_add_recent(struct kept_tables *tables, struct recent_table **place, struct recent_table *table);
 void kept_tables_add_similar(struct kept_tables *tables, struct similar_texts **place, struct similar_texts *table);
+void kept_tables_add_wave_log(struct kept_tables *tables, struct wave_log **place, struct wave_log *table);
 void kept_tables_add_window(struct kept_tables *tables, struct window_table **place, struct window_table *table);
 
 void kept_tables_save(const struct kept_tables *tables, struct buffer *output);

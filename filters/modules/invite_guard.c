@@ -4,14 +4,21 @@
  * One invite is asked about up to three times, over federation by federated_user_may_invite and then user_may_invite,
  * of a local user by user_may_invite and then check_event_allowed; it counts once (filters/asked_once.h).
  *
- * What is refused takes nothing from any rate. */
+ * What is refused takes nothing from any rate.
+ *
+ * How old rooms are, and who is in them, is learnt from events that the homeserver has stored: what somebody asks to
+ * send may be untrue, and nobody has looked yet whether it is allowed. The one exception is a room that begins just
+ * now, whose first invites come before its first event is stored. What is not known is held against nobody, but for the
+ * rooms that users share. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
 #include "base/rate_table.h"
+#include "base/recent_table.h"
 #include "filters/asked_once.h"
+#include "filters/common_rooms.h"
 #include "filters/event_content.h"
 #include "filters/kept_tables.h"
 #include "filters/module.h"
@@ -23,34 +30,48 @@
 #define INVITES_REMEMBERED 16384u
 /* Stripped state of a room has about ten events. */
 #define STATE_MAXIMUM 100u
+/* Rooms of which it is known when they were made, in 4 MiB. */
+#define ROOMS_MAXIMUM 65536u
 #define SAVED_VERSION 1u
 
 enum limit { PER_SENDER, PER_ROOM, PER_SERVER, PER_TARGET, LIMITS };
 static const char *const limit_names[LIMITS] = {"per_sender", "per_room", "per_server", "per_target"};
 static const char *const limit_texts[LIMITS] = {"by one sender", "into one room", "from one server", "of one user"};
 
+enum dm { DM_PASS, DM_DENY };
+static const char *const dm_names[] = {"pass", "deny", NULL};
+
 struct configuration {
     struct rate rates[LIMITS];
     struct text_list protected;
     struct text_list allow_from;
     struct text_list room_name_words;
+    int64_t new_rooms;
+    int dm; /* enum dm */
+    bool accept_common_room;
     int64_t capacity;
     char *code;
 };
 
 struct state {
+    const struct configuration *configuration;
     struct slice code;
     struct slice server_name;
     uint32_t membership;     /* its slot */
-    struct kept_tables kept; /* `tables` and `invites` */
+    struct kept_tables kept; /* `tables`, `invites`, `made` and `members` */
     struct rate_table *tables[LIMITS];
     struct buffer reasons[LIMITS];
     struct name_list protected;
     struct name_list allow_from;
     struct word_list *words; /* NULL: none */
     const struct text_list *word_texts;
-    struct asked_once *invites; /* the limit that refused, plus one, or 0 */
-    uint64_t refused[LIMITS];   /* since the module was made */
+    struct asked_once *invites;   /* the limit that refused, plus one, or 0 */
+    struct recent_table *made;    /* when, in seconds since 1970, by room; NULL: no `new_rooms` */
+    struct recent_table *members; /* common_rooms.h; NULL: nobody asks */
+    struct buffer new_rooms_reason;
+    uint64_t refused[LIMITS]; /* since the module was made, and so the two below */
+    uint64_t new_rooms_refused;
+    uint64_t dm_refused;
 };
 
 #define RATE(limit_, fallback_, text_)                                                                                 \
@@ -87,6 +108,27 @@ static const struct parameter parameters[] = {
      .text =
          "Words and phrases that the name, the topic or the alias of the room must not have, in any form; known only "
          "of invites that come over federation, as far as the inviting server tells them."},
+    {.name = "new_rooms",
+     .type = PARAMETER_DURATION,
+     .offset = offsetof(struct configuration, new_rooms),
+     .fallback = "0s",
+     .minimum = 0,
+     .maximum = (int64_t)30 * 86400 * 1000,
+     .text = "Nobody may be invited into a room that was made less than this ago; one whose making was not seen is "
+             "old. 0s: it does not matter."},
+    {.name = "dm",
+     .type = PARAMETER_CHOICE,
+     .offset = offsetof(struct configuration, dm),
+     .fallback = "pass",
+     .choices = dm_names,
+     .text = "What becomes of invites to direct messages from strangers, where the event is known, which says so."},
+    {.name = "accept_common_room",
+     .type = PARAMETER_BOOLEAN,
+     .offset = offsetof(struct configuration, accept_common_room),
+     .fallback = "true",
+     .text =
+         "Whether who is known to be in one room with the invited user is no stranger: then neither `new_rooms` nor "
+         "`dm` denies the invite."},
     {.name = "capacity",
      .type = PARAMETER_INTEGER,
      .offset = offsetof(struct configuration, capacity),
@@ -94,7 +136,8 @@ static const struct parameter parameters[] = {
      .minimum = 1024,
      .maximum = 16000000,
      .text = "How many senders, and how many rooms, servers and targets, each rate knows at a time, in 32 bytes each; "
-             "beyond that, those with the fewest invites are forgotten."},
+             "beyond that, those with the fewest invites are forgotten. For `accept_common_room`, where it is needed, "
+             "four times as many users in rooms, in 64 bytes each."},
     {.name = "code",
      .type = PARAMETER_CODE,
      .offset = offsetof(struct configuration, code),
@@ -109,6 +152,7 @@ static void destroy(void *pointer)
     struct state *state = pointer;
     for (unsigned limit = 0; limit < LIMITS; limit++)
         buffer_free(&state->reasons[limit]);
+    buffer_free(&state->new_rooms_reason);
     name_list_free(&state->protected);
     name_list_free(&state->allow_from);
     word_list_destroy(state->words);
@@ -129,11 +173,32 @@ static void create_limit(struct state *state, enum limit limit, const struct con
     buffer_free(&period);
 }
 
+static void see_event(void *pointer, const struct callback_arguments *arguments, struct result *result);
+
+/* What it has to know of rooms, if the configuration asks for it. */
+static void create_rooms(struct state *state, const struct configuration *configuration,
+                         const struct module_setup *setup)
+{
+    if (configuration->new_rooms) {
+        kept_tables_add_recent(&state->kept, &state->made, recent_table_create(4 * ROOMS_MAXIMUM));
+        buffer_append_string(&state->new_rooms_reason, "the room was made less than ");
+        duration_append(&state->new_rooms_reason, configuration->new_rooms);
+        buffer_append_string(&state->new_rooms_reason, " ago");
+    }
+    if (!configuration->new_rooms && configuration->dm == DM_PASS)
+        return;
+    if (configuration->accept_common_room)
+        kept_tables_add_recent(&state->kept, &state->members,
+                               recent_table_create(16 * (uint32_t)configuration->capacity));
+    module_register(setup, &(struct module_callback){.callback = CALLBACK_check_event_for_spam, .function = see_event});
+}
+
 static void *create(const struct module_setup *setup)
 {
     const struct configuration *configuration = setup->configuration;
     const struct name_list_options options = {.ignore_case = true};
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
+    state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
     state->server_name = slice_from_string(setup->server_name);
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
@@ -141,6 +206,7 @@ static void *create(const struct module_setup *setup)
     kept_tables_add_asked_once(&state->kept, &state->invites, asked_once_create(INVITES_REMEMBERED));
     for (unsigned limit = 0; limit < LIMITS; limit++)
         create_limit(state, (enum limit)limit, configuration);
+    create_rooms(state, configuration, setup);
     name_list_open(&state->protected, options);
     name_list_open(&state->allow_from, options);
     bool good = name_list_add(&state->protected, setup->host, "protected", &configuration->protected);
@@ -258,6 +324,90 @@ static bool has_word_in_state(const struct state *state, const struct callback_a
     return false;
 }
 
+/* ---- what is known of rooms and users */
+
+/* An event that the homeserver has stored comes without arguments of a question. */
+static bool is_stored(const struct callback_arguments *arguments)
+{
+    return !arguments->values;
+}
+
+/* Whether nothing stands before the event, as before none but the first of a room. */
+static bool is_first(const struct event *event)
+{
+    yyjson_val *before = content_member(event_json(event), SLICE("prev_events"));
+    return yyjson_is_arr(before) && yyjson_arr_size(before) == 0;
+}
+
+/* The time that the event bears, if it is past: of a room that was made elsewhere long ago we may see that now. */
+static void see_creation(const struct state *state, const struct callback_arguments *arguments, struct slice room)
+{
+    uint64_t made_ms, now_ms = (uint64_t)arguments->now_ms;
+    if (!state->made || (!is_stored(arguments) && !is_first(arguments->event)))
+        return;
+    if (!content_number(event_json(arguments->event), SLICE("origin_server_ts"), &made_ms) || made_ms > now_ms)
+        made_ms = now_ms;
+    recent_table_put(state->made, keyed_hash(room, state->kept.seed), (uint32_t)(made_ms / 1000));
+}
+
+/* Who speaks in a room is there as much as who joins it. */
+static void see_member(const struct state *state, const struct event *event)
+{
+    struct slice membership = subject_membership(event, state->membership);
+    bool is_join = slice_equal(membership, SLICE("join"));
+    if (!slice_present(membership) && slice_present(event->sender))
+        common_rooms_see(state->members, state->kept.seed, event->sender, event->room_id, true);
+    else if (slice_present(event->state_key) &&
+             (is_join || slice_equal(membership, SLICE("leave")) || slice_equal(membership, SLICE("ban"))))
+        common_rooms_see(state->members, state->kept.seed, event->state_key, event->room_id, is_join);
+}
+
+static void learn(const struct state *state, const struct callback_arguments *arguments)
+{
+    struct slice created = subject_created_room(arguments);
+    if (arguments->trial)
+        return;
+    if (slice_present(created))
+        see_creation(state, arguments, created);
+    if (state->members && is_stored(arguments) && slice_present(arguments->event->room_id))
+        see_member(state, arguments->event);
+}
+
+static bool is_stranger(const struct state *state, const struct invite *invite)
+{
+    return !state->members || !slice_present(invite->sender) || !slice_present(invite->target) ||
+           !common_rooms_share(state->members, state->kept.seed, invite->sender, invite->target);
+}
+
+static bool is_new(const struct state *state, const struct invite *invite, int64_t now_ms)
+{
+    uint32_t made;
+    return state->made && slice_present(invite->room) &&
+           recent_table_find(state->made, invite->keys[PER_ROOM], &made) &&
+           now_ms - (int64_t)made * 1000 < state->configuration->new_rooms;
+}
+
+static bool is_direct(const struct callback_arguments *arguments)
+{
+    return arguments->event && yyjson_is_true(content_member(event_content(arguments->event), SLICE("is_direct")));
+}
+
+static bool is_of_stranger(struct state *state, const struct invite *invite, const struct callback_arguments *arguments,
+                           struct result *result)
+{
+    bool new = is_new(state, invite, arguments->now_ms);
+    if ((!new && (state->configuration->dm == DM_PASS || !is_direct(arguments))) || !is_stranger(state, invite))
+        return false;
+    if (!arguments->trial)
+        (*(new ? &state->new_rooms_refused : &state->dm_refused))++;
+    if (new)
+        refuse(state, "new_rooms", buffer_slice(&state->new_rooms_reason), invite->room, result);
+    else
+        refuse(state, "dm", SLICE("a direct message from somebody who is in no known room with the user"),
+               invite->sender, result);
+    return true;
+}
+
 /* ---- rates */
 
 /* The limit that the invite goes beyond, plus one; 0: none, and the buckets have paid unless it is a trial. */
@@ -296,7 +446,8 @@ static void judge(void *pointer, const struct callback_arguments *arguments, str
     struct state *state = pointer;
     result->value.kind = VALUE_PASS;
     struct invite invite = read_invite(state, arguments);
-    if (is_protected(state, &invite, result) || has_word_in_state(state, arguments, result))
+    if (is_protected(state, &invite, result) || has_word_in_state(state, arguments, result) ||
+        is_of_stranger(state, &invite, arguments, result))
         return;
     uint32_t refused = judge_rates(state, &invite, arguments);
     if (refused)
@@ -308,8 +459,16 @@ static void judge_event(void *pointer, const struct callback_arguments *argument
 {
     const struct state *state = pointer;
     result->value.kind = VALUE_PASS;
+    learn(state, arguments);
     if (subject_is_invite(arguments, state->membership))
         judge(pointer, arguments, result);
+}
+
+/* check_event_for_spam is not asked about invites of local users, and over federation they were asked about before. */
+static void see_event(void *pointer, const struct callback_arguments *arguments, struct result *result)
+{
+    learn(pointer, arguments);
+    result->value.kind = VALUE_PASS;
 }
 
 static const struct module_callback callbacks[] = {
@@ -354,13 +513,21 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
         figure(context, names[limit].forgotten, "Counts of this limit that were forgotten: capacity is too small.",
                (double)rate_table_forgotten(state->tables[limit]));
     }
+    figure(context, "new_rooms_refused_total", "Questions about invites into new rooms that were refused.",
+           (double)state->new_rooms_refused);
+    figure(context, "dm_refused_total", "Questions about direct messages of strangers that were refused.",
+           (double)state->dm_refused);
+    figure(context, "rooms", "Rooms of which it is known when they were made.",
+           state->made ? (double)recent_table_used(state->made) : 0);
+    figure(context, "members_forgotten_total", "Users in rooms who were forgotten for others: capacity is too small.",
+           state->members ? (double)recent_table_forgotten(state->members) : 0);
 }
 
 extern const struct module_definition module_invite_guard;
 const struct module_definition module_invite_guard = {
     .name = "invite_guard",
-    .summary = "Denies invites: too many of one sender, server or room, or to one user; to protected users; into rooms "
-               "with listed words in their name.",
+    .summary = "Denies invites: too many of one sender, server or room, or to one user; to protected users; into new "
+               "rooms or those with listed words in their name; of strangers.",
     .parameters = parameters,
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),

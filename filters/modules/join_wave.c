@@ -5,6 +5,9 @@
  * hold is for one server, and begins only if so large a share of the room's last joins came from there: a link on a
  * popular page brings people from everywhere, an attack often comes from one server where anybody may register.
  *
+ * In a hold joins are denied, or all but those with a tag, or none: `then`. It is logged where it begins and ends
+ * (wave_log.h), since nobody but the log tells of a hold that denies nothing.
+ *
  * What is denied does not count, and does not make a hold longer. Whoever was invited comes in, and does not count;
  * who was in the room before does not count either.
  *
@@ -27,16 +30,23 @@
 #include "filters/kept_tables.h"
 #include "filters/module.h"
 #include "filters/subject.h"
+#include "filters/wave_log.h"
 
 /* Each in 32 bytes. */
 #define JOINS_REMEMBERED 65536u
 /* Holds that last at a time, each in 64 bytes. */
 #define HOLDS_MAXIMUM 16384u
-#define SAVED_VERSION 1u
+#define SAVED_VERSION 2u
+
+enum then { THEN_DENY, THEN_REQUIRE_TAG, THEN_NOTIFY };
+static const char *const then_names[] = {"deny", "require_tag", "notify", NULL};
 
 struct configuration {
     struct rate rate;
+    int64_t window; /* 0: the rate's period */
     int64_t hold;
+    int then; /* enum then */
+    char *tag;
     double per_server;
     bool exempt_invited;
     int64_t capacity;
@@ -47,16 +57,19 @@ struct state {
     const struct configuration *configuration;
     struct slice code;
     uint32_t membership;           /* its slot */
+    uint64_t tag;                  /* who bears it may join in a hold; 0: nobody */
     struct kept_tables kept;       /* all that follow */
     struct asked_once *joins;      /* enum answer */
     struct recent_table *members;  /* enum place, by room and user */
     struct rate_table *rooms;      /* the buckets */
     struct window_table *of_rooms; /* joins by room, and by room and server; with `per_server` only */
     struct recent_table *holds;    /* until when, in seconds, by room, or by room and server */
+    struct wave_log *log;
     struct buffer reason;
-    uint64_t waves;  /* since the module was made */
-    int64_t wave_ms; /* when the last of them began; 0: there was none */
-    int64_t last_ms; /* of the last question */
+    uint64_t waves;    /* since the module was made */
+    uint64_t unlogged; /* of them */
+    int64_t wave_ms;   /* when the last of them began; 0: there was none */
+    int64_t last_ms;   /* of the last question */
 };
 
 enum answer {
@@ -76,22 +89,43 @@ static const struct parameter parameters[] = {
      .minimum = 1,
      .maximum = 65535,
      .text = "How many may join a room: so many at once, and evenly so many in each period. One more is a wave."},
+    {.name = "window",
+     .type = PARAMETER_DURATION,
+     .offset = offsetof(struct configuration, window),
+     .fallback = "0s",
+     .minimum = 0,
+     .maximum = (int64_t)30 * 86400 * 1000,
+     .text =
+         "How long a join counts for the share of `per_server`, a second or more. 0s: as long as the rate's period."},
+    {.name = "then",
+     .type = PARAMETER_CHOICE,
+     .offset = offsetof(struct configuration, then),
+     .fallback = "deny",
+     .choices = then_names,
+     .text = "What a wave leads to: nobody may join, or only who bears `tag`, or everybody may, and the wave is only "
+             "logged and counted."},
+    {.name = "tag",
+     .type = PARAMETER_TEXT,
+     .offset = offsetof(struct configuration, tag),
+     .fallback = "trusted",
+     .text = "With `then: require_tag`, the tag that a module before this one sets on what those do who may join in a "
+             "hold."},
     {.name = "hold",
      .type = PARAMETER_DURATION,
      .offset = offsetof(struct configuration, hold),
      .fallback = "30m",
      .minimum = 60000,
      .maximum = (int64_t)86400 * 1000,
-     .text = "How long nobody may join after a wave has begun; then the room is open again."},
+     .text = "How long a wave lasts from its beginning, in which `then` says who may join; then the room is open "
+             "again."},
     {.name = "per_server",
      .type = PARAMETER_NUMBER,
      .offset = offsetof(struct configuration, per_server),
      .fallback = "0",
      .minimum = 0,
      .maximum = 1,
-     .text =
-         "A wave is only what comes, by this share of the room's joins within the rate's period, from one server; and "
-         "only users of that server are held. 0: it does not matter where they come from."},
+     .text = "A wave is only what comes, by this share of the room's joins within `window`, from one server; and "
+             "only users of that server are held. 0: it does not matter where they come from."},
     {.name = "exempt_invited",
      .type = PARAMETER_BOOLEAN,
      .offset = offsetof(struct configuration, exempt_invited),
@@ -122,31 +156,62 @@ static void destroy(void *pointer)
     free(state);
 }
 
+/* Whether what the parameters say together makes sense. */
+static bool check(const struct configuration *configuration, const struct module_setup *setup, int64_t window_ms,
+                  uint64_t *tag)
+{
+    const struct module_host *host = setup->host;
+    if (configuration->per_server > 0 && window_ms < 1000) {
+        module_host_report(host, configuration->window ? "window" : "rate",
+                           configuration->window ? "must be a second or more"
+                                                 : "must have a period of a second or more with `per_server`");
+        return false;
+    }
+    if (configuration->window && configuration->per_server <= 0)
+        module_host_warn(host, "window", "does nothing without `per_server`");
+    if (configuration->then != THEN_REQUIRE_TAG)
+        return true;
+    *tag = module_tag(setup, configuration->tag, "tag");
+    if (*tag && !module_tag_is_set(setup, *tag))
+        module_host_warn(host, "tag", "no module before this one sets it: in a hold nobody may join");
+    return *tag != 0;
+}
+
+static void write_reason(struct state *state)
+{
+    static const char *const texts[] = {"held for ", "only with the tag for ", "only logged, for "};
+    const struct configuration *configuration = state->configuration;
+    buffer_append_format(&state->reason, "more than %" PRId64 " joins within ", configuration->rate.count);
+    duration_append(&state->reason, configuration->rate.period_ms);
+    buffer_append_format(&state->reason, "; %s", texts[configuration->then]);
+    duration_append(&state->reason, configuration->hold);
+}
+
 static void *create(const struct module_setup *setup)
 {
     const struct configuration *configuration = setup->configuration;
     struct rate rate = configuration->rate;
     uint32_t capacity = (uint32_t)configuration->capacity;
-    if (configuration->per_server > 0 && rate.period_ms < 1000) {
-        module_host_report(setup->host, "rate", "must have a period of a second or more with `per_server`");
+    int64_t window_ms = configuration->window ? configuration->window : rate.period_ms;
+    uint64_t tag = 0;
+    if (!check(configuration, setup, window_ms, &tag))
         return NULL;
-    }
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->configuration = configuration;
     state->code = slice_from_string(configuration->code);
+    state->tag = tag;
     state->membership = field_table_declare(setup->fields, SUBJECT_MEMBERSHIP);
     state->kept = kept_tables_open(SAVED_VERSION);
     kept_tables_add_asked_once(&state->kept, &state->joins, asked_once_create(JOINS_REMEMBERED));
     kept_tables_add_recent(&state->kept, &state->members, recent_table_create(4 * capacity));
     kept_tables_add_recent(&state->kept, &state->holds, recent_table_create(4 * HOLDS_MAXIMUM));
+    kept_tables_add_wave_log(&state->kept, &state->log,
+                             wave_log_create(setup->host->log, (uint32_t)(configuration->hold / 1000) + 1));
     struct rate_limit limit = {rate.count, rate.period_ms, rate.count};
     kept_tables_add_rate(&state->kept, &state->rooms, rate_table_create(&limit, capacity / 4));
     if (configuration->per_server > 0)
-        kept_tables_add_window(&state->kept, &state->of_rooms, window_table_create(rate.period_ms, capacity / 2));
-    buffer_append_format(&state->reason, "more than %" PRId64 " joins within ", rate.count);
-    duration_append(&state->reason, rate.period_ms);
-    buffer_append_string(&state->reason, "; held for ");
-    duration_append(&state->reason, configuration->hold);
+        kept_tables_add_window(&state->kept, &state->of_rooms, window_table_create(window_ms, capacity / 2));
+    write_reason(state);
     return state;
 }
 
@@ -229,23 +294,35 @@ static bool was_here(const struct state *state, const struct join *join)
 static void begin_hold(struct state *state, const struct join *join)
 {
     int64_t now_ms = join->arguments->now_ms;
-    recent_table_put(state->holds, hold_key(state, join), second_at(now_ms + state->configuration->hold + 999));
+    uint32_t until = second_at(now_ms + state->configuration->hold + 999);
+    recent_table_put(state->holds, hold_key(state, join), until);
     state->waves++;
     state->wave_ms = now_ms;
+    if (!wave_log_begin(state->log, join->room, state->of_rooms ? join->server : SLICE_ABSENT,
+                        buffer_slice(&state->reason), until))
+        state->unlogged++;
+}
+
+/* Whether a hold is none for who joins. */
+static bool may_join(const struct state *state, const struct callback_arguments *arguments)
+{
+    return state->configuration->then == THEN_NOTIFY || arguments->tags & state->tag;
 }
 
 /* Whether the join is refused; else it has counted. */
 static bool judge_new_join(struct state *state, const struct join *join)
 {
     const struct callback_arguments *arguments = join->arguments;
-    if (is_held(state, join))
+    bool held = is_held(state, join), may = may_join(state, arguments);
+    if (held && !may)
         return true;
     if (was_here(state, join))
         return false;
-    if (!take(state, join) && is_of_one_server(state, join)) {
+    if (!take(state, join) && !held && is_of_one_server(state, join)) {
         if (!arguments->trial)
             begin_hold(state, join);
-        return true;
+        if (!may)
+            return true;
     }
     if (state->of_rooms && !arguments->trial) {
         window_table_add(state->of_rooms, join->room_key, arguments->now_ms);
@@ -297,7 +374,8 @@ static void judge_join(struct state *state, const struct join *join, struct resu
         answer = answer_to(state, join);
         asked_once_put(state->joins, arguments, join->member, state->kept.seed, answer);
     }
-    if (answer != ANSWER_REFUSED)
+    /* The tag may come with the second question about a join only. */
+    if (answer != ANSWER_REFUSED || may_join(state, arguments))
         return;
     result->value = value_refuse(state->code);
     result->rule = SLICE("wave");
@@ -305,11 +383,13 @@ static void judge_join(struct state *state, const struct join *join, struct resu
     result->evidence = state->of_rooms ? join->server : join->room;
 }
 
-/* So that figures, which are asked for without a time, know which holds are over. */
+/* So that figures and the log, which are asked for without a time, know which holds are over. */
 static void see_time(struct state *state, const struct callback_arguments *arguments)
 {
-    if (!arguments->trial)
-        state->last_ms = arguments->now_ms;
+    if (arguments->trial)
+        return;
+    state->last_ms = arguments->now_ms;
+    wave_log_see_time(state->log, second_at(arguments->now_ms));
 }
 
 static void user_may_join_room(void *pointer, const struct callback_arguments *arguments, struct result *result)
@@ -400,7 +480,9 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
     figure(context, "waves_total", "Waves of joins that began since the chain was loaded.", (double)state->waves);
     figure(context, "last_wave_timestamp_seconds", "When the last wave began, in seconds since 1970; 0: none did.",
            (double)state->wave_ms / 1000);
-    figure(context, "held", "Rooms that are held now, or with per_server servers in rooms.",
+    figure(context, "waves_unlogged_total", "Of them those that were not logged: too many at a time.",
+           (double)state->unlogged);
+    figure(context, "held", "Rooms with a wave now, or with per_server servers in rooms.",
            (double)recent_table_count(state->holds, second_at(state->last_ms) + 1));
     figure(context, "members", "Users in rooms of whom is known whether they are there.",
            (double)recent_table_used(state->members));
@@ -413,7 +495,7 @@ static void figures(const void *pointer, module_figure_function *figure, void *c
 extern const struct module_definition module_join_wave;
 const struct module_definition module_join_wave = {
     .name = "join_wave",
-    .summary = "Denies joins for a while where too many come into a room at once.",
+    .summary = "Denies joins for a while where too many come into a room at once, or only logs that.",
     .parameters = parameters,
     .parameter_count = sizeof parameters / sizeof *parameters,
     .configuration_size = sizeof(struct configuration),

@@ -344,3 +344,206 @@ Test(invite_guard, figures)
     EXPECT_FIGURE(&fixture, "per_server_forgotten_total", 0);
     fixture_close(&fixture);
 }
+
+#define HOUR ((int64_t)3600000)
+
+/* An event as the homeserver has stored it. `more` are further members of the event. */
+static void stored(struct module_fixture *fixture, int64_t now_ms, const char *type, const char *sender,
+                   const char *state_key, const char *room, const char *content, const char *more)
+{
+    char body[1024], key[128] = "";
+    struct event event = {0};
+    if (state_key)
+        snprintf(key, sizeof key, "\"state_key\":\"%s\",", state_key);
+    snprintf(body, sizeof body, "{\"type\":\"%s\",\"sender\":\"%s\",%s\"room_id\":\"%s\",\"content\":{%s}%s}", type,
+             sender, key, room, content, more);
+    judge_set_time(fixture->judge, now_ms, false);
+    cr_assert_eq(judge_read(fixture->judge, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
+    cr_expect_eq(judge_event(fixture->judge, &event, JUDGE_EVENT_FOR_SPAM)->kind, OUTCOME_PASSED, "%s", body);
+}
+
+static void made(struct module_fixture *fixture, int64_t now_ms, const char *sender, const char *room, const char *more)
+{
+    stored(fixture, now_ms, "m.room.create", sender, "", room, "", more);
+}
+
+static void is_in(struct module_fixture *fixture, const char *membership, const char *user, const char *room)
+{
+    char content[64];
+    snprintf(content, sizeof content, "\"membership\":\"%s\"", membership);
+    stored(fixture, START, "m.room.member", user, user, room, content, "");
+}
+
+/* What is asked about a direct message, over federation and of a local user. */
+static const char *direct_asked(struct module_fixture *fixture, enum callback callback, const char *sender,
+                                const char *target, bool trial)
+{
+    char body[512];
+    struct event event = {0};
+    snprintf(body, sizeof body,
+             "{\"sender\":\"%s\",\"state_key\":\"%s\",\"room_id\":\"!dm:y\",\"type\":\"m.room.member\",\"content\":{"
+             "\"membership\":\"invite\",\"is_direct\":true}}",
+             sender, target);
+    arena_reset(&fixture->arena);
+    cr_assert_eq(judge_read(fixture->judge, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
+    struct value value = {0};
+    struct callback_arguments question = {
+        .event = &event, .values = &value, .count = 1, .arena = &fixture->arena, .now_ms = START, .trial = trial};
+    chain_run(fixture->chain, callback, &question, &fixture->outcome);
+    return rule_of(fixture);
+}
+
+Test(invite_guard, new_rooms)
+{
+    struct module_fixture fixture = {0};
+    char more[64];
+    cr_assert(fixture_open(&fixture, "invite_guard", "{\"new_rooms\": \"1d\"}"), "%s", fixture.reports);
+    cr_expect_str_eq(asked(&fixture, START, "@a:y", "@z:x", "!new:x"), "", "of what is not known it is old");
+    made(&fixture, START, "@a:y", "!new:x", "");
+    cr_expect_str_eq(asked(&fixture, START + HOUR, "@a:y", "@z:x", "!new:x"), "new_rooms");
+    EXPECT_SLICE(fixture.outcome.result.reason, "the room was made less than 1d ago");
+    EXPECT_SLICE(fixture.outcome.result.evidence, "!new:x");
+    cr_expect_str_eq(event_asked(&fixture, START + HOUR, "@a:y", "@z:x", "!new:x", ""), "new_rooms");
+    cr_expect_str_eq(asked_of_event(&fixture, CALLBACK_federated_user_may_invite, START + HOUR, "invite", "@a:y",
+                                    "@z:x", "!new:x", "", false),
+                     "new_rooms");
+    cr_expect_str_eq(asked(&fixture, START + HOUR, "@a:y", "@z:x", "!other:x"), "");
+    cr_expect_str_eq(asked(&fixture, START + 24 * HOUR + 1000, "@a:y", "@z:x", "!new:x"), "");
+    /* A room of long ago whose first event comes to us now; and one of a clock that goes ahead. */
+    snprintf(more, sizeof more, ",\"origin_server_ts\":%lld", (long long)(START - 25 * HOUR));
+    made(&fixture, START, "@a:y", "!old:x", more);
+    cr_expect_str_eq(asked(&fixture, START, "@b:y", "@z:x", "!old:x"), "");
+    snprintf(more, sizeof more, ",\"origin_server_ts\":%lld", (long long)(START + 99 * HOUR));
+    made(&fixture, START, "@a:y", "!ahead:x", more);
+    cr_expect_str_eq(asked(&fixture, START + HOUR, "@b:y", "@z:x", "!ahead:x"), "new_rooms");
+    cr_expect_str_eq(asked(&fixture, START + 24 * HOUR + 1000, "@b:y", "@z:x", "!ahead:x"), "");
+    EXPECT_FIGURE(&fixture, "rooms", 3);
+    EXPECT_FIGURE(&fixture, "new_rooms_refused_total", 4);
+    fixture_close(&fixture);
+}
+
+/* Somebody who asks to send a first event into an old room does not make it new; who makes a room does. */
+Test(invite_guard, a_room_that_begins_just_now)
+{
+    static const char *const rows[] = {"", ",\"prev_events\":[\"$1\"]", ",\"prev_events\":[]"};
+    for (size_t row = 0; row < 3; row++) {
+        struct module_fixture fixture = {0};
+        struct event event = {0};
+        struct value value = {0};
+        char body[256];
+        cr_assert(fixture_open(&fixture, "invite_guard", "{\"new_rooms\": \"1h\"}"), "%s", fixture.reports);
+        snprintf(
+            body, sizeof body,
+            "{\"type\":\"m.room.create\",\"state_key\":\"\",\"sender\":\"@a:x\",\"room_id\":\"!r:x\",\"content\":{}%s}",
+            rows[row]);
+        for (int trial = 1; trial >= 0; trial--) {
+            cr_assert_eq(judge_read(fixture.judge, slice_from_string(body), &event), EVENT_READ_OK, "%s", body);
+            struct callback_arguments question = {.event = &event,
+                                                  .values = &value,
+                                                  .count = 1,
+                                                  .arena = &fixture.arena,
+                                                  .now_ms = START,
+                                                  .trial = trial == 1};
+            chain_run(fixture.chain, CALLBACK_check_event_allowed, &question, &fixture.outcome);
+            cr_expect_str_eq(asked(&fixture, START, "@a:x", "@z:x", "!r:x"), row == 2 && !trial ? "new_rooms" : "",
+                             "%zu, %d", row, trial);
+        }
+        fixture_close(&fixture);
+    }
+}
+
+Test(invite_guard, direct_messages_of_strangers)
+{
+    static const enum callback callbacks_[] = {CALLBACK_federated_user_may_invite, CALLBACK_check_event_allowed};
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "invite_guard", "{\"dm\": \"deny\"}"), "%s", fixture.reports);
+    is_in(&fixture, "join", "@z:x", "!r:x");
+    is_in(&fixture, "join", "@friend:y", "!r:x");
+    is_in(&fixture, "join", "@stranger:y", "!s:x");
+    stored(&fixture, START, "m.room.message", "@speaker:y", NULL, "!r:x", "\"body\":\"x\"", "");
+    for (size_t index = 0; index < 2; index++) {
+        enum callback callback = callbacks_[index];
+        cr_expect_str_eq(direct_asked(&fixture, callback, "@stranger:y", "@z:x", false), "dm");
+        EXPECT_SLICE(fixture.outcome.result.evidence, "@stranger:y");
+        cr_expect_str_eq(direct_asked(&fixture, callback, "@stranger:y", "@z:x", true), "dm");
+        cr_expect_str_eq(direct_asked(&fixture, callback, "@friend:y", "@z:x", false), "");
+        cr_expect_str_eq(direct_asked(&fixture, callback, "@speaker:y", "@z:x", false), "");
+        cr_expect_str_eq(direct_asked(&fixture, callback, "@friend:y", "@nobody:x", false), "dm");
+        cr_expect_str_eq(asked_of_event(&fixture, callback, START, "invite", "@stranger:y", "@z:x", "!dm:y", "", false),
+                         "", "no direct message");
+    }
+    EXPECT_FIGURE(&fixture, "dm_refused_total", 4);
+    is_in(&fixture, "leave", "@friend:y", "!s:x");
+    cr_expect_str_eq(direct_asked(&fixture, CALLBACK_check_event_allowed, "@friend:y", "@z:x", false), "");
+    is_in(&fixture, "leave", "@friend:y", "!r:x");
+    cr_expect_str_eq(direct_asked(&fixture, CALLBACK_check_event_allowed, "@friend:y", "@z:x", false), "dm");
+    is_in(&fixture, "ban", "@speaker:y", "!r:x");
+    cr_expect_str_eq(direct_asked(&fixture, CALLBACK_check_event_allowed, "@speaker:y", "@z:x", false), "dm");
+    fixture_close(&fixture);
+}
+
+Test(invite_guard, who_shares_a_room)
+{
+    static const char *const configurations[] = {
+        "{\"dm\": \"deny\", \"new_rooms\": \"1h\"}",
+        "{\"dm\": \"deny\", \"new_rooms\": \"1h\", \"accept_common_room\": false}", "{}"};
+    for (size_t index = 0; index < 3; index++) {
+        struct module_fixture fixture = {0};
+        cr_assert(fixture_open(&fixture, "invite_guard", configurations[index]), "%s", fixture.reports);
+        if (index < 2) {
+            is_in(&fixture, "join", "@z:x", "!r:x");
+            is_in(&fixture, "join", "@friend:y", "!r:x");
+            made(&fixture, START, "@friend:y", "!new:x", "");
+        }
+        cr_expect_str_eq(direct_asked(&fixture, CALLBACK_check_event_allowed, "@friend:y", "@z:x", false),
+                         index == 1 ? "dm" : "");
+        cr_expect_str_eq(asked(&fixture, START, "@friend:y", "@z:x", "!new:x"), index == 1 ? "new_rooms" : "");
+        cr_expect_str_eq(asked(&fixture, START, "@b:y", "@z:x", "!new:x"), index < 2 ? "new_rooms" : "");
+        fixture_close(&fixture);
+    }
+}
+
+/* What users do who only ask is not what they are: nobody comes into a room by asking. */
+Test(invite_guard, who_only_says_that_it_joins)
+{
+    struct module_fixture fixture = {0};
+    struct event event = {0};
+    struct value value = {0};
+    static const char body[] = "{\"type\":\"m.room.member\",\"state_key\":\"@s:y\",\"sender\":\"@s:y\",\"room_id\":"
+                               "\"!r:x\",\"content\":{\"membership\":\"join\"}}";
+    cr_assert(fixture_open(&fixture, "invite_guard", "{\"dm\": \"deny\"}"), "%s", fixture.reports);
+    is_in(&fixture, "join", "@z:x", "!r:x");
+    cr_assert_eq(judge_read(fixture.judge, slice_from_string(body), &event), EVENT_READ_OK);
+    struct callback_arguments question = {
+        .event = &event, .values = &value, .count = 1, .arena = &fixture.arena, .now_ms = START};
+    chain_run(fixture.chain, CALLBACK_check_event_allowed, &question, &fixture.outcome);
+    chain_run(fixture.chain, CALLBACK_check_event_for_spam, &question, &fixture.outcome);
+    cr_expect_str_eq(direct_asked(&fixture, CALLBACK_check_event_allowed, "@s:y", "@z:x", false), "dm");
+    fixture_close(&fixture);
+}
+
+Test(invite_guard, rooms_go_on_in_another)
+{
+    static const char configuration[] = "{\"dm\": \"deny\", \"new_rooms\": \"1d\"}";
+    struct module_fixture fixture = {0}, next = {0};
+    struct chain_state_counts counts;
+    struct buffer snapshot = {0};
+    const char *problem;
+    keyed_hash_draw_seed();
+    cr_assert(fixture_open(&fixture, "invite_guard", configuration));
+    keyed_hash_draw_seed();
+    cr_assert(fixture_open(&next, "invite_guard", configuration));
+    made(&fixture, START, "@a:y", "!new:x", "");
+    is_in(&fixture, "join", "@z:x", "!r:x");
+    is_in(&fixture, "join", "@friend:y", "!r:x");
+    chain_state_save(fixture.chain, &snapshot);
+    cr_assert(chain_state_restore(next.chain, buffer_slice(&snapshot), &counts, &problem), "%s", problem);
+    cr_expect_eq(counts.restored, 1u);
+    cr_expect_str_eq(asked(&next, START + HOUR, "@a:y", "@z:x", "!new:x"), "new_rooms");
+    cr_expect_str_eq(direct_asked(&next, CALLBACK_check_event_allowed, "@friend:y", "@z:x", false), "");
+    cr_expect_str_eq(direct_asked(&next, CALLBACK_check_event_allowed, "@a:y", "@z:x", false), "dm");
+    buffer_free(&snapshot);
+    keyed_hash_seed = 0;
+    fixture_close(&next);
+    fixture_close(&fixture);
+}

@@ -1,7 +1,7 @@
 /* Waves of joins: when a room is held, for whom, and when it is open again. */
 #include "base/keyed_hash.h"
 #include "filters/chain_state.h"
-#include "tests/filters/module_fixture.h"
+#include "tests/filters/modules_fixture.h"
 
 #define START 1700000000000
 #define MINUTE 60000
@@ -270,6 +270,9 @@ Test(join_wave, wrong_configurations)
         {"{\"per_server\": 1.5}", "per_server: must be "},
         {"{\"per_server\": 0.5, \"rate\": \"3/5ms\"}",
          "rate: must have a period of a second or more with `per_server`\n"},
+        {"{\"per_server\": 0.5, \"window\": \"5ms\"}", "window: must be a second or more\n"},
+        {"{\"window\": \"31d\"}", "window: must be "},
+        {"{\"then\": \"kick\"}", "then: must be "},
     };
     for (size_t index = 0; index < sizeof rows / sizeof *rows; index++) {
         struct module_fixture fixture = {0};
@@ -282,7 +285,8 @@ Test(join_wave, wrong_configurations)
 
 Test(join_wave, what_it_remembers_goes_on_in_another)
 {
-    static const char *const configurations[] = {"{\"rate\": \"2/h\"}", "{\"rate\": \"2/h\", \"per_server\": 0.5}"};
+    static const char *const configurations[] = {"{\"rate\": \"2/h\"}",
+                                                 "{\"rate\": \"2/h\", \"per_server\": 0.5, \"window\": \"2h\"}"};
     for (size_t index = 0; index < 2; index++) {
         struct module_fixture fixture = {0}, next = {0};
         struct chain_state_counts counts;
@@ -353,5 +357,161 @@ Test(join_wave, who_makes_a_room_of_the_newest_kind_is_in_it)
                  'a' + number, 'a' + number);
         cr_expect_eq(body_refused(&fixture, START, join, JUDGE_EVENT_FOR_SPAM, false), number == 2, "%d", number);
     }
+    fixture_close(&fixture);
+}
+
+/* What the module has logged: "level message" a line. */
+static char logged[16384];
+
+static void take_line(const char *level, const char *module, struct slice message)
+{
+    size_t used = strlen(logged);
+    cr_expect_str_eq(module, "join_wave");
+    snprintf(logged + used, sizeof logged - used, "%s %.*s\n", level, (int)message.length, message.data);
+}
+
+static void open_logging(struct module_fixture *fixture, const char *configuration)
+{
+    struct module_host host = {.context = fixture, .report = fixture_report, .warn = fixture_warn, .log = take_line};
+    json_t *values = json_loads(configuration, 0, NULL);
+    logged[0] = '\0';
+    modules_begin(fixture);
+    cr_assert(chain_append(fixture->chain, module_find("join_wave"), values, NULL, &host), "%s", fixture->reports);
+    json_decref(values);
+    modules_seal(fixture);
+}
+
+/* Everybody comes in; the wave is counted, and logged once when it begins and once when it is over. */
+Test(join_wave, only_notified)
+{
+    struct module_fixture fixture = {0};
+    open_logging(&fixture, "{\"rate\": \"2/h\", \"hold\": \"20m\", \"then\": \"notify\"}");
+    for (int number = 0; number < 30; number++)
+        cr_expect_not(joins(&fixture, START + number * 1000, number, "y"), "%d", number);
+    cr_expect_not(asked(&fixture, START + MINUTE, "@a:x", "!r:x", false));
+    EXPECT_FIGURE(&fixture, "waves_total", 1);
+    EXPECT_FIGURE(&fixture, "held", 1);
+    EXPECT_FIGURE(&fixture, "members", 30);
+    cr_expect_str_eq(logged, "warning a wave of joins: !r:x (more than 2 joins within 1h; only logged, for 20m)\n");
+    asked(&fixture, START + 21 * MINUTE, "@a:x", "!other:x", true);
+    EXPECT_FIGURE(&fixture, "held", 0);
+    cr_expect_str_eq(logged, "warning a wave of joins: !r:x (more than 2 joins within 1h; only logged, for 20m)\n"
+                             "info a wave of joins is over: !r:x\n");
+    cr_expect_not(joins(&fixture, START + 22 * MINUTE, 40, "y"));
+    EXPECT_FIGURE(&fixture, "waves_total", 2); /* who came in meanwhile has counted */
+    fixture_close(&fixture);
+}
+
+/* A wave that began before a restart ends behind it; one of names that break lines does not break the log. */
+Test(join_wave, what_is_logged)
+{
+    static const char body[] = "{\"sender\":\"@%d:e\\nvil\",\"state_key\":\"@%d:e\\nvil\",\"room_id\":\"!s:x\","
+                               "\"type\":\"m.room.member\",\"content\":{\"membership\":\"join\"}}";
+    static const char configuration[] = "{\"rate\": \"1/h\", \"per_server\": 0.5}";
+    struct module_fixture fixture = {0}, next = {0};
+    struct chain_state_counts counts;
+    struct buffer snapshot = {0};
+    const char *problem;
+    open_logging(&next, configuration);
+    open_logging(&fixture, configuration);
+    for (int number = 0; number < 3; number++) {
+        char join[512];
+        snprintf(join, sizeof join, body, number, number);
+        body_refused(&fixture, START, join, JUDGE_BOTH, true);
+        body_refused(&fixture, START, join, JUDGE_EVENT_FOR_SPAM, false);
+    }
+    cr_expect_str_eq(logged, "warning a wave of joins: !s:x from e?vil (more than 1 joins within 1h; held for 30m)\n");
+    chain_state_save(fixture.chain, &snapshot);
+    logged[0] = '\0';
+    cr_assert(chain_state_restore(next.chain, buffer_slice(&snapshot), &counts, &problem), "%s", problem);
+    cr_expect_eq(counts.restored, 1u);
+    joins(&next, START + MINUTE, 1, "y");
+    cr_expect_str_eq(logged, "");
+    asked(&next, START + 31 * MINUTE, "@a:x", "!other:x", true);
+    cr_expect_str_eq(logged, "info a wave of joins is over: !s:x from e?vil\n");
+    buffer_free(&snapshot);
+    fixture_close(&next);
+    fixture_close(&fixture);
+}
+
+/* Who starts many waves does not fill the log. */
+Test(join_wave, many_waves)
+{
+    struct module_fixture fixture = {0};
+    unsigned lines = 0;
+    open_logging(&fixture, "{\"rate\": \"1/h\"}");
+    for (int number = 0; number < 200; number++) {
+        char room[32];
+        snprintf(room, sizeof room, "!r%d:x", number / 2);
+        asked(&fixture, START, number % 2 ? "@a:x" : "@b:x", room, false);
+    }
+    for (const char *line = logged; (line = strchr(line, '\n')); line++)
+        lines++;
+    cr_expect_eq(lines, 64u, "%u", lines);
+    EXPECT_FIGURE(&fixture, "waves_total", 100);
+    EXPECT_FIGURE(&fixture, "waves_unlogged_total", 36);
+    fixture_close(&fixture);
+}
+
+/* In a hold come in those with the tag, whichever callback they are asked about by. */
+Test(join_wave, only_with_a_tag)
+{
+    static const struct {
+        const char *trust; /* NULL: no such module */
+        const char *tag, *report;
+        bool tagged_refused;
+    } rows[] = {
+        {"{\"sources\": [{\"users\": \"@good*\"}]}", "trusted", "", false},
+        {"{\"sources\": [{\"users\": \"@good*\"}], \"tag\": \"vip\"}", "vip", "", false},
+        {"{\"sources\": [{\"users\": \"@good*\"}], \"tag\": \"vip\"}", "trusted",
+         "warning: tag: no module before this one sets it: in a hold nobody may join\n", true},
+        {NULL, "trusted", "warning: tag: no module before this one sets it: in a hold nobody may join\n", true},
+    };
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        struct module_fixture fixture = {0};
+        char configuration[128];
+        snprintf(configuration, sizeof configuration, "{\"rate\": \"2/h\", \"then\": \"require_tag\", \"tag\": \"%s\"}",
+                 rows[row].tag);
+        modules_begin(&fixture);
+        if (rows[row].trust)
+            cr_assert(modules_append(&fixture, "trust", rows[row].trust, NULL), "%s", fixture.reports);
+        cr_assert(modules_append(&fixture, "join_wave", configuration, NULL), "%s", fixture.reports);
+        cr_expect_str_eq(fixture.reports, rows[row].report);
+        modules_seal(&fixture);
+        cr_expect_not(joins(&fixture, START, 1, "y"));
+        cr_expect_not(joins(&fixture, START, 2, "y"), "without a wave everybody may join");
+        cr_expect(joins(&fixture, START, 3, "y"));
+        EXPECT_SLICE(fixture.outcome.result.reason, "more than 2 joins within 1h; only with the tag for 30m");
+        cr_expect_eq(asked(&fixture, START, "@good1:x", "!r:x", false), rows[row].tagged_refused);
+        cr_expect_eq(member(&fixture, START, "join", "@good1:x", ""), rows[row].tagged_refused);
+        cr_expect_eq(member(&fixture, START, "join", "@good2:y", ""), rows[row].tagged_refused);
+        cr_expect(asked(&fixture, START, "@bad:x", "!r:x", false));
+        fixture_close(&fixture);
+    }
+}
+
+/* Joins of an hour ago count for the share, though the rate is one of minutes. */
+Test(join_wave, a_window_of_its_own)
+{
+    for (int own = 0; own < 2; own++) {
+        struct module_fixture fixture = {0};
+        int refusals = 0;
+        cr_assert(fixture_open(&fixture, "join_wave",
+                               own ? "{\"rate\": \"5/m\", \"per_server\": 0.6, \"window\": \"2h\"}"
+                                   : "{\"rate\": \"5/m\", \"per_server\": 0.6}"),
+                  "%s", fixture.reports);
+        for (int number = 0; number < 40; number++) {
+            char server[16];
+            snprintf(server, sizeof server, "s%d", number % 4);
+            joins(&fixture, START, number, server);
+        }
+        for (int number = 100; number < 110; number++)
+            refusals += joins(&fixture, START + 60 * MINUTE, number, "bad");
+        cr_expect_eq(refusals, own ? 0 : 5, "%d", refusals);
+        fixture_close(&fixture);
+    }
+    struct module_fixture fixture = {0};
+    cr_assert(fixture_open(&fixture, "join_wave", "{\"window\": \"2h\"}"));
+    cr_expect_str_eq(fixture.reports, "warning: window: does nothing without `per_server`\n");
     fixture_close(&fixture);
 }

@@ -245,7 +245,7 @@ Test(rate_sharing, rules_are_told_apart)
         struct others others;
         begin(&others, configs[index]);
         cr_assert_eq(ask_about(&others, "@a:x", "$1", false), WALK_PENDING);
-        strcpy(keys[index], others.keys[0]);
+        snprintf(keys[index], sizeof keys[index], "%s", others.keys[0]);
         cr_expect_eq(answer(&others, 0), OUTCOME_PASSED);
         end(&others);
     }

@@ -28,7 +28,7 @@ static const struct {
     {"rate", RATE},
     {"rate", RATE},
     {"repeat", "{\"similarity\": 0.7, \"capacity\": 1024}"},
-    {"invite_guard", "{\"capacity\": 1024}"},
+    {"invite_guard", "{\"capacity\": 1024, \"new_rooms\": \"1d\", \"dm\": \"deny\"}"},
     {"newcomer", "{\"deny\": \"media\", \"capacity\": 1024}"},
     {"join_wave", "{\"per_server\": 0.5, \"capacity\": 1024}"},
     {"state_guard", "{\"min_interval\": \"1m\"}"},

@@ -99,6 +99,18 @@ class Asked(callbacks_http_test.HttpApi):
         wait_until(lambda: figure("waves_total") == 0, what="the figures of the new chain")
         self.assertEqual(join("@4:lab.test"), "NOT_SPAM")
 
+    def test_a_wave_that_denies_nobody_is_logged(self):
+        engine = self.begin(modules="modules:\n  - module: join_wave\n    config: {rate: 2/h, then: notify}\n")
+        for number in range(9):
+            self.assertEqual(self.ask(engine, "user_may_join_room",
+                                      {"user_id": f"@{number}:lab.test", "room_id": "!r:lab.test", "is_invited": False})[1],
+                             "NOT_SPAM")
+        self.assertEqual(self.metric(engine, "weir_module_join_wave_waves_total", 'module="join_wave"'), 1)
+        waves = [line for line in self.log_lines(engine) if "a wave of joins" in json.dumps(line)]
+        self.assertEqual(len(waves), 1, waves)
+        self.assertIn("!r:lab.test (more than 2 joins within 1h; only logged, for 30m)", json.dumps(waves))
+        self.assertIn("join_wave", json.dumps(waves))
+
 
 if __name__ == "__main__":
     unittest.main()
