@@ -248,9 +248,11 @@ class States(StatesServer):
         wait_until(lambda: self.metric(engine, "weir_events_judged_total") == self.next - 1)
         self.redis.config_set("maxclients", "100")
         self.expect_all()
+        # Redis may close the connection before its words are read, which is another reason.
+        reasons = [line["reason"] for line in self.logged(engine, LOST) if line["link"] == "verdicts"]
+        self.assertTrue(all(one != other for one, other in zip(reasons, reasons[1:])), f"said once: {reasons}")
         lines = [line for line in self.logged(engine, LOST)
                  if line["link"] == "verdicts" and "max number" in line["reason"]]
-        self.assertEqual(len(lines), 1, "said once")
         self.assertRegex(lines[0]["advice"], "maxclients")
         self.stop_engine(engine)
 

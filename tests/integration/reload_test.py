@@ -219,14 +219,15 @@ class Reload(harness.Server):
         self.write("bodies.jsonl", "")
         body = f"{API}\nbodies: {{file: bodies.jsonl}}"
         engine = self.start_engine(self.configuration(body, modules=TYPES.format("m.bad")))
-        answers = []
+        answers = {}
         self.configuration(body, modules=self.slow_modules("m.one"))
-        ask = lambda: answers.append(self.post(engine))
-        threads = [threading.Thread(target=ask)]
+        def ask(number):
+            answers[number] = self.post(engine)
+        threads = [threading.Thread(target=ask, args=(0,))]
         threads[0].start()
         self.wait_until_it_compiles(engine)
         self.configuration(body, modules=TYPES.format("m.two"))
-        threads += [threading.Thread(target=ask) for _ in range(3)]
+        threads += [threading.Thread(target=ask, args=(number,)) for number in (1, 2, 3)]
         for thread in threads[1:]:
             thread.start()
         engine.send_signal(signal.SIGHUP)
@@ -235,19 +236,19 @@ class Reload(harness.Server):
             self.assertTrue(denied, "the old one goes on")
         for thread in threads:
             thread.join(timeout=120)
-        self.assertEqual([status for status, _ in answers], [200] * 4)
-        self.assertEqual([answer["modules"] for _, answer in answers], [2, 1, 1, 1])
+        self.assertEqual([answers[number][0] for number in range(4)], [200] * 4)
+        self.assertEqual([answers[number][1]["modules"] for number in range(4)], [2, 1, 1, 1])
         self.assertEqual(len(self.again(engine, 2)), 2)
         self.assertTrue(self.denies(engine, "m.two"))
         # A broken one is refused while it waits behind another.
         self.configuration(body, modules=self.slow_modules("m.three"))
-        threads = [threading.Thread(target=ask)]
+        threads = [threading.Thread(target=ask, args=(4,))]
         threads[0].start()
         self.wait_until_it_compiles(engine)
         self.configuration(body, modules=TYPES.format("m.two").replace("deny", "denny"))
         self.assertEqual(self.post(engine)[0], 422)
         threads[0].join(timeout=120)
-        self.assertEqual(answers[-1][0], 200)
+        self.assertEqual(answers[4][0], 200)
         self.assertTrue(self.denies(engine, "m.three"))
         self.stop_engine(engine)
 

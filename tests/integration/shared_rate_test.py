@@ -136,7 +136,7 @@ class SharedRate(harness.Server):
         self.redis_process.send_signal(signal.SIGSTOP)
         self.addCleanup(self.redis_process.send_signal, signal.SIGCONT)
         before = asker.passed + asker.refused
-        wait_until(lambda: asker.passed + asker.refused > before + 200)
+        wait_until(lambda: self.logged(engine, AWAY) and asker.passed + asker.refused > before + 200)
         self.assertEqual(len(self.logged(engine, AWAY)), 1)
         self.redis_process.send_signal(signal.SIGCONT)
         wait_until(lambda: self.logged(engine, "rates are shared again"))

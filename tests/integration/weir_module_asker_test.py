@@ -258,7 +258,10 @@ class Asking(AskerTest):
         self.redis.set(f"{SERVER_NAME}/weir/callbacks", '{"callbacks":{"user_may_invite":{}}}')
         asker = self.asker()
         wait_until(lambda: asker.wanted == {"user_may_invite": {}}, what="the notice that was there before")
-        self.redis.publish(NOTICES, 'CALLBACKS {"callbacks":{"check_event_allowed":{"state":true}}}')
+        # As an engine does it: the module reads the key once more when it has subscribed.
+        newer = '{"callbacks":{"check_event_allowed":{"state":true}}}'
+        self.redis.set(f"{SERVER_NAME}/weir/callbacks", newer)
+        self.redis.publish(NOTICES, f"CALLBACKS {newer}")
         wait_until(lambda: asker.wanted == {"check_event_allowed": {"state": True}}, what="a new notice")
         self.redis.publish(NOTICES, "CALLBACKS nonsense")
         self.redis.publish(asker.channel, 'CALLBACKS {"callbacks":{}}\nnonsense\nVERDICT\nVERDICT 99 {}')
