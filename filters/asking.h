@@ -17,6 +17,7 @@ struct asking_configuration {
     bool verify;
     char *ca_file;
     char *authorization;
+    char *authorization_path;
 };
 
 #define ASKING_INTEGER(struct_, member_, name_, fallback_, minimum_, maximum_, text_)                                  \
@@ -55,7 +56,9 @@ struct asking_configuration {
     ASKING_TEXT(struct_, member_, ca_file,                                                                             \
                 "A file with the certificates that are trusted (PEM), instead of the system's."),                      \
     ASKING_TEXT(struct_, member_, authorization,                                                                       \
-                "The value of the Authorization header, for example `Bearer TOKEN`.")
+                "The value of the Authorization header, for example `Bearer TOKEN`."),                                 \
+    ASKING_TEXT(struct_, member_, authorization_path,                                                                  \
+                "A file with that value, instead: one line. It is read again at each reload.")
 /* clang-format on */
 
 /* Opens the service into `*service`. False if the configuration is bad, which has been reported; `url_name` is the name

@@ -28,6 +28,35 @@ Test(http_service, opens_as_configured)
     script_end(&script);
 }
 
+#define AUTHORIZED                                                                                                     \
+    "{\"url\": \"http://h/\", \"callbacks\": [\"check_event_for_spam\"], \"authorization_path\": \"token\"}"
+
+Test(http_service, authorization_path)
+{
+    static const struct {
+        const char *content;
+        const char *value; /* NULL: refused */
+    } cases[] = {
+        {"Bearer secret", "Bearer secret"},
+        {" \n\tBearer secret \r\n", "Bearer secret"},
+        {"", NULL},
+        {" \n", NULL},
+        {"Bearer one\r\nX-Other: two", NULL},
+        {NULL, NULL},
+    };
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct service_script script = {.fixture.file_content = cases[index].content};
+        cr_expect_eq(script_start(&script, "http_service", AUTHORIZED, SEMANTICS_LATEST, true),
+                     cases[index].value != NULL);
+        if (cases[index].value)
+            cr_expect_str_eq(script.authorization, cases[index].value);
+        else
+            cr_expect_not_null(strstr(script.fixture.reports, "authorization_path: token: "), "%s",
+                               script.fixture.reports);
+        script_end(&script);
+    }
+}
+
 Test(http_service, bad_configurations)
 {
     static const struct {
@@ -54,6 +83,9 @@ Test(http_service, bad_configurations)
          SEMANTICS_LATEST, "login_types[2]: must be `TYPE:FIELD,FIELD`"},
         {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"ca_file\": \"x\"}", SEMANTICS_LATEST,
          "ca_file: x: no such file"},
+        {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"authorization\": \"a\", "
+         "\"authorization_path\": \"b\"}",
+         SEMANTICS_LATEST, "authorization_path: cannot be used together with `authorization`"},
         {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"on_error\": \"refuse\"}",
          SEMANTICS_LATEST, "on_error: must be one of pass, deny"},
     };

@@ -12,6 +12,7 @@ struct service_script {
     struct service_settings settings; /* of the service that was opened; its texts are copies */
     char url[128];
     char authorities[128];
+    char authorization[128];
     struct buffer question; /* the last one */
     uint64_t tickets;
     const char *refusal; /* if set, no question can be asked */
@@ -32,6 +33,8 @@ static inline struct service *script_open(void *context, const struct service_se
     script->settings = *settings;
     snprintf(script->url, sizeof script->url, "%s", settings->url);
     snprintf(script->authorities, sizeof script->authorities, "%s", settings->authorities ? settings->authorities : "");
+    snprintf(script->authorization, sizeof script->authorization, "%s",
+             settings->authorization ? settings->authorization : "");
     return context;
 }
 
