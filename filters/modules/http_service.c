@@ -6,11 +6,15 @@
  * of bodies: what the stream row tells; `event_id` stands beside it, for stored events do not hold it), and null for
  * what is not known, as the state of an observed event. The answer is JSON, and what it may be says
  * filters/service_reply.h. An answer of 2xx with {"raise": …} is the service's own failure, as if a module had raised;
- * anything else that goes wrong is answered by `on_error`. */
+ * anything else that goes wrong is answered by `on_error`.
+ *
+ * What it said about an event counts for a while when the same callback asks about the same event again: a federated
+ * event may be checked twice. */
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "filters/asking.h"
+#include "filters/kept_answers.h"
 #include "filters/service_reply.h"
 
 enum on_error { ON_ERROR_PASS, ON_ERROR_DENY };
@@ -24,6 +28,7 @@ struct configuration {
     struct text_list callbacks;
     struct text_list login_types;
     int on_error;
+    int64_t cache;
 };
 
 /* A login type with its fields, as a list that ends with NULL. */
@@ -34,7 +39,8 @@ struct login_type {
 
 struct state {
     const struct module_services *services;
-    struct service *service; /* NULL where nobody can be asked */
+    struct service *service;   /* NULL where nobody can be asked */
+    struct kept_answers *kept; /* NULL: none are kept */
     enum on_error on_error;
     struct login_type *login_types;
     size_t login_type_count;
@@ -61,6 +67,14 @@ static const struct parameter parameters[] = {
      .offset = offsetof(struct configuration, login_types),
      .fallback = "m.login.password:password",
      .text = "For auth_checkers: each login type and the fields that a client must send, as `TYPE:FIELD,FIELD`."},
+    {.name = "cache",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct configuration, cache),
+     .fallback = "60",
+     .minimum = 0,
+     .maximum = 86400,
+     .text = "For how many seconds an answer about an event counts when the same callback asks about it again; 0: the "
+             "service is asked each time."},
     ASKING_PARAMETERS(struct configuration, asking),
 };
 
@@ -68,6 +82,7 @@ static void destroy(void *pointer)
 {
     struct state *state = pointer;
     asking_close(state->services, state->service);
+    kept_answers_destroy(state->kept);
     for (size_t index = 0; index < state->login_type_count; index++) {
         free(state->login_types[index].text);
         free(state->login_types[index].fields);
@@ -169,10 +184,37 @@ static void fail(const struct state *state, const char *problem, struct result *
     result->reason = slice_from_string(problem);
 }
 
+/* Whether the answer says something; if not, why is in `*problem`. */
+static bool read_answer(const struct state *state, const struct callback_arguments *arguments,
+                        const struct service_answer *answered, struct result *result, const char **problem)
+{
+    json_t *reply = asking_read(state->services, state->service, answered, arguments->arena, problem);
+    if (!reply)
+        return false;
+    bool good = service_reply_read(arguments, reply, &result->value, problem);
+    if (good)
+        result->reason = SLICE("the web service said so");
+    else
+        asking_complain(state->services, state->service, *problem);
+    json_decref(reply);
+    return good;
+}
+
+static bool answer_from_kept(const struct state *state, const struct callback_arguments *arguments,
+                             struct result *result)
+{
+    struct service_answer kept;
+    const char *problem;
+    return state->kept && kept_answers_find(state->kept, arguments, &kept) &&
+           read_answer(state, arguments, &kept, result, &problem);
+}
+
 static void ask(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
     struct state *state = pointer;
     const char *problem = "the question is larger than 1 MiB";
+    if (answer_from_kept(state, arguments, result))
+        return;
     buffer_clear(&state->question);
     if (!append_question(arguments, &state->question))
         asking_complain(state->services, state->service, problem);
@@ -188,15 +230,11 @@ static void answer(void *pointer, const struct callback_arguments *arguments, co
                    struct result *result)
 {
     struct state *state = pointer;
-    const char *problem = NULL;
-    json_t *reply = asking_read(state->services, state->service, answered, arguments->arena, &problem);
-    if (reply && !service_reply_read(arguments, reply, &result->value, &problem))
-        asking_complain(state->services, state->service, problem);
-    json_decref(reply);
-    if (problem)
+    const char *problem;
+    if (!read_answer(state, arguments, answered, result, &problem))
         fail(state, problem, result);
-    else
-        result->reason = SLICE("the web service said so");
+    else if (state->kept && result->value.kind != VALUE_RAISED)
+        kept_answers_put(state->kept, arguments, answered);
 }
 
 /* Takes `TYPE:FIELD,FIELD` apart; false if it is no such text. */
@@ -291,6 +329,8 @@ static void *create(const struct module_setup *setup)
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->services = setup->host->services;
     state->on_error = (enum on_error)configuration->on_error;
+    if (configuration->cache > 0)
+        state->kept = kept_answers_create(configuration->cache * 1000);
     bool good = read_login_types(state, setup->host, &configuration->login_types);
     good = register_callbacks(setup, state, &configuration->callbacks) && good;
     good = asking_open(setup, "url", &configuration->asking, &state->service) && good;
