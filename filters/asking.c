@@ -121,13 +121,13 @@ void asking_close(const struct module_services *services, struct service *servic
         services->close(service);
 }
 
-bool asking_post(const struct module_services *services, struct service *service, struct slice question,
-                 struct value *value, const char **problem)
+bool asking_post(const struct module_services *services, struct service *service, struct slice path,
+                 struct slice question, struct value *value, const char **problem)
 {
     uint64_t ticket = 0;
     *problem = "no service can be asked here";
     if (service)
-        ticket = services->post(service, SLICE(""), question, problem);
+        ticket = services->post(service, path, question, problem);
     if (ticket)
         *value = (struct value){.kind = VALUE_PENDING, .ticket = ticket};
     return ticket != 0;

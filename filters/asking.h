@@ -67,9 +67,10 @@ bool asking_open(const struct module_setup *setup, const char *url_name,
                  const struct asking_configuration *configuration, struct service **service);
 void asking_close(const struct module_services *services, struct service *service);
 
-/* Posts `question`: VALUE_PENDING in `*value`, or false with a sentence in `*problem`. `service` may be NULL. */
-bool asking_post(const struct module_services *services, struct service *service, struct slice question,
-                 struct value *value, const char **problem);
+/* Posts `question` to the URL with `path` behind it: VALUE_PENDING in `*value`, or false with a sentence in `*problem`.
+ * `service` may be NULL. */
+bool asking_post(const struct module_services *services, struct service *service, struct slice path,
+                 struct slice question, struct value *value, const char **problem);
 
 /* The answer as JSON, a new reference; NULL with a sentence in `*problem`, in `arena` or constant, if there is none, if
  * its status is not 2xx, or if it is no JSON. The service is told what its answer was no good for. */

@@ -215,6 +215,9 @@ Test(http_service, bad_configurations)
         {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"authorization\": \"a\", "
          "\"authorization_path\": \"b\"}",
          SEMANTICS_LATEST, "authorization_path: cannot be used together with `authorization`"},
+        {"{\"url\": \"http://h.test/\", \"protocol\": \"antispam\", \"callbacks\": [\"check_event_for_spam\", "
+         "\"check_event_allowed\"]}",
+         SEMANTICS_LATEST, "callbacks[1]: synapse-http-antispam does not ask `check_event_allowed`"},
         {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"on_error\": \"refuse\"}",
          SEMANTICS_LATEST, "on_error: must be one of pass, deny"},
     };
