@@ -113,6 +113,24 @@ Test(http_service, answers_about_events_are_kept)
     ask_repeatedly(BOTH_CALLBACKS ", \"cache\": 2}", shorter, sizeof shorter / sizeof *shorter);
 }
 
+/* A service that says of itself that it failed is asked again. */
+Test(http_service, failures_are_not_kept)
+{
+    struct service_script script = {0};
+    struct event event = {.event_id = SLICE("$1")};
+    struct service_answer answer =
+        script_answer(200, "{\"raise\": {\"code\": 500, \"errcode\": \"M_X\", \"msg\": \"x\"}}");
+    cr_assert(script_start(&script, "http_service", ALL_OF(check_event_for_spam), SEMANTICS_LATEST, true));
+    for (int time = 0; time < 2; time++) {
+        cr_assert_null(judge_event(script.fixture.judge, &event, JUDGE_BOTH));
+        struct judgement *parked = judge_park(script.fixture.judge);
+        cr_expect_eq(judgement_resume(parked, &answer)->kind, OUTCOME_FAILED);
+        judgement_free(parked);
+    }
+    cr_expect_eq(script.tickets, 2u);
+    script_end(&script);
+}
+
 /* Where no event is asked about, the same question may have another answer each time. */
 Test(http_service, answers_about_anything_else_are_not_kept)
 {
