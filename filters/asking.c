@@ -1,6 +1,7 @@
 /* A sentence about a failure goes to the service's log and counts by way of the engine; here it is only found. */
 #include "filters/asking.h"
 
+#include <string.h>
 #include <strings.h>
 
 static bool is_web_url(const char *url)
@@ -18,11 +19,64 @@ static bool read_authorities(const struct module_host *host, const char *path, s
     return good;
 }
 
+static bool is_blank(char character)
+{
+    return character == ' ' || (character >= '\t' && character <= '\r');
+}
+
+static struct slice without_blanks(struct slice text)
+{
+    while (text.length && is_blank(text.data[0]))
+        text = slice_of(text.data + 1, text.length - 1);
+    while (text.length && is_blank(text.data[text.length - 1]))
+        text.length--;
+    return text;
+}
+
+/* A line break in the value would begin a header of its own. */
+static bool is_header_value(struct slice value)
+{
+    for (size_t index = 0; index < value.length; index++)
+        if ((unsigned char)value.data[index] < ' ' || value.data[index] == 0x7f)
+            return false;
+    return value.length > 0;
+}
+
+/* Puts what the file holds, without the blanks around it, into `content`, which is left empty where no file is named.
+ */
+static bool read_authorization(const struct module_host *host, const struct asking_configuration *configuration,
+                               struct buffer *content)
+{
+    const char *path = configuration->authorization_path;
+    struct buffer text = {0};
+    struct buffer error = {0};
+    bool good = !path;
+    if (path && configuration->authorization) {
+        module_host_report(host, "authorization_path", "cannot be used together with `authorization`");
+    } else if (path && !host->read_file(host->context, path, &text, &error)) {
+        module_host_report(host, "authorization_path", "%s", buffer_string(&error));
+    } else if (path) {
+        struct slice value = without_blanks(buffer_slice(&text));
+        good = is_header_value(value);
+        if (good)
+            buffer_append_slice(content, value);
+        else
+            module_host_report(host, "authorization_path",
+                               "%s: must hold one line, the value of the Authorization header", path);
+    }
+    if (text.data)
+        explicit_bzero(text.data, text.capacity);
+    buffer_free(&text);
+    buffer_free(&error);
+    return good;
+}
+
 bool asking_open(const struct module_setup *setup, const char *url_name,
                  const struct asking_configuration *configuration, struct service **service)
 {
     const struct module_host *host = setup->host;
     struct buffer authorities = {0};
+    struct buffer authorization = {0};
     struct buffer error = {0};
     *service = NULL;
     if (!configuration->url) {
@@ -34,11 +88,14 @@ bool asking_open(const struct module_setup *setup, const char *url_name,
         return false;
     }
     bool good = read_authorities(host, configuration->ca_file, &authorities);
+    good = read_authorization(host, configuration, &authorization) && good;
     if (good && host->services) {
         struct service_settings settings = {.url = configuration->url,
                                             .authorities = configuration->ca_file ? buffer_string(&authorities) : NULL,
                                             .verify = configuration->verify,
-                                            .authorization = configuration->authorization,
+                                            .authorization = configuration->authorization_path
+                                                                 ? buffer_string(&authorization)
+                                                                 : configuration->authorization,
                                             .timeout_ms = configuration->timeout_ms,
                                             .in_flight = configuration->in_flight,
                                             .connections = configuration->connections,
@@ -51,6 +108,9 @@ bool asking_open(const struct module_setup *setup, const char *url_name,
             module_host_report(host, url_name, "%s", buffer_string(&error));
     }
     buffer_free(&authorities);
+    if (authorization.data)
+        explicit_bzero(authorization.data, authorization.capacity);
+    buffer_free(&authorization);
     buffer_free(&error);
     return good;
 }
@@ -61,13 +121,13 @@ void asking_close(const struct module_services *services, struct service *servic
         services->close(service);
 }
 
-bool asking_post(const struct module_services *services, struct service *service, struct slice question,
-                 struct value *value, const char **problem)
+bool asking_post(const struct module_services *services, struct service *service, struct slice path,
+                 struct slice question, struct value *value, const char **problem)
 {
     uint64_t ticket = 0;
     *problem = "no service can be asked here";
     if (service)
-        ticket = services->post(service, SLICE(""), question, problem);
+        ticket = services->post(service, path, question, problem);
     if (ticket)
         *value = (struct value){.kind = VALUE_PENDING, .ticket = ticket};
     return ticket != 0;

@@ -17,6 +17,7 @@ struct asking_configuration {
     bool verify;
     char *ca_file;
     char *authorization;
+    char *authorization_path;
 };
 
 #define ASKING_INTEGER(struct_, member_, name_, fallback_, minimum_, maximum_, text_)                                  \
@@ -55,7 +56,9 @@ struct asking_configuration {
     ASKING_TEXT(struct_, member_, ca_file,                                                                             \
                 "A file with the certificates that are trusted (PEM), instead of the system's."),                      \
     ASKING_TEXT(struct_, member_, authorization,                                                                       \
-                "The value of the Authorization header, for example `Bearer TOKEN`.")
+                "The value of the Authorization header, for example `Bearer TOKEN`."),                                 \
+    ASKING_TEXT(struct_, member_, authorization_path,                                                                  \
+                "A file with that value, instead: one line. It is read again at each reload.")
 /* clang-format on */
 
 /* Opens the service into `*service`. False if the configuration is bad, which has been reported; `url_name` is the name
@@ -64,9 +67,10 @@ bool asking_open(const struct module_setup *setup, const char *url_name,
                  const struct asking_configuration *configuration, struct service **service);
 void asking_close(const struct module_services *services, struct service *service);
 
-/* Posts `question`: VALUE_PENDING in `*value`, or false with a sentence in `*problem`. `service` may be NULL. */
-bool asking_post(const struct module_services *services, struct service *service, struct slice question,
-                 struct value *value, const char **problem);
+/* Posts `question` to the URL with `path` behind it: VALUE_PENDING in `*value`, or false with a sentence in `*problem`.
+ * `service` may be NULL. */
+bool asking_post(const struct module_services *services, struct service *service, struct slice path,
+                 struct slice question, struct value *value, const char **problem);
 
 /* The answer as JSON, a new reference; NULL with a sentence in `*problem`, in `arena` or constant, if there is none, if
  * its status is not 2xx, or if it is no JSON. The service is told what its answer was no good for. */

@@ -63,7 +63,8 @@ static void check_event_allowed(void *pointer, const struct callback_arguments *
     struct state *state = pointer;
     const char *problem = "the event has no canonical JSON, or a larger one than 1 MiB";
     bool asked = write_question(state, arguments->event->body) &&
-                 asking_post(state->services, state->service, buffer_slice(&state->question), &result->value, &problem);
+                 asking_post(state->services, state->service, SLICE(""), buffer_slice(&state->question), &result->value,
+                             &problem);
     if (!asked)
         result->value = value_raise(arguments->arena, RAISED_OTHER, "%s", problem);
 }

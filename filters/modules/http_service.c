@@ -6,15 +6,24 @@
  * of bodies: what the stream row tells; `event_id` stands beside it, for stored events do not hold it), and null for
  * what is not known, as the state of an observed event. The answer is JSON, and what it may be says
  * filters/service_reply.h. An answer of 2xx with {"raise": …} is the service's own failure, as if a module had raised;
- * anything else that goes wrong is answered by `on_error`. */
+ * anything else that goes wrong is answered by `on_error`.
+ *
+ * With `protocol: antispam` it is a server of synapse-http-antispam that is asked (filters/antispam_wire.h).
+ *
+ * What it said about an event counts for a while when the same callback asks about the same event again: a federated
+ * event may be checked twice. */
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "filters/antispam_wire.h"
 #include "filters/asking.h"
+#include "filters/kept_answers.h"
 #include "filters/service_reply.h"
 
 enum on_error { ON_ERROR_PASS, ON_ERROR_DENY };
 static const char *const on_error_choices[] = {"pass", "deny", NULL};
+enum protocol { PROTOCOL_JSON, PROTOCOL_ANTISPAM };
+static const char *const protocol_choices[] = {"json", "antispam", NULL};
 
 /* The buffer of the question is given back when one made it larger. */
 #define QUESTION_KEPT ((size_t)256 << 10)
@@ -24,6 +33,8 @@ struct configuration {
     struct text_list callbacks;
     struct text_list login_types;
     int on_error;
+    int64_t cache;
+    int protocol;
 };
 
 /* A login type with its fields, as a list that ends with NULL. */
@@ -34,8 +45,10 @@ struct login_type {
 
 struct state {
     const struct module_services *services;
-    struct service *service; /* NULL where nobody can be asked */
+    struct service *service;   /* NULL where nobody can be asked */
+    struct kept_answers *kept; /* NULL: none are kept */
     enum on_error on_error;
+    enum protocol protocol;
     struct login_type *login_types;
     size_t login_type_count;
     struct buffer question;
@@ -61,6 +74,21 @@ static const struct parameter parameters[] = {
      .offset = offsetof(struct configuration, login_types),
      .fallback = "m.login.password:password",
      .text = "For auth_checkers: each login type and the fields that a client must send, as `TYPE:FIELD,FIELD`."},
+    {.name = "cache",
+     .type = PARAMETER_INTEGER,
+     .offset = offsetof(struct configuration, cache),
+     .fallback = "60",
+     .minimum = 0,
+     .maximum = 86400,
+     .text = "For how many seconds an answer about an event counts when the same callback asks about it again; 0: the "
+             "service is asked each time."},
+    {.name = "protocol",
+     .type = PARAMETER_CHOICE,
+     .offset = offsetof(struct configuration, protocol),
+     .fallback = "json",
+     .choices = protocol_choices,
+     .text = "What it speaks: Weir's own questions and answers, or those of a server for synapse-http-antispam, whose "
+             "`base_url` is then the URL."},
     ASKING_PARAMETERS(struct configuration, asking),
 };
 
@@ -68,6 +96,7 @@ static void destroy(void *pointer)
 {
     struct state *state = pointer;
     asking_close(state->services, state->service);
+    kept_answers_destroy(state->kept);
     for (size_t index = 0; index < state->login_type_count; index++) {
         free(state->login_types[index].text);
         free(state->login_types[index].fields);
@@ -169,14 +198,69 @@ static void fail(const struct state *state, const char *problem, struct result *
     result->reason = slice_from_string(problem);
 }
 
+static bool read_json(const struct state *state, const struct callback_arguments *arguments,
+                      const struct service_answer *answered, struct value *value, const char **problem)
+{
+    json_t *reply = asking_read(state->services, state->service, answered, arguments->arena, problem);
+    bool good = reply && service_reply_read(arguments, reply, value, problem);
+    if (reply && !good)
+        asking_complain(state->services, state->service, *problem);
+    json_decref(reply);
+    return good;
+}
+
+static bool read_antispam(const struct state *state, const struct callback_arguments *arguments,
+                          const struct service_answer *answered, struct value *value, const char **problem)
+{
+    if (!answered->arrived) {
+        *problem = arena_copy(arguments->arena, answered->error).data;
+        return false;
+    }
+    bool good = antispam_wire_read(arguments, answered, value, problem);
+    if (!good)
+        asking_complain(state->services, state->service, *problem);
+    return good;
+}
+
+/* Whether the answer says something; if not, why is in `*problem`. */
+static bool read_answer(const struct state *state, const struct callback_arguments *arguments,
+                        const struct service_answer *answered, struct result *result, const char **problem)
+{
+    bool good = (state->protocol == PROTOCOL_ANTISPAM ? read_antispam : read_json)(state, arguments, answered,
+                                                                                   &result->value, problem);
+    if (good)
+        result->reason = SLICE("the web service said so");
+    return good;
+}
+
+static bool answer_from_kept(const struct state *state, const struct callback_arguments *arguments,
+                             struct result *result)
+{
+    struct service_answer kept;
+    const char *problem;
+    return state->kept && kept_answers_find(state->kept, arguments, &kept) &&
+           read_answer(state, arguments, &kept, result, &problem);
+}
+
+static bool make_question(struct state *state, const struct callback_arguments *arguments)
+{
+    buffer_clear(&state->question);
+    if (state->protocol == PROTOCOL_ANTISPAM)
+        return antispam_wire_append_question(arguments, SERVICE_QUESTION_MAXIMUM, &state->question);
+    return append_question(arguments, &state->question);
+}
+
 static void ask(void *pointer, const struct callback_arguments *arguments, struct result *result)
 {
     struct state *state = pointer;
     const char *problem = "the question is larger than 1 MiB";
-    buffer_clear(&state->question);
-    if (!append_question(arguments, &state->question))
+    if (answer_from_kept(state, arguments, result))
+        return;
+    struct slice path = state->protocol == PROTOCOL_ANTISPAM ? antispam_wire_path(arguments) : SLICE("");
+    if (!make_question(state, arguments))
         asking_complain(state->services, state->service, problem);
-    else if (asking_post(state->services, state->service, buffer_slice(&state->question), &result->value, &problem))
+    else if (asking_post(state->services, state->service, path, buffer_slice(&state->question), &result->value,
+                         &problem))
         problem = NULL;
     if (problem)
         fail(state, problem, result);
@@ -188,15 +272,11 @@ static void answer(void *pointer, const struct callback_arguments *arguments, co
                    struct result *result)
 {
     struct state *state = pointer;
-    const char *problem = NULL;
-    json_t *reply = asking_read(state->services, state->service, answered, arguments->arena, &problem);
-    if (reply && !service_reply_read(arguments, reply, &result->value, &problem))
-        asking_complain(state->services, state->service, problem);
-    json_decref(reply);
-    if (problem)
+    const char *problem;
+    if (!read_answer(state, arguments, answered, result, &problem))
         fail(state, problem, result);
-    else
-        result->reason = SLICE("the web service said so");
+    else if (state->kept && result->value.kind != VALUE_RAISED)
+        kept_answers_put(state->kept, arguments, answered);
 }
 
 /* Takes `TYPE:FIELD,FIELD` apart; false if it is no such text. */
@@ -258,6 +338,11 @@ static void register_callback(const struct module_setup *setup, const struct sta
     }
 }
 
+static bool speaks_of(const struct state *state, enum callback callback)
+{
+    return state->protocol == PROTOCOL_JSON || antispam_wire_asks(callback);
+}
+
 static bool register_callbacks(const struct module_setup *setup, const struct state *state,
                                const struct text_list *list)
 {
@@ -276,6 +361,8 @@ static bool register_callbacks(const struct module_setup *setup, const struct st
         else if (!fits)
             module_host_report(setup->host, path, "`%s` does not exist with `semantics: %s`", name,
                                semantics_texts[setup->semantics]);
+        else if (!(fits = speaks_of(state, callback)))
+            module_host_report(setup->host, path, "synapse-http-antispam does not ask `%s`", name);
         else if (!seen[callback])
             register_callback(setup, state, callback);
         good = good && fits;
@@ -291,6 +378,9 @@ static void *create(const struct module_setup *setup)
     struct state *state = memory_allocate_zeroed(1, sizeof *state);
     state->services = setup->host->services;
     state->on_error = (enum on_error)configuration->on_error;
+    state->protocol = (enum protocol)configuration->protocol;
+    if (configuration->cache > 0)
+        state->kept = kept_answers_create(configuration->cache * 1000);
     bool good = read_login_types(state, setup->host, &configuration->login_types);
     good = register_callbacks(setup, state, &configuration->callbacks) && good;
     good = asking_open(setup, "url", &configuration->asking, &state->service) && good;

@@ -1,4 +1,5 @@
 /* What http_service asks, and what it makes of the answers. */
+#include "filters/kept_answers.h"
 #include "tests/filters/service_script.h"
 
 #define ALL_OF(callback) "{\"url\": \"https://h.test/\", \"callbacks\": [\"" #callback "\"]}"
@@ -28,6 +29,181 @@ Test(http_service, opens_as_configured)
     script_end(&script);
 }
 
+/* One question about an event: whether the service was asked, and what came of it. */
+struct repeated {
+    int64_t now_ms;
+    enum callback callback;
+    const char *event_id;
+    bool trial;
+    struct service_answer answer; /* if the service is asked */
+    bool asked;
+    bool denied;
+};
+
+static void ask_repeatedly(const char *configuration, const struct repeated *questions, size_t count)
+{
+    struct service_script script = {0};
+    cr_assert(script_start(&script, "http_service", configuration, SEMANTICS_LATEST, true), "%s",
+              script.fixture.reports);
+    for (size_t index = 0; index < count; index++) {
+        const struct repeated *question = &questions[index];
+        struct arena arena = {0};
+        struct event event = {.event_id = slice_from_string(question->event_id), .room_id = SLICE("!r:h")};
+        struct callback_arguments asked = {
+            .event = &event, .arena = &arena, .now_ms = question->now_ms, .trial = question->trial};
+        struct walk walk;
+        enum walk_state state = walk_begin(&walk, script.fixture.chain, question->callback, &asked);
+        cr_expect_eq(state == WALK_PENDING, question->asked, "question %zu", index);
+        if (state == WALK_PENDING)
+            cr_assert_eq(walk_resume(&walk, &question->answer), WALK_ENDED);
+        cr_expect_eq(walk.outcome.kind, question->denied ? OUTCOME_DENIED : OUTCOME_PASSED, "question %zu", index);
+        arena_free(&arena);
+    }
+    script_end(&script);
+}
+
+#define BOTH_CALLBACKS                                                                                                 \
+    "{\"url\": \"http://h/\", \"callbacks\": [\"check_event_for_spam\", \"should_drop_federated_event\"]"
+#define SPAM CALLBACK_check_event_for_spam
+#define DROP CALLBACK_should_drop_federated_event
+
+Test(http_service, answers_about_events_are_kept)
+{
+    char longest[KEPT_ANSWER_MAXIMUM + 1], longer[KEPT_ANSWER_MAXIMUM + 2];
+    snprintf(longest, sizeof longest, "%-*s", (int)KEPT_ANSWER_MAXIMUM, "{\"code\": \"M_FORBIDDEN\"}");
+    snprintf(longer, sizeof longer, "%-*s", (int)KEPT_ANSWER_MAXIMUM + 1, "{\"code\": \"M_FORBIDDEN\"}");
+    const struct service_answer deny = script_answer(200, "{\"code\": \"M_FORBIDDEN\"}");
+    const struct service_answer pass = script_answer(200, "\"NOT_SPAM\"");
+    const struct repeated by_default[] = {
+        {1000, SPAM, "$1", false, deny, true, true},
+        {1000, SPAM, "$1", false, pass, false, true},
+        {60999, SPAM, "$1", false, pass, false, true},
+        {999, SPAM, "$1", false, pass, true, false}, /* a clock that went back; the newer answer counts */
+        {1000, SPAM, "$1", false, deny, false, false},
+        {60999, SPAM, "$1", false, deny, true, true},                         /* after a minute */
+        {1000, SPAM, "$2", false, pass, true, false},                         /* another event */
+        {61000, DROP, "$1", false, script_answer(200, "false"), true, false}, /* another callback */
+        {61000, DROP, "$1", false, script_answer(200, "true"), false, false},
+        {61000, SPAM, "$1", true, pass, true, false}, /* a trial is asked, and leaves nothing behind */
+        {61000, SPAM, "$1", false, pass, false, true},
+        {61000, SPAM, "", false, pass, true, false}, /* without an id */
+        {61000, SPAM, "", false, deny, true, true},
+        {61000, SPAM, "$long", false, script_answer(200, longer), true, true},
+        {61000, SPAM, "$long", false, script_answer(200, longest), true, true},
+        {61000, SPAM, "$long", false, pass, false, true},
+        /* What fails is asked again. */
+        {61000, SPAM, "$3", false, {.error = SLICE("timed out")}, true, false},
+        {61000, SPAM, "$3", false, script_answer(500, "{}"), true, false},
+        {61000, SPAM, "$3", false, script_answer(200, "<html>"), true, false},
+        {61000, SPAM, "$3", false, script_answer(200, "{\"no_such_tag\": 1}"), true, false},
+        {61000, SPAM, "$3", false, deny, true, true},
+        {61000, SPAM, "$3", false, pass, false, true},
+    };
+    const struct repeated switched_off[] = {
+        {1000, SPAM, "$1", false, deny, true, true},
+        {1000, SPAM, "$1", false, pass, true, false},
+    };
+    const struct repeated shorter[] = {
+        {1000, SPAM, "$1", false, deny, true, true},
+        {2999, SPAM, "$1", false, pass, false, true},
+        {3000, SPAM, "$1", false, pass, true, false},
+    };
+    ask_repeatedly(BOTH_CALLBACKS "}", by_default, sizeof by_default / sizeof *by_default);
+    ask_repeatedly(BOTH_CALLBACKS ", \"cache\": 0}", switched_off, sizeof switched_off / sizeof *switched_off);
+    ask_repeatedly(BOTH_CALLBACKS ", \"cache\": 2}", shorter, sizeof shorter / sizeof *shorter);
+}
+
+/* A service that says of itself that it failed is asked again. */
+Test(http_service, failures_are_not_kept)
+{
+    struct service_script script = {0};
+    struct event event = {.event_id = SLICE("$1")};
+    struct service_answer answer =
+        script_answer(200, "{\"raise\": {\"code\": 500, \"errcode\": \"M_X\", \"msg\": \"x\"}}");
+    cr_assert(script_start(&script, "http_service", ALL_OF(check_event_for_spam), SEMANTICS_LATEST, true));
+    for (int time = 0; time < 2; time++) {
+        cr_assert_null(judge_event(script.fixture.judge, &event, JUDGE_BOTH));
+        struct judgement *parked = judge_park(script.fixture.judge);
+        cr_expect_eq(judgement_resume(parked, &answer)->kind, OUTCOME_FAILED);
+        judgement_free(parked);
+    }
+    cr_expect_eq(script.tickets, 2u);
+    script_end(&script);
+}
+
+/* Where no event is asked about, the same question may have another answer each time. */
+Test(http_service, answers_about_anything_else_are_not_kept)
+{
+    struct service_script script = {0};
+    struct service_answer answer = script_answer(200, "\"NOT_SPAM\"");
+    cr_assert(script_start(&script, "http_service", ALL_OF(user_may_join_room), SEMANTICS_LATEST, true));
+    for (int time = 0; time < 2; time++)
+        script_ask(&script, CALLBACK_user_may_join_room,
+                   "{\"user_id\": \"@a:h\", \"room_id\": \"!r:h\", \"is_invited\": false}", &answer);
+    cr_expect_eq(script.tickets, 2u);
+    script_end(&script);
+}
+
+/* Far more events than there are places: the newest are there, and nothing is answered for another. */
+Test(http_service, kept_answers_are_bounded)
+{
+    struct kept_answers *table = kept_answers_create(1000000);
+    unsigned found = 0, newest = 0;
+    char id[32], text[32];
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t number = 1; number <= 5 * (int64_t)KEPT_ANSWERS; number++) {
+            struct event event = {.event_id =
+                                      slice_of(id, (size_t)snprintf(id, sizeof id, "$%lld", (long long)number))};
+            struct callback_arguments arguments = {.callback = SPAM, .event = &event, .now_ms = 1000 + number};
+            struct service_answer answer = {.arrived = true, .status = 200};
+            answer.body = slice_of(text, (size_t)snprintf(text, sizeof text, "%lld", (long long)number));
+            if (pass == 0) {
+                kept_answers_put(table, &arguments, &answer);
+                continue;
+            }
+            struct service_answer kept;
+            arguments.now_ms = 100000;
+            if (!kept_answers_find(table, &arguments, &kept))
+                continue;
+            cr_expect(slice_equal(kept.body, answer.body));
+            found++;
+            newest += number > 5 * (int64_t)KEPT_ANSWERS - 100;
+        }
+    }
+    cr_expect_eq(found, KEPT_ANSWERS);
+    cr_expect_geq(newest, 99u);
+    kept_answers_destroy(table);
+}
+
+#define AUTHORIZED                                                                                                     \
+    "{\"url\": \"http://h/\", \"callbacks\": [\"check_event_for_spam\"], \"authorization_path\": \"token\"}"
+
+Test(http_service, authorization_path)
+{
+    static const struct {
+        const char *content;
+        const char *value; /* NULL: refused */
+    } cases[] = {
+        {"Bearer secret", "Bearer secret"},
+        {" \n\tBearer secret \r\n", "Bearer secret"},
+        {"", NULL},
+        {" \n", NULL},
+        {"Bearer one\r\nX-Other: two", NULL},
+        {NULL, NULL},
+    };
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct service_script script = {.fixture.file_content = cases[index].content};
+        cr_expect_eq(script_start(&script, "http_service", AUTHORIZED, SEMANTICS_LATEST, true),
+                     cases[index].value != NULL);
+        if (cases[index].value)
+            cr_expect_str_eq(script.authorization, cases[index].value);
+        else
+            cr_expect_not_null(strstr(script.fixture.reports, "authorization_path: token: "), "%s",
+                               script.fixture.reports);
+        script_end(&script);
+    }
+}
+
 Test(http_service, bad_configurations)
 {
     static const struct {
@@ -54,6 +230,12 @@ Test(http_service, bad_configurations)
          SEMANTICS_LATEST, "login_types[2]: must be `TYPE:FIELD,FIELD`"},
         {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"ca_file\": \"x\"}", SEMANTICS_LATEST,
          "ca_file: x: no such file"},
+        {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"authorization\": \"a\", "
+         "\"authorization_path\": \"b\"}",
+         SEMANTICS_LATEST, "authorization_path: cannot be used together with `authorization`"},
+        {"{\"url\": \"http://h.test/\", \"protocol\": \"antispam\", \"callbacks\": [\"check_event_for_spam\", "
+         "\"check_event_allowed\"]}",
+         SEMANTICS_LATEST, "callbacks[1]: synapse-http-antispam does not ask `check_event_allowed`"},
         {"{\"url\": \"http://h.test/\", \"callbacks\": [\"auth_checkers\"], \"on_error\": \"refuse\"}",
          SEMANTICS_LATEST, "on_error: must be one of pass, deny"},
     };

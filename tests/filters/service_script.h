@@ -12,6 +12,8 @@ struct service_script {
     struct service_settings settings; /* of the service that was opened; its texts are copies */
     char url[128];
     char authorities[128];
+    char authorization[128];
+    char path[64]; /* of the last question */
     struct buffer question; /* the last one */
     uint64_t tickets;
     const char *refusal; /* if set, no question can be asked */
@@ -32,6 +34,8 @@ static inline struct service *script_open(void *context, const struct service_se
     script->settings = *settings;
     snprintf(script->url, sizeof script->url, "%s", settings->url);
     snprintf(script->authorities, sizeof script->authorities, "%s", settings->authorities ? settings->authorities : "");
+    snprintf(script->authorization, sizeof script->authorization, "%s",
+             settings->authorization ? settings->authorization : "");
     return context;
 }
 
@@ -43,7 +47,7 @@ static inline void script_close(struct service *service)
 static inline uint64_t script_post(struct service *service, struct slice path, struct slice body, const char **refusal)
 {
     struct service_script *script = (struct service_script *)service;
-    cr_expect_eq(path.length, 0u);
+    snprintf(script->path, sizeof script->path, "%.*s", (int)path.length, path.data);
     if (script->refusal) {
         *refusal = script->refusal;
         return 0;

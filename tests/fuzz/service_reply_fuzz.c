@@ -3,6 +3,7 @@
  * through the writer of canonical JSON, whose text must read as the same value and be its own canonical form. */
 #include <stdlib.h>
 
+#include "filters/antispam_wire.h"
 #include "filters/canonical_json.h"
 #include "filters/service_reply.h"
 
@@ -62,10 +63,33 @@ static void read_reply(enum callback callback, const json_t *json)
     json_decref(shared);
 }
 
+/* The same as an answer of a server for synapse-http-antispam. */
+static void read_antispam(struct slice body)
+{
+    static const int statuses[] = {200, 403, 503};
+    for (size_t index = 0; index < sizeof statuses / sizeof *statuses; index++) {
+        struct arena arena = {0};
+        struct callback_arguments arguments = {.callback = CALLBACK_user_may_join_room, .arena = &arena};
+        struct service_answer answer = {.arrived = true, .status = statuses[index], .body = body};
+        struct value value = {0};
+        const char *problem = NULL;
+        struct buffer text = {0};
+        if (antispam_wire_read(&arguments, &answer, &value, &problem)) {
+            value_append_json(&value, &text);
+            require(text.length > 0 && statuses[index] != 503);
+        } else {
+            require(problem && *problem);
+        }
+        buffer_free(&text);
+        arena_free(&arena);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
+    read_antispam(slice_of((const char *)data + 1, size - 1));
     json_t *json = json_loadb((const char *)data + 1, size - 1, JSON_DECODE_ANY, NULL);
     if (json) {
         read_reply((enum callback)(data[0] % CALLBACK_COUNT), json);

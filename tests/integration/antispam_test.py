@@ -102,6 +102,56 @@ class AntispamServer(service_test.ServiceServer):
         return self.metric(engine, "weir_antispam_answers_total", f'answer="{ending}"')
 
 
+class OneAsksAnother(AntispamServer):
+    """`http_service` with `protocol: antispam` in one engine, which asks this server in another."""
+
+    def begin_front(self, url, options=""):
+        names = ", ".join(name for name, *_ in BODIES)
+        return self.start_engine(self.configuration(
+            "bodies: {file: bodies.jsonl}\nrequests: {http: true}", name="front.yaml",
+            redis_text=f"{{path: {self.socket}, dbid: 5}}",
+            modules=f"modules: [{{module: http_service, config: {{url: '{url}', protocol: antispam, timeout_ms: 60000, "
+                    f"callbacks: [{names}]{options}}}}}]"))
+
+    def test_every_endpoint(self):
+        back = self.begin()
+        for prefix in ("/antispam", MEOWLNIR + "/", DRAUPNIR):
+            front = self.begin_front(f"http://{back.http}{prefix}", ", cache: 0")
+            client = self.client(front)
+            for name, good, bad in BODIES:
+                with self.subTest(prefix=prefix, name=name):
+                    self.assertEqual(client.ask(name, **good), PASS)
+                    errcode, members = client.ask(name, **bad)
+                    self.assertEqual((errcode, list(members)), ("M_FORBIDDEN", ["error"]))
+            self.assertEqual(self.metric(front, "weir_service_failures_total", 'reason="unusable"'), 0)
+            self.stop_engine(front)
+        for name, *_ in BODIES:
+            # A federated invite that passes goes on into user_may_invite.
+            asked = 9 if name == "user_may_invite" else 6
+            self.assertEqual(self.metric(back, "weir_antispam_requests_total", f'callback="{name}"'), asked)
+        self.assertEqual(self.answers(back, "refused"), 3 * len(BODIES))
+        self.stop_engine(back)
+
+    def test_what_a_refusal_says_arrives(self):
+        back = self.begin()
+        client = self.client(self.begin_front(f"http://{back.http}/antispam"))
+        self.assertEqual(client.ask("check_event_for_spam", event=event("limited")),
+                         ("M_LIMIT_EXCEEDED", {"error": "slow", "retry_after_ms": 5}))
+        # Kept: the same event is not asked about again.
+        self.assertEqual(client.ask("check_event_for_spam", event=event("limited")),
+                         ("M_LIMIT_EXCEEDED", {"error": "slow", "retry_after_ms": 5}))
+        self.assertEqual(self.answers(back, "refused"), 1)
+
+    def test_what_is_no_verdict_is_for_on_error(self):
+        back = self.begin()
+        for on_error, passes in (("pass", True), ("deny", False)):
+            front = self.begin_front(f"http://{back.http}/antispam", f", on_error: {on_error}")
+            answer = self.client(front).ask("user_may_create_room", user_id="@raises:x")
+            self.assertEqual(answer == PASS, passes, answer)
+            self.assertEqual(self.metric(front, "weir_service_failures_total", 'reason="unusable"'), 1)
+            self.stop_engine(front)
+
+
 class Antispam(AntispamServer):
     def test_every_endpoint_under_every_prefix(self):
         engine = self.begin()

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import signal
 import threading
 
 import harness
@@ -21,6 +22,7 @@ class WebService(http.server.ThreadingHTTPServer):
         self.reply = reply
         self.gate = threading.Event()
         self.questions = []
+        self.authorizations = []
         super().__init__(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -38,6 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.questions.append(question)
+        self.server.authorizations.append(self.headers["Authorization"])
         event = question["args"]["event"] if "args" in question else question
         if event.get("room_id") == SLOW:
             self.server.gate.wait(60)
@@ -136,6 +139,20 @@ class Service(ServiceServer):
                 self.assertEqual(self.metric(engine, "weir_service_failures_total", 'reason="unusable"'), len(broken))
                 self.assertTrue(self.logged(engine, "a question to a service failed"))
                 self.stop_engine(engine)
+
+    def test_a_new_token_counts_from_the_reload_on(self):
+        service = self.serve(lambda question: {"code": "M_FORBIDDEN"})
+        token = self.write("token", "Bearer first\n")
+        engine = self.begin(service, f"timeout_ms: 60000, authorization_path: '{token}'")
+        self.publish(rdata(1, ev_row("$1")))
+        wait_until(lambda: self.judged() == ["$1"])
+        self.write("token", "Bearer second\n")
+        engine.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.metric(engine, "weir_reloads_total") == 1, what="the reload")
+        self.publish(rdata(2, ev_row("$2")))
+        wait_until(lambda: self.judged() == ["$1", "$2"])
+        self.assertEqual(service.authorizations, ["Bearer first", "Bearer second"])
+        self.stop_engine(engine)
 
     def test_a_service_that_never_answers(self):
         service = self.serve(lambda question: "NOT_SPAM")
