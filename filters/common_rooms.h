@@ -2,8 +2,8 @@
  * table that forgets (base/recent_table.h).
  *
  * A user's set has COMMON_ROOMS_SLOTS slots, and a room has its slot in all of them. Of several rooms of one user that
- * fall into one slot the one seen last is known: of twenty rooms that are all but one, mostly. A room of a user takes 64
- * bytes of the table where it shall be there for certain. Users without a common room are taken for such as have one
+ * fall into one slot the one seen last is known: of twenty rooms that are all but one, mostly. A room of a user takes
+ * 64 bytes of the table where it shall be there for certain. Users without a common room are taken for such as have one
  * with a chance of one in eight million at most. */
 #ifndef WEIR_FILTERS_COMMON_ROOMS_H
 #define WEIR_FILTERS_COMMON_ROOMS_H

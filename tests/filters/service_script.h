@@ -13,7 +13,7 @@ struct service_script {
     char url[128];
     char authorities[128];
     char authorization[128];
-    char path[64]; /* of the last question */
+    char path[64];          /* of the last question */
     struct buffer question; /* the last one */
     uint64_t tickets;
     const char *refusal; /* if set, no question can be asked */
