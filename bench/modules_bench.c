@@ -59,7 +59,7 @@ static const struct entry {
     {"shape", "{}", "{}"},
     {"state_guard", "{'protect': ['power_levels', 'server_acl'], 'min_interval': '1s'}", "{}"},
     {"trust", "{'sources': [{'users': ['@bot_*:*']}, {'power_level': 50}, {'min_age': '7d', 'min_messages': 50}]}",
-     "{'sources': [{'power_level': 50}]}"},
+     "{}"},
     {"user_list", "{'deny': ['@spammer:evil.example', '@spam*:*']}", "{}"},
 };
 #define ENTRIES (sizeof entries / sizeof *entries)

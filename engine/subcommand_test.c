@@ -89,7 +89,8 @@ static int run(const void *filled, char **operands, size_t operand_count)
         "test", options->configuration, CONFIGURATION_FOR_REPLAY, case_services_interface(services));
     int code = EXIT_CODE_CONFIGURATION;
     if (configuration) {
-        log_open(configuration->log_level);
+        /* What modules say of waves and the like is no failure of a case. */
+        log_open(options->explain || configuration->log_level > LOG_ERROR ? configuration->log_level : LOG_ERROR);
         if (read_files(configuration->server_name, operands, operand_count, files))
             code = run_files(options, configuration, services, files, operand_count);
     }

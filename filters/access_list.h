@@ -77,6 +77,11 @@ bool access_list_open(struct access_list *list, const struct module_host *host, 
                       enum access_mode mode, const struct access_reasons *reasons);
 void access_list_free(struct access_list *list);
 
+/* Whether it refuses nobody, so that no name need be looked for. */
+static inline bool access_list_is_idle(const struct access_list *list)
+{
+    return list->mode == ACCESS_DENY && name_list_count(&list->deny) == 0;
+}
 /* Whether `name` is on `allow`. */
 bool access_list_allows(const struct access_list *list, struct slice name);
 /* Whether `name` is refused; then rule, reason and evidence of `result` say by what. An absent name never is. */

@@ -427,9 +427,11 @@ static void judge_event(void *pointer, const struct callback_arguments *argument
 {
     const struct state *state = pointer;
     const struct event *event = arguments->event;
+    result->value.kind = VALUE_PASS;
+    if (!state->configuration->deny && !state->kinds.words)
+        return; /* who is new matters to nothing */
     struct slice membership = subject_membership(event, state->membership);
     struct slice created = subject_created_room(arguments);
-    result->value.kind = VALUE_PASS;
     if (slice_present(created)) {
         see_creation(state, arguments, created);
     } else if (slice_equal(membership, SLICE("invite"))) {

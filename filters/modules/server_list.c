@@ -105,7 +105,7 @@ static void judge(void *pointer, const struct callback_arguments *arguments, str
     bool literals_denied =
         state->ip_literals == IP_LITERALS_DENY || (invite && state->ip_literals == IP_LITERALS_INVITES);
     result->value.kind = VALUE_PASS;
-    if (subject_is_leave(arguments, state->membership))
+    if ((!literals_denied && access_list_is_idle(&state->servers)) || subject_is_leave(arguments, state->membership))
         return;
     struct slice room = follows ? server_name_of(subject_text(arguments, SUBJECT_ROOM)) : SLICE_ABSENT;
     if (refuses(state, server_name_host(subject_server(arguments)), literals_denied, result) ||

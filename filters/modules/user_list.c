@@ -61,7 +61,7 @@ static void judge(void *pointer, const struct callback_arguments *arguments, str
 {
     const struct state *state = pointer;
     result->value.kind = VALUE_PASS;
-    if (!subject_is_leave(arguments, state->membership) &&
+    if (!access_list_is_idle(&state->users) && !subject_is_leave(arguments, state->membership) &&
         access_list_refuses(&state->users, subject_text(arguments, SUBJECT_USER), result))
         result->value = value_refuse(state->code);
 }
