@@ -233,10 +233,10 @@ format: ## lay out every C file
 
 .PHONY: reference
 reference: $(BUILD)/weir ## write the reference pages again, from the program's own tables
-	@mkdir -p deploy/reference
-	@$(BUILD)/weir callbacks --markdown >deploy/reference/callbacks.md
-	@$(BUILD)/weir modules --markdown >deploy/reference/modules.md
-	@$(BUILD)/weir manual configuration.md >deploy/reference/configuration.md
+	@mkdir -p docs/reference
+	@$(BUILD)/weir callbacks --markdown >docs/reference/callbacks.md
+	@$(BUILD)/weir modules --markdown >docs/reference/modules.md
+	@$(BUILD)/weir manual configuration.md >docs/reference/configuration.md
 
 .PHONY: install
 install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, samples and examples under DESTDIR/PREFIX

@@ -7,7 +7,7 @@
 /* Fit for a terminal of 80 columns, but for ids and rules. */
 void backtest_append_text(struct buffer *output, const struct backtest_report *report);
 
-/* The version of the JSON's shape (deploy/backtest.md); it rises with every change that a reader could trip over. */
+/* The version of the JSON's shape (docs/backtest.md); it rises with every change that a reader could trip over. */
 #define BACKTEST_JSON_VERSION 1
 /* One JSON object with a line break. Equal recordings and configurations give the same bytes, but for `run` and the
  * `cost` of modules. */

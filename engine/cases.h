@@ -1,5 +1,5 @@
 /* An administrator's own tests of a configuration: events and questions, and what the chain is expected to say of each.
- * For `weir test`; written as deploy/testing-rules.md has it.
+ * For `weir test`; written as docs/testing-rules.md has it.
  *
  * A file of cases belongs to whoever read it. What is wrong in it is told like what is wrong in a configuration, with
  * line and column. */

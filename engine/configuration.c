@@ -37,6 +37,7 @@ static struct configuration *configuration_create(const char *path)
     configuration->requests_timeout_ms = 10000;
     configuration->requests_publish = true;
     configuration->http_connections = 1000;
+    configuration->console_session_ms = 12 * 3600000;
     configuration->policy.authenticate = true;
     configuration->policy.cache = 100000;
     configuration->policy.cache_for_ms = 24 * 3600000;
@@ -137,6 +138,8 @@ void configuration_destroy(struct configuration *configuration)
     free(configuration->catch_up_ca_path);
     free(configuration->state_dir);
     free(configuration->cache_dir);
+    free(configuration->admin_socket);
+    free(configuration->console_backtest);
     free(configuration);
 }
 

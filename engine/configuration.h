@@ -91,6 +91,12 @@ struct configuration {
     char *http_certificate_file; /* http.tls: with both of them the listener speaks TLS */
     char *http_private_key_file;
     int64_t http_connections;           /* http.connections: at once; default 1000 */
+    char *admin_socket;                 /* for `weir status` and its like; default state_dir/instance_name.sock; NULL:
+                                           none */
+    bool console;                       /* console.enabled: the page for browsers; default: on loopback only */
+    char *console_backtest;             /* console.backtest: a page of `weir backtest`; default state_dir/backtest.html;
+                                           NULL: none. It need not be there */
+    int64_t console_session_ms;         /* console.session: after what time one has to log in again; default 12 h */
     bool publish_all;                   /* publish.verdicts: all (else `denied`, the default) */
     int64_t publish_keep;               /* publish.keep: MAXLEN ~ of the durable stream; default 1000000 */
     bool requests_redis;                /* requests.redis: whether requests are taken from Redis; default true */

@@ -154,6 +154,8 @@ void configuration_check_whole(struct configuration_reader *reader, const struct
         check_required(reader, root, "modules", "a list of modules (`weir modules` shows them)");
     configuration_check_exclusive(reader, &(struct configuration_place){0, root->mark, ""}, root,
                                   "worker_replication_secret", "worker_replication_secret_path");
+    if (purpose == CONFIGURATION_FOR_RUN || purpose == CONFIGURATION_FOR_CLIENT)
+        configuration_check_admin(reader);
     if (purpose == CONFIGURATION_FOR_RUN) {
         configuration_check_catch_up(reader, root);
         configuration_check_http_api(reader);

@@ -21,7 +21,7 @@ static const struct known_class {
     {"MyAuthProvider", "my_auth_provider", NULL},
     {"CustomPresenceRouter", NULL,
      "its users stand in its code: write `module: presence_router` with them under `routes`"},
-    {"HTTPAntispam", NULL, "within Synapse it can ask Weir, with `requests: {http: true}` (deploy/http.md)"},
+    {"HTTPAntispam", NULL, "within Synapse it can ask Weir, with `requests: {http: true}` (docs/http.md)"},
     {"mjolnir.Module", NULL, "write `module: sender_list` with the banned users and servers, or leave it in Synapse"},
     {"mjolnir.AntiSpam", NULL, "write `module: sender_list` with the banned users and servers, or leave it in Synapse"},
     {"synapse_simple_antispam.AntiSpam", NULL,

@@ -109,6 +109,7 @@ extern const struct setting configuration_settings[];
 extern const struct setting configuration_redis_settings[];
 extern const struct setting configuration_bodies_settings[];
 extern const struct setting configuration_http_settings[];
+extern const struct setting configuration_console_settings[];
 extern const struct setting configuration_observe_settings[];
 /* A top-level key; it must be there. */
 const struct setting *configuration_setting_find(const char *name);
@@ -210,6 +211,9 @@ setting_check configuration_check_http, configuration_check_listen, configuratio
     configuration_check_http_secret_path, configuration_check_http_tls;
 /* Refuses an API that answers everybody. */
 void configuration_check_http_api(struct configuration_reader *reader);
+setting_check configuration_check_console, configuration_check_admin_socket;
+/* The console and the socket for administration; when the whole file has been read, what they have without a key. */
+void configuration_check_admin(struct configuration_reader *reader);
 /* The section `policy_server` (configuration_policy.c). */
 setting_check configuration_check_policy, configuration_check_policy_name, configuration_check_policy_rooms,
     configuration_check_policy_version, configuration_check_key_server;

@@ -55,6 +55,25 @@ const struct setting configuration_http_settings[] = {
     {.name = NULL},
 };
 
+const struct setting configuration_console_settings[] = {
+    {.name = "enabled",
+     .type = SETTING_BOOLEAN,
+     SETTING_INTO(console),
+     .text = "Whether the page is there; without it, it is where `http.listen` is on loopback."},
+    {.name = "backtest",
+     .type = SETTING_PATH,
+     SETTING_INTO(console_backtest),
+     .text = "A page that `weir backtest --html` writes, to be shown there; without it backtest.html in `state_dir`."},
+    {.name = "session",
+     .type = SETTING_DURATION,
+     SETTING_INTO(console_session_ms),
+     .minimum = 60000,
+     .maximum = 30 * 24 * HOUR_MS,
+     .fallback = "12h",
+     .text = "After what time one has to log in again."},
+    {.name = NULL},
+};
+
 static const struct setting publish_settings[] = {
     {.name = "verdicts",
      .type = SETTING_CHOICE,
@@ -355,6 +374,18 @@ const struct setting configuration_settings[] = {
      .shape = "map, or false",
      .children = configuration_http_settings,
      .text = "The listener for metrics, health and the API; false for none."},
+    {.name = "console",
+     .type = SETTING_KNOWN,
+     .check = configuration_check_console,
+     .shape = "map, or true or false",
+     .children = configuration_console_settings,
+     .text = "The page for browsers on the HTTP listener; by itself there on loopback, and not beyond."},
+    {.name = "admin_socket",
+     .type = SETTING_KNOWN,
+     .check = configuration_check_admin_socket,
+     .shape = "path, or false",
+     .text = "The socket for `weir status` and its like, which only Weir's user and root may open; without it "
+             "INSTANCE_NAME.sock in `state_dir`; false for none."},
     {.name = "publish", .type = SETTING_MAP, .children = publish_settings, .text = "What is published on Redis."},
     {.name = "observe",
      .type = SETTING_KNOWN,

@@ -111,7 +111,7 @@ const struct subcommand subcommand_test = {
         "an event, or a callback with its arguments; it may be repeated, at times of its own, and go on where the one "
         "before it stopped. Otherwise each begins with modules that remember nothing.\n\n"
         "Nothing is connected to: what services of modules answer stands in the case.\n\n"
-        "deploy/testing-rules.md tells how cases are written.",
+        "docs/testing-rules.md tells how cases are written.",
     .exit_status = "1 if a case did not end as expected, 3 if the configuration or a file of cases is wrong.",
     .examples = "weir test -c weir.yaml cases.yaml",
     .options = test_options,

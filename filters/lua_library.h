@@ -1,4 +1,4 @@
-/* The global table `weir`: what scripts need beside Lua's own libraries. deploy/lua.md describes every function. */
+/* The global table `weir`: what scripts need beside Lua's own libraries. docs/lua.md describes every function. */
 #ifndef WEIR_FILTERS_LUA_LIBRARY_H
 #define WEIR_FILTERS_LUA_LIBRARY_H
 

@@ -1,5 +1,5 @@
 /* What a script gets of Lua's own libraries: those parts that compute, and nothing that reaches outside of the script
- * or around its limits. deploy/lua.md lists them for those who write scripts. */
+ * or around its limits. docs/lua.md lists them for those who write scripts. */
 #ifndef WEIR_FILTERS_LUA_STANDARD_H
 #define WEIR_FILTERS_LUA_STANDARD_H
 

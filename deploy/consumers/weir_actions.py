@@ -4,7 +4,7 @@ through the homeserver's client API, as a bot.
 
     weir_actions.py --server-name example.org --token-file /etc/weir/bot.token --homeserver http://127.0.0.1:8008
 
-deploy/actions.md has the whole of it. One file; it needs python3-redis and nothing else beyond Python's own library.
+docs/actions.md has the whole of it. One file; it needs python3-redis and nothing else beyond Python's own library.
 
 Verdicts come from the durable stream `<server_name>/weir/verdicts` through a consumer group, so that several of these may
 share the work and none of it is lost: a row is acknowledged when all of its actions are done, or put aside. What is done
@@ -575,7 +575,7 @@ def names_of_actions(text):
 
 def arguments(given):
     parser = argparse.ArgumentParser(description="Carries out the actions of Weir's verdicts through the client API.",
-                                     epilog="deploy/actions.md tells the whole of it.")
+                                     epilog="docs/actions.md tells the whole of it.")
     add = parser.add_argument
     add("--server-name", required=True, help="the homeserver's name, as in Synapse's server_name")
     add("--redis", default="redis://127.0.0.1:6379", metavar="URL",

@@ -1,4 +1,4 @@
--- Weir's sample script: three rules against spam, and how a script is written. deploy/lua.md describes everything that
+-- Weir's sample script: three rules against spam, and how a script is written. docs/lua.md describes everything that
 -- it uses. In the configuration:
 --
 --   modules:

@@ -186,7 +186,7 @@ Test(configuration_legacy, synapses_list_stands_where_ours_is_missing, .init = m
                               "taken as `module: list_spam_checker`" BOTH,
                               "homeserver.yaml:6:5: modules[1]: the Python class synapse_http_antispam.HTTPAntispam is "
                               "left to Synapse, Weir cannot run it: within Synapse it can ask Weir, with "
-                              "`requests: {http: true}` (deploy/http.md)\n",
+                              "`requests: {http: true}` (docs/http.md)\n",
                               NULL});
     configuration_destroy(configuration);
 

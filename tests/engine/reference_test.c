@@ -19,7 +19,7 @@ static void expect_page(void (*print)(struct buffer *output), const char *path)
 
 Test(reference, pages_are_up_to_date)
 {
-    expect_page(reference_append_callbacks, "deploy/reference/callbacks.md");
-    expect_page(reference_append_modules, "deploy/reference/modules.md");
-    expect_page(reference_append_configuration, "deploy/reference/configuration.md");
+    expect_page(reference_append_callbacks, "docs/reference/callbacks.md");
+    expect_page(reference_append_modules, "docs/reference/modules.md");
+    expect_page(reference_append_configuration, "docs/reference/configuration.md");
 }

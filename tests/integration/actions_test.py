@@ -275,7 +275,7 @@ class Consumer(harness.Server):
         self.stop(bot)
 
     def test_an_acl_user_of_its_own(self):
-        page = (ROOT / "deploy" / "actions.md").read_text()
+        page = (ROOT / "docs" / "actions.md").read_text()
         words = next(line for line in page.splitlines() if line.startswith("ACL SETUSER")).replace("example.org", SERVER_NAME)
         self.redis.execute_command(*words.split())
         self.api.script("/redact/", (429, {"retry_after_ms": 2000}))

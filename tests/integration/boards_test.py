@@ -17,7 +17,7 @@ from service_test import WebService
 
 BOARD = ROOT / "deploy" / "grafana" / "weir.json"
 RULES = ROOT / "deploy" / "prometheus" / "weir.rules.yaml"
-PAGE = ROOT / "deploy" / "alerts.md"
+PAGE = ROOT / "docs" / "alerts.md"
 PROMTOOL = shutil.which("promtool")
 NO_PROMTOOL = "promtool is not installed (Debian's package prometheus has it): the alert rules are not run"
 
@@ -195,14 +195,14 @@ class Files(unittest.TestCase):
     def test_each_alert_has_its_chapter(self):
         chapters = re.findall(r"^### (\w+)$", PAGE.read_text(), re.MULTILINE)
         names = [alert["alert"] for alert in alerts()]
-        self.assertEqual(chapters, names, "the chapters of deploy/alerts.md, in the order of the rules")
+        self.assertEqual(chapters, names, "the chapters of docs/alerts.md, in the order of the rules")
         self.assertEqual(len(set(names)), len(names))
         for alert in alerts():
             with self.subTest(alert["alert"]):
                 self.assertIn(alert["labels"]["severity"], ("critical", "warning"))
                 self.assertIn("for", alert)
                 self.assertTrue(alert["annotations"]["summary"])
-                self.assertEqual(alert["annotations"]["runbook"], f"deploy/alerts.md#{alert['alert'].lower()}")
+                self.assertEqual(alert["annotations"]["runbook"], f"docs/alerts.md#{alert['alert'].lower()}")
 
     def test_the_metrics_of_the_page_are_those_of_the_rules(self):
         known = rules_metrics() | {name for name, _ in METRIC.findall(BOARD.read_text())}

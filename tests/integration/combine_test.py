@@ -9,7 +9,7 @@ import harness
 from harness import run_weir
 
 SAMPLE = harness.ROOT / "deploy/sample"
-PAGE = harness.ROOT / "deploy/combine.md"
+PAGE = harness.ROOT / "docs/combine.md"
 RULES = {
     "caps": {"module": "shape", "config": {"max_caps": 0.7}},
     "mass": {"module": "mentions", "config": {"max": 2, "count": ["at_signs"]}},

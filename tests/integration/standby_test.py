@@ -337,7 +337,7 @@ class Standby(Pair):
 
 
     def test_a_user_needs_no_more_than_the_manual_says(self):
-        manual = (harness.ROOT / "deploy" / "standby.md").read_text()
+        manual = (harness.ROOT / "docs" / "standby.md").read_text()
         pair = re.findall(r"`(\+[a-z]+)`", manual)
         self.assertIn("+eval", pair)
         alone = ["+ping", "+subscribe", "+publish", "+hgetall", "+hmget", "+hset", "+hdel", "+xadd", "+xrevrange",
