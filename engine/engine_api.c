@@ -26,14 +26,8 @@ void engine_api_start(struct engine *engine)
     engine->callback_area = callback_area_create(engine->questions, configuration->requests_timeout_ms);
     engine->antispam_area =
         antispam_area_create(engine->questions, configuration->requests_timeout_ms, engine->metrics);
-    engine->explain_area = (struct explain_area){.questions = engine->questions,
-                                                 .instance_name = configuration->instance_name,
-                                                 .as_synapse = &configuration->observe_as_synapse};
-    engine->reload_area = reload_area_create(engine->reload);
     const struct http_area areas[] = {
-        reload_area_http(engine->reload_area),
         callback_area_http(engine->callback_area),
-        explain_area_http(&engine->explain_area),
         {.methods = openapi_methods, .handle = handle_openapi, .body_maximum = HTTP_BODY_MAXIMUM, .closed = true},
         antispam_area_http(engine->antispam_area),
     };
@@ -43,14 +37,12 @@ void engine_api_start(struct engine *engine)
 
 void engine_api_stop(struct engine *engine)
 {
-    reload_area_stop(engine->reload_area);
     callback_area_stop(engine->callback_area);
     antispam_area_stop(engine->antispam_area);
 }
 
 void engine_api_free(struct engine *engine)
 {
-    reload_area_destroy(engine->reload_area);
     callback_area_destroy(engine->callback_area);
     antispam_area_destroy(engine->antispam_area);
 }

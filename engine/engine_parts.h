@@ -1,6 +1,6 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
- * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c and
- * engine_api.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+ * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c,
+ * engine_api.c and engine_admin.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
@@ -74,9 +74,9 @@ struct engine {
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
-    struct callback_area *callback_area; /* these four: unless requests.http is set, NULL */
+    struct callback_area *callback_area; /* these two: unless requests.http is set, NULL */
     struct antispam_area *antispam_area;
-    struct reload_area *reload_area;
+    struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
     struct engine_policy *policy; /* NULL unless policy_server is enabled */
     struct event *signals[3];
@@ -136,6 +136,13 @@ bool engine_pages_start(struct engine *engine);
 /* Takes the secret and the certificate from a configuration that was read again. */
 void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
+
+/* The administration API, for whichever listener may have it: its areas are added to a server between start and stop,
+ * and freed when no server has them any more. */
+void engine_admin_start(struct engine *engine);
+void engine_admin_add_areas(struct engine *engine, struct http_server *server);
+void engine_admin_stop(struct engine *engine);
+void engine_admin_free(struct engine *engine);
 
 /* Adds the HTTP API to the listener, if it is configured. */
 void engine_api_start(struct engine *engine);

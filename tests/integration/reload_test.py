@@ -112,8 +112,8 @@ class Reload(harness.Server):
         self.assertEqual(len(self.logged(engine, AGAIN)), 2)
         self.stop_engine(engine)
 
-    def test_without_the_api_there_is_no_such_path(self):
-        engine = self.start_engine(self.configuration(modules=TYPES.format("m.bad")))
+    def test_without_api_and_console_there_is_no_such_path(self):
+        engine = self.start_engine(self.configuration("console: false\n", modules=TYPES.format("m.bad")))
         self.assertEqual(self.http(engine, "/v1/reload")[0], 404)
         self.stop_engine(engine)
 
