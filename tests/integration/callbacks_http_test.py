@@ -152,7 +152,7 @@ class Callbacks(HttpApi):
         self.assertEqual((status, answer["errcode"]), (413, "M_TOO_LARGE"))
 
     def test_it_is_off_unless_asked_for(self):
-        engine = self.begin("console: false\n")
+        engine = self.begin("", body="console: false\n")
         for method, path in (("POST", "/v1/callbacks/get_interested_users"), ("GET", "/v1/callbacks"),
                              ("POST", "/v1/explain"), ("GET", "/openapi.json"), ("POST", "/antispam/ping")):
             self.assertEqual(self.request(engine, method, path, {"args": {}})[0], 404, path)
