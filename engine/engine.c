@@ -11,6 +11,7 @@
 #include "engine/module_pages.h"
 #include "engine/module_state.h"
 #include "engine/option.h"
+#include "engine/own_stream.h"
 #include "engine/report.h"
 
 void engine_apply_flow(struct engine *engine)
@@ -153,6 +154,18 @@ static bool on_fell_back(void *context)
     return true;
 }
 
+/* An older Weir would take newer positions for what they are not, and judge events twice or never. */
+static void on_unreadable(void *context, int64_t format)
+{
+    struct engine *engine = context;
+    log_error("the positions of this instance were stored by a newer Weir, in a form that this one cannot read: use "
+              "that version again, or another `instance_name`, which begins anew; nothing was changed",
+              LOG_STRING("instance", engine->configuration->instance_name), LOG_INTEGER("stored_format", format),
+              LOG_INTEGER("known_format", STORED_FORMAT), LOG_STRING("version", WEIR_VERSION));
+    engine->exit_code = EXIT_CODE_FAILED;
+    event_base_loopbreak(engine->base);
+}
+
 /* Who asks over HTTP is answered also while Redis is away, which cannot be kept for ever. */
 static void on_request_judged(void *context, const struct verdict *verdict)
 {
@@ -272,6 +285,7 @@ static void create_outbox(struct engine *engine)
                                          .loaded = on_loaded,
                                          .stored_changed = on_stored_changed,
                                          .fell_back = on_fell_back,
+                                         .unreadable = on_unreadable,
                                          .flow = on_outbox_flow,
                                          .drained = engine_on_drained,
                                          .fenced = engine_on_fenced};
