@@ -16,6 +16,7 @@ void engine_admin_add_areas(struct engine *engine, struct http_server *server)
     const struct http_area areas[] = {
         reload_area_http(engine->reload_area),
         explain_area_http(&engine->explain_area),
+        engine_status_http(engine),
     };
     for (size_t index = 0; index < sizeof areas / sizeof *areas; index++)
         http_server_add_area(server, &areas[index]);
