@@ -30,6 +30,7 @@
 #include "engine/service.h"
 #include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
+#include "engine/verdict_area.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
 
@@ -79,6 +80,7 @@ struct engine {
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
+    struct verdict_area *verdict_area;
     struct engine_policy *policy; /* NULL unless policy_server is enabled */
     struct event *signals[3];
     struct event *replicate_timer;

@@ -4,6 +4,7 @@ of itself is what happened, and what it says of its log is what stands on Redis.
 import json
 import pathlib
 import signal
+import socket
 import threading
 import time
 import urllib.error
@@ -39,6 +40,10 @@ class Admin(harness.Server):
         self.play(RECORDING)
         self.settle(engine)
         return engine
+
+    def redis_down(self):
+        self.redis_process.kill()
+        self.redis_process.wait()
 
 
 class Status(Admin):
@@ -169,6 +174,162 @@ modules:
         self.assertFalse(status["ready"] or status["redis"]["connected"])
         self.assertEqual(status["missing"], "not connected to Redis")
 
-    def redis_down(self):
-        self.redis_process.kill()
-        self.redis_process.wait()
+
+class Log(Admin):
+    stream = f"{SERVER_NAME}/weir/verdicts"
+
+    def log(self, engine, **parameters):
+        code, answer = self.get(engine, "/v1/log", **parameters)
+        self.assertEqual(code, 200, answer)
+        return answer
+
+    def entries(self):
+        """What stands on Redis, the newest first, as the API tells it."""
+        return [{"id": name.decode(), "at": int(name.split(b"-")[0]), "token": int(fields[b"token"]),
+                 "row": json.loads(fields[b"row"])} for name, fields in self.redis.xrevrange(self.stream)]
+
+    def quiet_engine(self):
+        return self.start_engine(self.configuration("observe: false", modules="modules: []"))
+
+    def fill(self, rows, **more):
+        """Rows, one a millisecond from 1000 on."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for index, row in enumerate(rows):
+            text = row if isinstance(row, str) else json.dumps(row)
+            pipeline.xadd(self.stream, {"token": index, "row": text, **more}, id=f"{1000 + index}-0")
+        pipeline.execute()
+
+    def test_the_rows_of_a_recording_by_every_filter(self):
+        engine = self.play_into()
+        entries = self.entries()
+        self.assertGreater(len(entries), 100)
+        self.assertEqual(self.log(engine, limit=1000),
+                         {"rows": entries, "next": None, "scanned": len(entries)})
+        self.assertEqual(self.log(engine)["rows"], entries[:100])
+        one = entries[len(entries) // 2]["row"]
+        server = one["sender"].split(":", 1)[1]
+        for parameters, fits in (
+                ({"room": one["room_id"]}, lambda row: row["room_id"] == one["room_id"]),
+                ({"sender": one["sender"]}, lambda row: row["sender"] == one["sender"]),
+                ({"sender": f"*:{server}"}, lambda row: row["sender"].endswith(f":{server}")),
+                ({"module": "keywords"}, lambda row: row["module"] == "keywords"),
+                ({"event_id": one["event_id"]}, lambda row: row["event_id"] == one["event_id"]),
+                ({"callback": "check_event_for_spam"}, lambda row: row["callback"] == "check_event_for_spam"),
+                ({"code": "M_FORBIDDEN"}, lambda row: row["result"]["code"] == "M_FORBIDDEN"),
+                ({"text": "здравствуйте"}, lambda row: "здравствуйте" in row["rule"] + row["reason"]),
+                ({"dry_run": "true"}, lambda row: row["dry_run"]),
+                ({"module": "keywords", "text": "as"},
+                 lambda row: row["module"] == "keywords" and "as" in row["rule"] + "\n" + row["reason"])):
+            with self.subTest(parameters):
+                wanted = [entry for entry in entries if fits(entry["row"])]
+                self.assertEqual(self.log(engine, limit=1000, **parameters)["rows"], wanted)
+        self.assertEqual(self.log(engine, until="1d")["rows"], [])
+        self.assertEqual(self.log(engine, since="1h", limit=1000)["rows"], entries)
+        self.check_pages(engine, entries)
+
+    def check_pages(self, engine, entries):
+        found, before = [], ""
+        while before is not None:
+            answer = self.log(engine, limit=7, before=before)
+            found += answer["rows"]
+            before = answer["next"]
+        self.assertEqual(found, entries)
+
+    def test_moments_and_rows_that_are_none(self):
+        engine = self.quiet_engine()
+        self.fill([{"module": "a"}, "{", '{"module":"b"', "[]", {"module": "c"}])
+        self.redis.xadd(self.stream, {"other": "x"}, id="2000-0")
+        answer = self.log(engine)
+        self.assertEqual([row["row"]["module"] for row in answer["rows"]], ["c", "a"])
+        self.assertEqual((answer["scanned"], answer["next"]), (6, None))
+        self.assertEqual([row["at"] for row in self.log(engine, since=1001)["rows"]], [1004])
+        self.assertEqual([row["at"] for row in self.log(engine, until=1003)["rows"]], [1000])
+        self.assertEqual(self.log(engine, before="1000-0"), {"rows": [], "next": None, "scanned": 0})
+        self.assertEqual(self.log(engine, since=2, until=1), {"rows": [], "next": None, "scanned": 0})
+
+    def test_questions_that_make_no_sense(self):
+        engine = self.quiet_engine()
+        for parameters, problem in (({"limit": 1001}, "limit must be a whole number from 1 to 1000"),
+                                    ({"sicne": "1h"}, "there is no parameter sicne"),
+                                    ({"before": "x"}, "before must be the `next` of an answer"),
+                                    ({"dry_run": "maybe"}, "dry_run must be true or false")):
+            self.assertEqual(self.get(engine, "/v1/log", **parameters),
+                             (400, {"errcode": "M_INVALID_PARAM", "error": problem}))
+
+    def test_one_answer_looks_at_so_many_rows(self):
+        engine = self.quiet_engine()
+        rows = 230000
+        self.fill({"module": "rare" if index == 5 else "frequent"} for index in range(rows))
+        scanned, found, before, answers = 0, [], "", 0
+        while before is not None:
+            begun = time.monotonic()
+            answer = self.log(engine, module="rare", before=before)
+            self.assertLess(time.monotonic() - begun, 10)
+            self.assertLessEqual(answer["scanned"], 100000)
+            self.assertTrue(answer["scanned"])
+            scanned += answer["scanned"]
+            found += answer["rows"]
+            before = answer["next"]
+            answers += 1
+        self.assertEqual((scanned, [row["token"] for row in found]), (rows, [5]))
+        self.assertGreaterEqual(answers, 3)
+
+    def test_long_rows_end_an_answer_early(self):
+        engine = self.quiet_engine()
+        self.fill({"module": "a", "reason": "x" * 100000} for _ in range(100))
+        answer = self.log(engine, limit=1000)
+        self.assertLess(len(answer["rows"]), 100)
+        rest = self.log(engine, limit=1000, before=answer["next"])
+        while rest["next"]:
+            answer["rows"] += rest["rows"]
+            rest = self.log(engine, limit=1000, before=rest["next"])
+        self.assertEqual([row["token"] for row in answer["rows"] + rest["rows"]], list(range(99, -1, -1)))
+
+    def ask_in_vain(self, engine, answers):
+        thread = threading.Thread(target=lambda: answers.append(self.get(engine, "/v1/log")))
+        thread.start()
+        self.addCleanup(thread.join)
+        return thread
+
+    def test_a_redis_that_hangs(self):
+        """Four wait, a fifth is turned away, and nobody waits for long; a client that goes away leaves its place."""
+        engine = self.quiet_engine()
+        self.fill([{"module": "a"}])
+        self.redis_process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.redis_process.send_signal, signal.SIGCONT)
+        answers = []
+        threads = [self.ask_in_vain(engine, answers) for _ in range(5)]
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(code for code, _ in answers), [429, 503, 503, 503, 503])
+        with socket.create_connection(engine.http.rsplit(":", 1)) as client:
+            client.sendall(b"GET /v1/log HTTP/1.1\r\nHost: weir\r\n\r\n")
+            time.sleep(0.2)
+        self.redis_process.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.get(engine, "/v1/log")[0] == 200, what="the log")
+        self.assertEqual(self.http(engine, "/readyz")[0], 200)
+
+    def test_a_redis_that_is_away(self):
+        engine = self.quiet_engine()
+        self.assertEqual(self.log(engine)["rows"], [])
+        self.redis_down()
+        code, answer = self.get(engine, "/v1/log")
+        self.assertEqual((code, answer["errcode"]), (503, "M_UNKNOWN"))
+        self.assertIn("Redis", answer["error"])
+        self.start_redis()
+        self.fill([{"module": "a"}])
+        wait_until(lambda: self.get(engine, "/v1/log")[0] == 200, what="the log")
+        self.assertEqual([row["token"] for row in self.log(engine)["rows"]], [0])
+
+    def test_the_engine_ends_with_a_question_in_hand(self):
+        engine = self.quiet_engine()
+        self.redis_process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.redis_process.send_signal, signal.SIGCONT)
+        answers = []
+        thread = self.ask_in_vain(engine, answers)
+        time.sleep(0.3)
+        engine.send_signal(signal.SIGTERM)
+        thread.join()
+        self.assertEqual(answers[0][0], 503)
+        self.redis_process.send_signal(signal.SIGCONT)
+        self.assertEqual(engine.wait(timeout=20), 0)
