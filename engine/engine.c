@@ -12,7 +12,9 @@
 #include "engine/module_state.h"
 #include "engine/option.h"
 #include "engine/own_stream.h"
+#include "engine/process_figures.h"
 #include "engine/report.h"
+#include "engine/writer_metrics.h"
 
 void engine_apply_flow(struct engine *engine)
 {
@@ -254,6 +256,7 @@ static void start_observer(struct engine *engine)
                                            .flow = on_observer_flow,
                                            .chain_unused = engine_on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
+    writer_metrics_register(engine->metrics, engine->observer);
     bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
     struct presence_router_callbacks presence_callbacks = {
         .context = engine, .route = on_route, .position = on_position};
@@ -404,6 +407,7 @@ static int run_once(struct engine *engine)
     engine->started_ns = clock_now_ns();
     engine->base = event_base_new();
     engine->metrics = metrics_create();
+    process_metrics_register(engine->metrics, &engine->started_ms);
     engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
     engine->shared_rate = shared_rate_create(engine->base, engine->metrics, on_service_answered, engine);
     engine->worker = worker_create(engine->base);
@@ -434,12 +438,14 @@ static int run_once(struct engine *engine)
  * wrote, positions that were passed. Nothing of it is kept but some counts. */
 int engine_run(const struct engine_options *options)
 {
-    struct engine engine = {.options = *options};
+    struct engine engine = {.options = *options, .started_ms = clock_wall_ms()};
     int exit_code;
     keyed_hash_draw_seed();
     hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
-        struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};
+        struct engine next = {.options = {.configuration = options->configuration},
+                              .takeovers = engine.takeovers,
+                              .started_ms = engine.started_ms};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);
         engine = next;
     }

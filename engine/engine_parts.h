@@ -1,6 +1,7 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
  * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c,
- * engine_api.c and engine_admin.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+ * engine_api.c, engine_admin.c and engine_status.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes
+ * this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
@@ -29,6 +30,7 @@
 #include "engine/service.h"
 #include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
+#include "engine/verdict_area.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
 
@@ -78,6 +80,7 @@ struct engine {
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
+    struct verdict_area *verdict_area;
     struct engine_policy *policy; /* NULL unless policy_server is enabled */
     struct event *signals[3];
     struct event *replicate_timer;
@@ -94,6 +97,7 @@ struct engine {
     bool stopping;
     uint64_t stop_by_ns;
     uint64_t started_ns;
+    int64_t started_ms; /* likewise of the process, since 1970 */
     int exit_code;
     bool start_over;    /* another engine does the job, or Redis fell back: the loop ends, everything is made anew */
     uint64_t takeovers; /* times this process took the job, also before it started over */
@@ -136,6 +140,14 @@ bool engine_pages_start(struct engine *engine);
 /* Takes the secret and the certificate from a configuration that was read again. */
 void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
+
+/* What the engine lacks to do its job, in words; NULL: nothing. */
+const char *engine_missing_part(const struct engine *engine);
+
+/* Where the engine and its parts stand, as JSON (engine/engine_status.c). */
+struct http_area engine_status_http(struct engine *engine);
+/* Appends the entry of one module of the chain, as it stands in the status. */
+void engine_append_module(const struct engine *engine, uint32_t index, struct buffer *json);
 
 /* The administration API, for whichever listener may have it: its areas are added to a server between start and stop,
  * and freed when no server has them any more. */
