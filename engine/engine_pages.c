@@ -84,6 +84,7 @@ bool engine_pages_start(struct engine *engine)
         engine_admin_start(engine);
         if (engine->configuration->console || engine->configuration->requests_http)
             engine_admin_add_areas(engine, engine->http);
+        engine_console_start(engine);
         engine_api_start(engine);
         engine->policy =
             engine_policy_start(engine->base, engine->configuration, engine->questions, engine->http, engine->metrics);
@@ -146,5 +147,6 @@ void engine_pages_stop(struct engine *engine)
     http_server_destroy(engine->http);
     engine_api_free(engine);
     engine_admin_free(engine);
+    engine_console_free(engine);
     engine_policy_stop(engine->policy);
 }

@@ -1,6 +1,6 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
  * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c,
- * engine_api.c and engine_admin.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+ * engine_api.c, engine_admin.c and engine_console.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
@@ -143,6 +143,11 @@ void engine_admin_start(struct engine *engine);
 void engine_admin_add_areas(struct engine *engine, struct http_server *server);
 void engine_admin_stop(struct engine *engine);
 void engine_admin_free(struct engine *engine);
+
+/* Adds the console's page to the listener, if it is on. */
+void engine_console_start(struct engine *engine);
+/* After the listener. */
+void engine_console_free(struct engine *engine);
 
 /* Adds the HTTP API to the listener, if it is configured. */
 void engine_api_start(struct engine *engine);

@@ -136,7 +136,7 @@ struct http_exchange *http_exchange_begin(struct http_connection *connection, st
                                           const char *wish);
 /* The connection of the exchange is being freed. */
 void http_exchange_lose(struct http_exchange *exchange);
-/* Appends the head of an answer but for the empty line at its end. `content_type` NULL: JSON. */
+/* Appends the head of an answer but for Cache-Control and the empty line at its end. `content_type` NULL: JSON. */
 void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type,
                        size_t length);
 /* Writes the answers of this turn. */
