@@ -62,5 +62,5 @@ static const char *methods(void *context, struct slice path)
 
 struct http_area console_page_http(void)
 {
-    return (struct http_area){.methods = methods, .handle = handle};
+    return (struct http_area){.methods = methods, .handle = handle, .browser = true};
 }

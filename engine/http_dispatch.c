@@ -72,29 +72,6 @@ static bool too_large(struct http_exchange *exchange, const struct http_request 
     return true;
 }
 
-/* Whether the request may not come in, and was told. */
-static bool unauthorized(struct http_server *server, struct http_exchange *exchange, const struct http_request *request)
-{
-    struct slice token = http_bearer_token(request->authorization);
-    uint64_t suppressed;
-    if (!server->secret || (slice_present(token) && http_secret_matches(server->secret, token)))
-        return false;
-    ++*server->counts[HTTP_COUNT_UNAUTHORIZED];
-    if (log_gate_pass(&server->unauthorized_gate, &suppressed))
-        log_warning(slice_present(token) ? "an HTTP request with another secret than http.secret was refused"
-                                         : "an HTTP request without the secret was refused",
-                    LOG_TEXT("client", request->client), LOG_TEXT("path", request->path),
-                    LOG_INTEGER("suppressed", suppressed));
-    http_exchange_header(exchange, "WWW-Authenticate", "Bearer");
-    if (slice_present(token))
-        http_exchange_refuse(exchange, 401, "M_UNKNOWN_TOKEN", "this is not the secret of this server");
-    else
-        http_exchange_refuse(exchange, 401, "M_MISSING_TOKEN",
-                             "this needs the header \"Authorization: Bearer\" with the "
-                             "secret of this server");
-    return true;
-}
-
 static bool answered_by_route(struct http_server *server, struct http_exchange *exchange,
                               const struct http_request *request)
 {
@@ -116,15 +93,14 @@ static bool answered_by_route(struct http_server *server, struct http_exchange *
     return methods != NULL;
 }
 
-static bool answered_by_area(struct http_server *server, struct http_exchange *exchange,
-                             const struct http_request *request)
+static bool answered_by_area(struct http_server *server, struct http_exchange *exchange, struct http_request *request)
 {
     for (size_t index = 0; index < server->area_count; index++) {
         const struct http_area *area = &server->areas[index];
         const char *methods = area->methods(area->context, request->path);
         if (!methods)
             continue;
-        if (area->closed && unauthorized(server, exchange, request))
+        if (http_guard_refuses(server, exchange, request, area))
             return true;
         if (!is_among(methods, request->method))
             refuse_method(exchange, methods);
@@ -135,18 +111,6 @@ static bool answered_by_area(struct http_server *server, struct http_exchange *e
     return false;
 }
 
-/* Whether the page is closed to this request, which was told so. Without a secret nobody could be told from anybody. */
-static bool is_closed(struct http_server *server, struct http_exchange *exchange, const struct http_request *request,
-                      const struct web_resource *page)
-{
-    if (!page->closed)
-        return false;
-    if (server->secret)
-        return unauthorized(server, exchange, request);
-    http_exchange_refuse(exchange, 403, "M_FORBIDDEN", "this page is served only where `http.secret` is configured");
-    return true;
-}
-
 static bool answered_by_page(struct http_server *server, struct http_exchange *exchange,
                              const struct http_request *request)
 {
@@ -155,7 +119,7 @@ static bool answered_by_page(struct http_server *server, struct http_exchange *e
         server->find_page ? server->find_page(server->context, request->path, &state) : NULL;
     if (!page)
         return false;
-    if (is_closed(server, exchange, request, page))
+    if (http_guard_refuses_page(server, exchange, request, page))
         return true;
     if (!is_among(page->methods, request->method)) {
         refuse_method(exchange, page->methods);

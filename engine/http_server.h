@@ -94,6 +94,7 @@ struct http_request {
     struct slice fetch_site; /* Sec-Fetch-Site, which browsers send */
     struct slice if_none_match;
     struct slice console; /* X-Weir-Console, which no other site can make a browser send */
+    uint64_t session;     /* of an area with `browser`: the number of the session that opened it; 0: none did */
 };
 
 /* A part of the paths that one owner answers, each request with http_exchange_answer. Areas are looked at in the order
@@ -105,8 +106,23 @@ struct http_area {
     void *context;
     size_t body_maximum; /* larger requests are answered with 413; at most HTTP_BODY_MAXIMUM */
     bool closed;         /* asks for the secret, if there is one: 401 without it, or with another */
+    bool browser;        /* for browsers, too: see http_server_guard */
 };
 void http_server_add_area(struct http_server *server, const struct http_area *area);
+
+/* Who has logged in. */
+struct http_sessions {
+    uint64_t (*find)(void *context, struct slice cookies); /* the session's number; 0: there is none. NULL: nobody */
+    void *context;
+};
+/* From now on the areas with `browser` are guarded against what other sites may make a browser send. A closed one is
+ * opened by a session as well as by the secret; what changes something must then have the header X-Weir-Console, which
+ * is 403 without. Where there is no secret, a request must name this machine as its Host (a name that leads here is
+ * somebody else's), and what changes something must not come from another origin: both are 403. */
+void http_server_guard(struct http_server *server, const struct http_sessions *sessions);
+/* Whether closed areas ask for a secret, and whether this is the one. */
+bool http_server_has_secret(const struct http_server *server);
+bool http_server_knows_secret(const struct http_server *server, struct slice secret);
 
 /* Answers; `content_type` NULL: "application/json". With 304 the body is that which is not sent. The exchange is gone.
  * Harmless if the client is not there any more.
