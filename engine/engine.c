@@ -46,6 +46,12 @@ static void on_judged(void *context, const struct verdict *verdict)
     outbox_verdict(engine->outbox, verdict);
 }
 
+static void on_row(void *context, struct slice row, uint64_t token)
+{
+    struct engine *engine = context;
+    verdict_feed_row(engine->feed, row, token);
+}
+
 static void on_position(void *context, enum stream stream, struct slice writer, int64_t token)
 {
     struct engine *engine = context;
@@ -274,8 +280,10 @@ static void create_outbox(struct engine *engine)
                                          .fell_back = on_fell_back,
                                          .flow = on_outbox_flow,
                                          .drained = engine_on_drained,
+                                         .row = on_row,
                                          .fenced = engine_on_fenced};
     engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
+    outbox_watch(engine->outbox, engine->feed_wanted);
 }
 
 static const struct {

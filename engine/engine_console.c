@@ -25,6 +25,7 @@ void engine_console_secret_changed(struct engine *engine)
 {
     if (engine->console_area)
         console_area_end_sessions(engine->console_area);
+    verdict_feed_end_all(engine->feed);
 }
 
 void engine_console_free(struct engine *engine)

@@ -32,6 +32,7 @@
 #include "engine/service.h"
 #include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
+#include "engine/verdict_feed.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
 
@@ -85,6 +86,8 @@ struct engine {
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
+    struct verdict_feed *feed;         /* likewise */
+    bool feed_wanted;                  /* somebody listens to it */
     struct console_area *console_area; /* NULL unless the console is on */
     struct engine_policy *policy;      /* NULL unless policy_server is enabled */
     struct event *signals[3];

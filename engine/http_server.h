@@ -137,6 +137,21 @@ void http_exchange_refuse(struct http_exchange *exchange, int status, const char
 /* A header of the answer, to be called before it; both are copied. Answers have `Cache-Control: no-store` unless they
  * are given another one. */
 void http_exchange_header(struct http_exchange *exchange, const char *name, const char *value);
+
+/* Answers with 200 and goes on for as long as the client listens and the owner likes: server-sent events. `first` is
+ * its beginning, not empty. http_exchange_on_gone must have been called. False: the client asked for the head only
+ * (HEAD) and has it; the exchange is gone. A server that stops does not wait for such answers: their owners end them.
+ */
+bool http_exchange_stream(struct http_exchange *exchange, const char *content_type, struct slice first);
+/* More of it, not empty. It is kept until the client takes it: the owner bounds that. */
+void http_exchange_send(struct http_exchange *exchange, struct slice text);
+/* Bytes that are kept now. */
+size_t http_exchange_unsent(const struct http_exchange *exchange);
+/* Its end, with which the connection ends. The exchange is gone; `gone` is not called. */
+void http_exchange_end(struct http_exchange *exchange);
+/* Hangs up on a client that does not take what was sent; `gone` is called within. */
+void http_exchange_cut(struct http_exchange *exchange);
+
 /* `gone` is called once if the client hangs up, or the server is destroyed, before it is answered; the exchange is then
  * gone and must not be answered. Without it, the exchange has to be answered all the same. */
 void http_exchange_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);

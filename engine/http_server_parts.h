@@ -1,6 +1,6 @@
 /* The HTTP server, for the files that make it up: http_server.c (its life), http_connections.c (who is connected, and
- * for how long), http_exchange.c (answers), http_complaint.c (answers of evhttp), http_guard.c (who
- * may come in), http_dispatch.c (who answers what). Nobody else includes this. */
+ * for how long), http_exchange.c (answers), http_stream.c (those that go on), http_complaint.c (answers of evhttp),
+ * http_guard.c (who may come in), http_dispatch.c (who answers what). Nobody else includes this. */
 #ifndef WEIR_ENGINE_HTTP_SERVER_PARTS_H
 #define WEIR_ENGINE_HTTP_SERVER_PARTS_H
 
@@ -22,11 +22,13 @@
 
 /* What a connection is doing; how long it may, http_connections.c says. */
 enum http_phase {
-    HTTP_READING,  /* a request, or it is new and has sent none yet */
-    HTTP_WAITING,  /* for the answer of an exchange */
-    HTTP_ANSWERED, /* until the end of the turn of the loop */
-    HTTP_WRITING,  /* an answer */
-    HTTP_IDLE,     /* between two requests */
+    HTTP_READING,   /* a request, or it is new and has sent none yet */
+    HTTP_WAITING,   /* for the answer of an exchange */
+    HTTP_ANSWERED,  /* until the end of the turn of the loop */
+    HTTP_WRITING,   /* an answer */
+    HTTP_IDLE,      /* between two requests */
+    HTTP_STREAMING, /* an answer that goes on */
+    HTTP_ENDING,    /* the rest of one that has ended; nobody waits for it */
     HTTP_PHASES
 };
 
@@ -44,7 +46,7 @@ struct http_connection {
     struct bufferevent *stream;           /* evhttp's */
     struct evhttp_connection *connection; /* NULL until it is adopted */
     struct http_client *client;
-    struct http_exchange *exchange; /* in HTTP_WAITING */
+    struct http_exchange *exchange; /* in HTTP_WAITING and HTTP_STREAMING */
     evutil_socket_t socket;
     enum http_phase phase;
     struct evhttp_request *answered; /* in HTTP_ANSWERED, with `answer` */
@@ -134,6 +136,8 @@ void http_connection_enter(struct http_connection *connection, enum http_phase p
 /* Between the request and its answer: watches whether the client hangs up. */
 void http_connection_park(struct http_connection *connection);
 void http_connection_unpark(struct http_connection *connection);
+/* Closes it, as a timeout of its own stream would. */
+void http_connection_drop(struct http_connection *connection);
 /* "Date: …\r\n", which is made once a second at most. */
 struct slice http_connections_date(struct http_server *server);
 
@@ -143,9 +147,11 @@ struct http_exchange *http_exchange_begin(struct http_connection *connection, st
                                           const char *wish);
 /* The connection of the exchange is being freed. */
 void http_exchange_lose(struct http_exchange *exchange);
-/* Appends the head of an answer but for Cache-Control and the empty line at its end. `content_type` NULL: JSON. */
-void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type,
-                       size_t length);
+/* Appends the beginning of an answer's head. `content_type` NULL: JSON. */
+void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type);
+void http_answer_length(struct buffer *answer, size_t length);
+/* Appends the headers that the exchange was given, and the end of the head. */
+void http_answer_headers(struct evhttp_request *request, struct buffer *answer);
 /* Writes the answers of this turn. */
 void http_exchanges_flush(struct http_server *server);
 /* Answers what is open with 503, while evhttp is there; and lets go of the orphans. */

@@ -3,12 +3,13 @@
 import http.client
 import json
 import signal
+import socket
 import ssl
 import time
 import unittest
 
 import certificates
-from harness import ROOT, SERVER_NAME, Server, wait_until
+from harness import ROOT, SERVER_NAME, Server, body_line, ev_row, rdata, wait_until
 
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
                "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
@@ -207,6 +208,222 @@ class WithoutSecret(Console):
         self.assertEqual(self.ask(engine, "GET", "/", Host="weir.example.org")[0], 200)
         self.assertEqual(self.ask(engine, "GET", "/v1/reload", Host="weir.example.org", Cookie=self.cookie(engine))[0], 200)
         self.stop_engine(engine)
+
+
+class Listener:
+    """Somebody who listens to /v1/verdicts."""
+
+    def __init__(self, test, engine, query="", **headers):
+        self.connection = http.client.HTTPConnection(*engine.http.rsplit(":", 1), timeout=20)
+        test.addCleanup(self.connection.close)
+        self.connection.request("GET", "/v1/verdicts" + query, None, headers)
+        self.answer = self.connection.getresponse()
+        test.addCleanup(self.answer.close)
+        self.status, self.headers = self.answer.status, self.answer.headers
+
+    def event(self):
+        """The next event `verdicts`; None at the end of the stream."""
+        name = data = None
+        while line := self.answer.readline():
+            line = line.rstrip(b"\n")
+            if line.startswith(b"event: "):
+                name = line[7:]
+            elif line.startswith(b"data: "):
+                data = json.loads(line[6:])
+            elif not line and data is not None:
+                assert name == b"verdicts", name
+                return data
+        return None
+
+    def close(self):
+        self.answer.close()
+        self.connection.close()
+
+    def until(self, judged):
+        """Everything until so many were judged: (rows, left out, denied)."""
+        rows, left_out, denied = [], 0, 0
+        while judged > 0:
+            event = self.event()
+            assert len(event["rows"]) <= 50
+            rows += event["rows"]
+            left_out, denied, judged = left_out + event["left_out"], denied + event["denied"], judged - event["judged"]
+        assert judged == 0, judged
+        return rows, left_out, denied
+
+
+class Verdicts(Console):
+    """Of ten events one passes, one would be refused by a module in dry run, and eight are refused."""
+
+    modules = """
+modules:
+  - {module: keywords, dry_run: true, config: {patterns: [trial]}}
+  - {module: keywords, config: {patterns: [spam]}}
+"""
+
+    def observe(self, http="", events=3000, rest=""):
+        bodies = self.folder / "bodies.jsonl"
+        bodies.write_text("".join(body_line(self.event_id(token), body=("fine", "trial", *["spam"] * 8)[token % 10]) + "\n"
+                                  for token in range(1, events + 1)))
+        engine = self.begin(http, self.modules, f"bodies: {{file: {bodies}}}\n{rest}")
+        wait_until(lambda: self.http(engine, "/readyz")[0] == 200, what="readiness")
+        self.publish("POSITION events persister1 0 0")
+        self.next_token = 1
+        return engine
+
+    @staticmethod
+    def event_id(token):
+        return f"$event-{token}-{'x' * 200}"
+
+    def happen(self, count):
+        pipeline = self.redis.pipeline(transaction=False)
+        for token in range(self.next_token, self.next_token + count):
+            pipeline.publish(SERVER_NAME, rdata(token, ev_row(self.event_id(token))))
+        pipeline.execute()
+        self.next_token += count
+
+    def listening(self, engine):
+        return self.metric(engine, "weir_verdict_listeners")
+
+    def test_rows_as_they_come(self):
+        engine = self.observe()
+        listener = Listener(self, engine)
+        self.assertEqual((listener.status, listener.headers["Content-Type"], listener.headers["Cache-Control"]),
+                         (200, "text/event-stream", "no-store"))
+        before = time.time()
+        self.happen(30)
+        rows, left_out, denied = listener.until(judged=30)
+        self.assertEqual((len(rows), left_out, denied), (27, 0, 24))
+        self.assertEqual([(row["token"], row["row"]) for row in rows],
+                         [(token, json.loads(text)) for token, text in self.durable()])
+        self.assertEqual(sum(row["row"]["dry_run"] for row in rows), 3)
+        for row in rows:
+            self.assertLess(abs(row["at"] / 1000 - before), 20)
+        listener.close()
+        wait_until(lambda: self.listening(engine) == 0, what="the end of the listener")
+        self.stop_engine(engine)
+
+    def test_more_than_one_can_read(self):
+        engine = self.observe()
+        listeners = [Listener(self, engine) for _ in range(2)]
+        self.happen(3000)
+        for listener in listeners:
+            rows, left_out, denied = listener.until(judged=3000)
+            self.assertEqual((len(rows) + left_out, denied), (2700, 2400))
+            self.assertGreater(left_out, 0)
+        self.stop_engine(engine)
+
+    def test_filters(self):
+        engine = self.observe()
+        wanted = [1503, 1999, 2777]
+        exact = [Listener(self, engine, f"?event_id={self.event_id(token)}&code=M_FORBIDDEN") for token in wanted]
+        dry = Listener(self, engine, "?dry_run=true&module=keywords&room=*:lab.test")
+        none = Listener(self, engine, "?sender=@nobody:*")
+        self.happen(3000)
+        for token, listener in zip(wanted, exact):
+            rows, left_out, _ = listener.until(judged=3000)
+            self.assertEqual([row["token"] for row in rows], [token])
+            self.assertEqual(left_out, 0)
+        rows, left_out, _ = dry.until(judged=3000)
+        self.assertEqual([row["row"]["dry_run"] for row in rows], [True] * len(rows))
+        self.assertGreaterEqual(len(rows), 50)
+        self.assertLess(abs(len(rows) + left_out - 300), 150, "worked out from samples")
+        self.assertEqual(none.until(judged=3000), ([], 0, 2400))
+        for query in ("?colour=red", "?dry_run=perhaps", "?room=%FF", "?module=" + "x" * 2000, "?module=a&module=b",
+                      "?limit=5", "?since=1h"):
+            self.assertEqual(self.refusal(engine, "GET", "/v1/verdicts" + query), (400, "M_INVALID_PARAM"), query)
+        self.assertEqual(self.ask(engine, "HEAD", "/v1/verdicts")[::2], (200, b""))
+        self.assertEqual(self.listening(engine), 5)
+        self.stop_engine(engine)
+
+    def test_who_asked_is_told_of_too(self):
+        engine = self.observe(rest="requests: {http: true}")
+        listener = Listener(self, engine)
+        for body, expected in (("spam", "M_FORBIDDEN"), ("fine", None)):
+            event = {"type": "m.room.message", "room_id": "!r:lab.test", "sender": "@a:lab.test", "event_id": "$1",
+                     "content": {"body": body}}
+            self.assertEqual(self.ask(engine, "POST", "/v1/callbacks/check_event_for_spam",
+                                      json.dumps({"args": {"event": event}}))[0], 200)
+        rows, left_out, denied = listener.until(judged=2)
+        self.assertEqual(([row["row"]["origin"] for row in rows], left_out, denied), (["request"], 0, 1))
+        self.stop_engine(engine)
+
+    def test_as_many_as_may_listen(self):
+        engine = self.observe()
+        listeners = [Listener(self, engine) for _ in range(20)]
+        self.assertEqual(self.refusal(engine, "GET", "/v1/verdicts"), (503, "M_LIMIT_EXCEEDED"))
+        listeners[3].close()
+        wait_until(lambda: self.listening(engine) == 19, what="a place")
+        self.assertEqual(Listener(self, engine).status, 200)
+        self.stop_engine(engine)
+
+    def test_who_does_not_read_is_cut_off(self):
+        engine = self.observe(events=20000)
+        slow = socket.socket()
+        self.addCleanup(slow.close)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = engine.http.rsplit(":", 1)
+        slow.connect((host, int(port)))
+        slow.sendall(b"GET /v1/verdicts HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: self.listening(engine) == 1)
+        reader = Listener(self, engine)
+        deadline = time.monotonic() + 60
+        judged = 0
+        while not self.metric(engine, "weir_verdict_listeners_cut_total") and time.monotonic() < deadline:
+            self.happen(60)
+            reader.until(judged=60)
+            judged += 60
+            time.sleep(0.05)
+        self.assertEqual((self.metric(engine, "weir_verdict_listeners_cut_total"), self.listening(engine)), (1, 1))
+        self.happen(10)
+        self.assertEqual(len(reader.until(judged=10)[0]), 9)
+        self.stop_engine(engine)
+
+    def test_a_stop_does_not_wait_for_listeners(self):
+        engine = self.observe(rest="shutdown: {timeout: 10s}" if False else "")
+        listener = Listener(self, engine)
+        self.happen(10)
+        listener.until(judged=10)
+        begun = time.monotonic()
+        engine.send_signal(signal.SIGTERM)
+        self.assertIsNone(listener.event(), "the end of the answer")
+        self.assertTrue(listener.answer.isclosed())
+        self.assertEqual(engine.wait(timeout=20), 0, engine.log.read_text()[-2000:])
+        self.assertLess(time.monotonic() - begun, 4)
+
+    def test_the_end_of_a_session_ends_what_it_listens_to(self):
+        engine = self.observe(f"secret: {SECRET}")
+        self.assertEqual(self.refusal(engine, "GET", "/v1/verdicts"), (401, "M_MISSING_TOKEN"))
+        cookie = self.cookie(engine)
+        listener, other = Listener(self, engine, Cookie=cookie), Listener(self, engine, Cookie=self.cookie(engine))
+        bearer = Listener(self, engine, Authorization=f"Bearer {SECRET}")
+        self.ask(engine, "DELETE", "/console/session", Cookie=cookie, X_Weir_Console="1")
+        self.assertIsNone(listener.event())
+        wait_until(lambda: self.listening(engine) == 2)
+        path = self.folder / "weir.yaml"
+        path.write_text(path.read_text().replace(SECRET, "another"))
+        engine.send_signal(signal.SIGHUP)
+        self.assertIsNone(other.event())
+        self.assertIsNone(bearer.event())
+        self.stop_engine(engine)
+
+    def test_over_the_admin_socket(self):
+        engine = self.observe(f"secret: {SECRET}", rest=f"state_dir: {self.folder}")
+        connection = socket.socket(socket.AF_UNIX)
+        self.addCleanup(connection.close)
+        connection.connect(str(self.folder / "weir1.sock"))
+        connection.sendall(b"GET /v1/verdicts HTTP/1.0\r\n\r\n")
+        answer = connection.makefile("rb")
+        self.addCleanup(answer.close)
+        wait_until(lambda: self.listening(engine) == 1)
+        self.happen(5)
+        self.assertIn(b" 200 OK", answer.readline())
+        rows = 0
+        while rows < 5 and (line := answer.readline()):
+            self.assertNotIn(b"chunked", line)
+            rows += len(json.loads(line[6:])["rows"]) if line.startswith(b"data: ") else 0
+        self.assertEqual(rows, 5)
+        self.stop_engine(engine)
+        self.assertEqual(answer.read().strip(), b"")
 
 
 if __name__ == "__main__":
