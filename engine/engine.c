@@ -49,6 +49,12 @@ static void on_judged(void *context, const struct verdict *verdict)
     outbox_verdict(engine->outbox, verdict);
 }
 
+static void on_row(void *context, struct slice row, uint64_t token)
+{
+    struct engine *engine = context;
+    verdict_feed_row(engine->feed, row, token);
+}
+
 static void on_position(void *context, enum stream stream, struct slice writer, int64_t token)
 {
     struct engine *engine = context;
@@ -291,8 +297,10 @@ static void create_outbox(struct engine *engine)
                                          .unreadable = on_unreadable,
                                          .flow = on_outbox_flow,
                                          .drained = engine_on_drained,
+                                         .row = on_row,
                                          .fenced = engine_on_fenced};
     engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
+    outbox_watch(engine->outbox, engine->feed_wanted);
 }
 
 static const struct {
@@ -339,7 +347,10 @@ static bool start(struct engine *engine)
     buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
     start_questions(engine);
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
-    if (!engine->bodies || !engine_pages_start(engine))
+    if (!engine->bodies)
+        return false;
+    engine_admin_start(engine);
+    if (!engine_admin_socket_start(engine) || !engine_pages_start(engine))
         return false;
     module_pages_warn(engine->configuration->chain, engine->http);
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
@@ -444,6 +455,7 @@ int engine_run(const struct engine_options *options)
     hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
         struct engine next = {.options = {.configuration = options->configuration},
+                              .started_over = true,
                               .takeovers = engine.takeovers,
                               .started_ms = engine.started_ms};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);

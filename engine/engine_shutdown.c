@@ -86,6 +86,7 @@ void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
     engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
     engine_apply_flow(engine);
     reload_stop(engine->reload);
+    verdict_feed_stop(engine->feed);
     http_server_stop(engine->http);
     on_shutdown_timer(-1, 0, engine);
 }
