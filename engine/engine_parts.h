@@ -27,6 +27,7 @@
 #include "engine/reload_area.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/service_manager.h"
 #include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
 #include "replication/rows_http.h"
@@ -78,7 +79,8 @@ struct engine {
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
-    struct engine_policy *policy; /* NULL unless policy_server is enabled */
+    struct engine_policy *policy;    /* NULL unless policy_server is enabled */
+    struct service_manager *manager; /* NULL unless one started the engine */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
@@ -136,6 +138,10 @@ bool engine_pages_start(struct engine *engine);
 /* Takes the secret and the certificate from a configuration that was read again. */
 void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
+/* What the engine lacks to do its job, or to take it over, in words; NULL: nothing. */
+const char *engine_missing_part(const struct engine *engine);
+/* What /readyz says: the same, or that it is ready. */
+const char *engine_readiness(const struct engine *engine);
 
 /* The administration API, for whichever listener may have it: its areas are added to a server between start and stop,
  * and freed when no server has them any more. */
