@@ -391,6 +391,11 @@ static void stop(struct engine *engine, bool started)
     buffer_free(&engine->own_channel);
 }
 
+static const char *describe(const void *engine)
+{
+    return engine_readiness(engine);
+}
+
 static int run(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
@@ -399,7 +404,9 @@ static int run(struct engine *engine)
         log_info("started", LOG_STRING("version", WEIR_VERSION), LOG_STRING("server_name", configuration->server_name),
                  LOG_STRING("instance", configuration->instance_name),
                  LOG_INTEGER("modules", chain_module_count(configuration->chain)));
+        service_manager_start(engine->manager, engine->base, describe, engine);
         event_base_dispatch(engine->base);
+        service_manager_pause(engine->manager);
         if (!engine->start_over)
             engine_log_summary(engine);
     }
@@ -449,7 +456,7 @@ static int run_once(struct engine *engine)
  * wrote, positions that were passed. Nothing of it is kept but some counts. */
 int engine_run(const struct engine_options *options)
 {
-    struct engine engine = {.options = *options, .started_ms = clock_wall_ms()};
+    struct engine engine = {.options = *options, .manager = service_manager_open(), .started_ms = clock_wall_ms()};
     int exit_code;
     keyed_hash_draw_seed();
     hold_reloads();
@@ -457,9 +464,11 @@ int engine_run(const struct engine_options *options)
         struct engine next = {.options = {.configuration = options->configuration},
                               .started_over = true,
                               .takeovers = engine.takeovers,
+                              .manager = engine.manager,
                               .started_ms = engine.started_ms};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);
         engine = next;
     }
+    service_manager_close(engine.manager);
     return exit_code;
 }

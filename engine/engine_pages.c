@@ -29,15 +29,17 @@ const char *engine_missing_part(const struct engine *engine)
                                                                       : NULL;
 }
 
+const char *engine_readiness(const struct engine *engine)
+{
+    const char *missing = engine_missing_part(engine);
+    return missing ? missing : engine_waits(engine) ? "standby, ready to take over" : "ready";
+}
+
 static void handle_ready(void *context, struct http_response *response)
 {
-    struct engine *engine = context;
-    const char *missing = engine_missing_part(engine);
-    response->status = missing ? 503 : 200;
-    buffer_append_format(response->body, "%s\n",
-                         missing                ? missing
-                         : engine_waits(engine) ? "standby, ready to take over"
-                                                : "ready");
+    const struct engine *engine = context;
+    response->status = engine_missing_part(engine) ? 503 : 200;
+    buffer_append_format(response->body, "%s\n", engine_readiness(engine));
 }
 
 /* For those who collect metrics and probe nothing: what /readyz says. */

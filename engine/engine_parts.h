@@ -30,6 +30,7 @@
 #include "engine/reload_area.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/service_manager.h"
 #include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
 #include "engine/verdict_area.h"
@@ -92,6 +93,7 @@ struct engine {
     bool feed_wanted;                  /* somebody listens to it */
     struct console_area *console_area; /* NULL unless the console is on */
     struct engine_policy *policy;      /* NULL unless policy_server is enabled */
+    struct service_manager *manager;   /* NULL unless one started the engine */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
@@ -151,9 +153,10 @@ bool engine_pages_start(struct engine *engine);
 /* Takes the secret and the certificate from a configuration that was read again. */
 void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
-
-/* What the engine lacks to do its job, in words; NULL: nothing. */
+/* What the engine lacks to do its job, or to take it over, in words; NULL: nothing. */
 const char *engine_missing_part(const struct engine *engine);
+/* What /readyz says: the same, or that it is ready. */
+const char *engine_readiness(const struct engine *engine);
 
 /* Where the engine and its parts stand, as JSON (engine/engine_status.c). */
 struct http_area engine_status_http(struct engine *engine);
