@@ -1,6 +1,7 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
  * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c,
- * engine_api.c and engine_admin.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+ * engine_api.c, engine_admin.c and engine_console.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes
+ * this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
@@ -12,6 +13,7 @@
 #include "engine/callback_area.h"
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
+#include "engine/console_area.h"
 #include "engine/engine.h"
 #include "engine/engine_policy.h"
 #include "engine/explain_area.h"
@@ -78,7 +80,8 @@ struct engine {
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
-    struct engine_policy *policy; /* NULL unless policy_server is enabled */
+    struct console_area *console_area; /* NULL unless the console is on */
+    struct engine_policy *policy;      /* NULL unless policy_server is enabled */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
@@ -143,6 +146,13 @@ void engine_admin_start(struct engine *engine);
 void engine_admin_add_areas(struct engine *engine, struct http_server *server);
 void engine_admin_stop(struct engine *engine);
 void engine_admin_free(struct engine *engine);
+
+/* Adds the console's page to the listener, if it is on. */
+void engine_console_start(struct engine *engine);
+/* http.secret is another one than before. */
+void engine_console_secret_changed(struct engine *engine);
+/* After the listener. */
+void engine_console_free(struct engine *engine);
 
 /* Adds the HTTP API to the listener, if it is configured. */
 void engine_api_start(struct engine *engine);

@@ -33,6 +33,7 @@ static const char *reason_of(int status)
         {201, "Created"},
         {202, "Accepted"},
         {204, "No Content"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -186,7 +187,7 @@ void http_answer_begin(struct http_server *server, struct buffer *answer, int st
     buffer_append_string(answer, "\r\n");
     append_header(answer, "Content-Type", content_type ? content_type : "application/json");
     buffer_append_slice(answer, http_connections_date(server));
-    buffer_append_string(answer, "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: ");
+    buffer_append_string(answer, "X-Content-Type-Options: nosniff\r\nContent-Length: ");
     buffer_append_integer(answer, (int64_t)length);
     buffer_append_string(answer, "\r\n");
 }
@@ -197,10 +198,13 @@ static void write_answer(const struct http_exchange *exchange, int status, const
     buffer_clear(answer);
     http_answer_begin(exchange->server, answer, status, content_type, body.length);
     const struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->request);
-    for (const struct evkeyval *header = TAILQ_FIRST(headers); header; header = TAILQ_NEXT(header, next))
+    bool cached = false;
+    for (const struct evkeyval *header = TAILQ_FIRST(headers); header; header = TAILQ_NEXT(header, next)) {
         append_header(answer, header->key, header->value);
-    buffer_append_string(answer, "\r\n");
-    if (!exchange->head)
+        cached = cached || strcasecmp(header->key, "Cache-Control") == 0;
+    }
+    buffer_append_string(answer, cached ? "\r\n" : "Cache-Control: no-store\r\n\r\n");
+    if (!exchange->head && status != 304)
         buffer_append_slice(answer, body);
 }
 

@@ -1,6 +1,6 @@
 /* The HTTP server, for the files that make it up: http_server.c (its life), http_connections.c (who is connected, and
- * for how long), http_exchange.c (answers), http_complaint.c (answers of evhttp), http_dispatch.c (who
- * answers what). Nobody else includes this. */
+ * for how long), http_exchange.c (answers), http_complaint.c (answers of evhttp), http_guard.c (who
+ * may come in), http_dispatch.c (who answers what). Nobody else includes this. */
 #ifndef WEIR_ENGINE_HTTP_SERVER_PARTS_H
 #define WEIR_ENGINE_HTTP_SERVER_PARTS_H
 
@@ -70,6 +70,7 @@ enum http_count {
     HTTP_COUNT_CONNECTIONS,
     HTTP_COUNT_REQUESTS,
     HTTP_COUNT_UNAUTHORIZED,
+    HTTP_COUNT_FOREIGN,
     HTTP_COUNT_LIMITED,
     HTTP_COUNT_FULL,
     HTTP_COUNT_SLOW,
@@ -87,7 +88,9 @@ struct http_server {
     struct http_area *areas;
     size_t area_count;
     struct http_secret *secret; /* NULL: none */
-    struct log_gate unauthorized_gate;
+    bool guarded;
+    struct http_sessions sessions;
+    struct log_gate unauthorized_gate, foreign_gate;
     struct buffer body;
     struct buffer path;
     char address[INET6_ADDRSTRLEN + 32];
@@ -136,7 +139,7 @@ struct http_exchange *http_exchange_begin(struct http_connection *connection, st
                                           const char *wish);
 /* The connection of the exchange is being freed. */
 void http_exchange_lose(struct http_exchange *exchange);
-/* Appends the head of an answer but for the empty line at its end. `content_type` NULL: JSON. */
+/* Appends the head of an answer but for Cache-Control and the empty line at its end. `content_type` NULL: JSON. */
 void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type,
                        size_t length);
 /* Writes the answers of this turn. */
@@ -146,6 +149,12 @@ void http_exchanges_stop(struct http_server *server);
 
 /* http_complaint.c: something was added to the output of a connection that reads a request. */
 void http_complaint_replace(struct http_connection *connection, struct evbuffer *output);
+
+/* http_guard.c: whether a request for an area, or for a page, may not come in, and was told so. */
+bool http_guard_refuses(struct http_server *server, struct http_exchange *exchange, struct http_request *request,
+                        const struct http_area *area);
+bool http_guard_refuses_page(struct http_server *server, struct http_exchange *exchange,
+                             const struct http_request *request, const struct web_resource *page);
 
 /* http_dispatch.c: evhttp's callback, with the server as context. */
 void http_dispatch(struct evhttp_request *request, void *context);

@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "engine/event_time.h"
 #include "engine/log.h"
+#include "filters/chain_sample.h"
 #include "filters/judge.h"
 
 /* Rows and bodies that wait may take this much before the lines are stopped. */
@@ -27,6 +28,7 @@ struct judging {
     struct observer_metrics *metrics;
     struct chain_use *uses; /* the newest first */
     struct judge *judge;
+    struct chain_sampler sampler;
     struct event_queue *queue;
     bool stopped; /* flow(true) was said */
 
@@ -173,6 +175,16 @@ static int64_t time_of(struct judging *judging, struct slice body, const struct 
     return judging->latest_ms;
 }
 
+/* One event among many, of which it is measured what the modules take. */
+static __attribute__((noinline, cold)) const struct outcome *judge_sampled(struct judging *judging, unsigned ask)
+{
+    struct chain *chain = judging->uses->chain;
+    chain_sample_begin(chain, &judging->sampler);
+    const struct outcome *outcome = judge_event(judging->judge, &judging->event, ask);
+    chain_sample_end(chain);
+    return outcome;
+}
+
 /* Judges one event by the newest chain; `body` may be absent. WALK_ENDED: the verdict was published. */
 static enum walk_state judge(struct judging *judging, const struct event_row *row, struct slice body,
                              const struct event_origin *origin)
@@ -197,7 +209,8 @@ static enum walk_state judge(struct judging *judging, const struct event_row *ro
     judge_set_time(judging->judge, time_of(judging, body, origin), false);
     buffer_clear(&judging->dry_runs);
     judging->judged_origin = origin;
-    const struct outcome *outcome = judge_event(judging->judge, event, ask);
+    const struct outcome *outcome =
+        chain_sampler_is_due(&judging->sampler) ? judge_sampled(judging, ask) : judge_event(judging->judge, event, ask);
     judging->judged_origin = NULL;
     if (outcome)
         publish(judging, event, outcome, origin, judging->uses);
@@ -427,6 +440,8 @@ static void begin_use(struct judging *judging, struct chain *chain)
     use->next = judging->uses;
     judging->uses = use;
     judging->judge = judge_create(chain);
+    if (judging->settings.live)
+        chain_sampler_start(&judging->sampler);
     chain_on_dry_run(chain, on_dry_run, judging);
     observer_metrics_use_chain(judging->metrics, chain);
 }

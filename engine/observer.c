@@ -441,6 +441,11 @@ size_t observer_parked(const struct observer *observer)
     return judging_parked(observer->judging);
 }
 
+const char *observer_module_label(const struct observer *observer, uint32_t index)
+{
+    return observer_metrics_label(&observer->metrics, index);
+}
+
 uint64_t observer_module_denials(const struct observer *observer, uint32_t index)
 {
     return *observer_metrics_denials(&observer->metrics, index);

@@ -135,6 +135,8 @@ struct followed_rooms *observer_followed_rooms(struct observer *observer);
 struct observer_counts observer_counts(const struct observer *observer);
 /* How many events wait for a service. */
 size_t observer_parked(const struct observer *observer);
+/* What module `index` of the chain is called on the metrics page; valid until another chain takes over. */
+const char *observer_module_label(const struct observer *observer, uint32_t index);
 /* How many events module `index` of the chain denied. */
 uint64_t observer_module_denials(const struct observer *observer, uint32_t index);
 /* Last position handed on of every (stream, writer), for the status and the metrics. */
