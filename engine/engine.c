@@ -322,7 +322,10 @@ static bool start(struct engine *engine)
     buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
     start_questions(engine);
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
-    if (!engine->bodies || !engine_pages_start(engine))
+    if (!engine->bodies)
+        return false;
+    engine_admin_start(engine);
+    if (!engine_admin_socket_start(engine) || !engine_pages_start(engine))
         return false;
     module_pages_warn(engine->configuration->chain, engine->http);
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
@@ -425,7 +428,8 @@ int engine_run(const struct engine_options *options)
     keyed_hash_draw_seed();
     hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
-        struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};
+        struct engine next = {
+            .options = {.configuration = options->configuration}, .started_over = true, .takeovers = engine.takeovers};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);
         engine = next;
     }

@@ -81,7 +81,6 @@ bool engine_pages_start(struct engine *engine)
     if (engine->http) {
         metrics_on_render(engine->metrics, append_readiness, engine);
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
-        engine_admin_start(engine);
         if (engine->configuration->console || engine->configuration->requests_http)
             engine_admin_add_areas(engine, engine->http);
         engine_console_start(engine);
@@ -149,6 +148,7 @@ void engine_pages_stop(struct engine *engine)
     engine_api_stop(engine);
     engine_admin_stop(engine);
     http_server_destroy(engine->http);
+    engine_admin_socket_stop(engine);
     engine_api_free(engine);
     engine_admin_free(engine);
     engine_console_free(engine);

@@ -1,12 +1,13 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
  * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c,
- * engine_api.c, engine_admin.c and engine_console.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes
- * this. */
+ * engine_api.c, engine_admin.c, engine_admin_socket.c and engine_console.c (HTTP), engine_reload.c and
+ * engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
 #include <event2/event.h>
 
+#include "engine/admin_socket.h"
 #include "engine/antispam_area.h"
 #include "engine/audit.h"
 #include "engine/bodies.h"
@@ -76,6 +77,10 @@ struct engine {
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
+    struct http_server *admin; /* these four: NULL and unused without an admin socket */
+    struct admin_socket *admin_socket;
+    uint64_t *admin_refused;
+    struct log_gate admin_gate;
     struct callback_area *callback_area; /* these two: unless requests.http is set, NULL */
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
@@ -99,6 +104,7 @@ struct engine {
     uint64_t started_ns;
     int exit_code;
     bool start_over;    /* another engine does the job, or Redis fell back: the loop ends, everything is made anew */
+    bool started_over;  /* it did so before */
     uint64_t takeovers; /* times this process took the job, also before it started over */
     uint64_t *lease_metrics[3];
 };
@@ -146,6 +152,9 @@ void engine_admin_start(struct engine *engine);
 void engine_admin_add_areas(struct engine *engine, struct http_server *server);
 void engine_admin_stop(struct engine *engine);
 void engine_admin_free(struct engine *engine);
+/* Serves it on the admin socket, if there is one. False (logged) if the engine shall not start without it. */
+bool engine_admin_socket_start(struct engine *engine);
+void engine_admin_socket_stop(struct engine *engine);
 
 /* Adds the console's page to the listener, if it is on. */
 void engine_console_start(struct engine *engine);

@@ -80,8 +80,10 @@ static void make_room(struct http_server *server)
     ++*server->counts[HTTP_COUNT_FULL];
     if (server->full_logged_s == 0 || server->now_s - server->full_logged_s >= FULL_LOG_SECONDS) {
         server->full_logged_s = server->now_s;
-        log_warning("as many HTTP connections are open as http.connections allows; idle ones are closed for new ones, "
-                    "and without idle ones nobody can connect",
+        log_warning(server->is_unix ? "as many connections to the admin socket are open as there may be; idle ones are "
+                                      "closed for new ones, and without idle ones nobody can connect"
+                                    : "as many HTTP connections are open as http.connections allows; idle ones are "
+                                      "closed for new ones, and without idle ones nobody can connect",
                     LOG_INTEGER("connections", server->connection_count));
     }
     if (idlest)
@@ -194,14 +196,17 @@ static void adopt(struct http_connection *connection)
     connection->socket = bufferevent_getfd(connection->stream);
     evhttp_connection_set_closecb(connection->connection, on_close, connection);
     evhttp_connection_get_peer(connection->connection, &address, &port);
-    connection->client = client_find(server, plain_address(address));
+    connection->client = client_find(server, server->is_unix ? "unix" : plain_address(address));
     connection->phase = HTTP_READING;
     connection->since_s = server->now_s;
     TAILQ_INSERT_TAIL(&server->phases[HTTP_READING], connection, of_phase);
     remember_socket(connection);
     evbuffer_add_cb(bufferevent_get_input(connection->stream), on_input, connection);
     evbuffer_add_cb(bufferevent_get_output(connection->stream), on_output, connection);
-    setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!server->is_unix)
+        setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (server->admit && !server->admit(server->context, connection->socket))
+        drop(connection);
 }
 
 static void on_adopt(evutil_socket_t socket, short what, void *context)

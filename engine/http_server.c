@@ -56,8 +56,12 @@ static struct evhttp_bound_socket *bind_to(struct evhttp *http, const char *host
     return bound ? bound : evhttp_bind_socket_with_handle(http, "0.0.0.0", port);
 }
 
-static struct evhttp_bound_socket *listen_on(struct evhttp *http, const char *listen, struct buffer *error)
+static struct evhttp_bound_socket *listen_on(struct evhttp *http, const struct http_server_settings *settings,
+                                             struct buffer *error)
 {
+    const char *listen = settings->listen;
+    if (!listen)
+        return evhttp_accept_socket_with_handle(http, settings->socket);
     char host[HOST_SIZE];
     uint16_t port;
     if (!http_listen_parse(listen, host, sizeof host, &port)) {
@@ -114,7 +118,7 @@ struct http_server *http_server_create(struct event_base *base, const struct htt
             return NULL;
     }
     struct evhttp *http = evhttp_new(base);
-    struct evhttp_bound_socket *bound = listen_on(http, settings->listen, error);
+    struct evhttp_bound_socket *bound = listen_on(http, settings, error);
     if (!bound) {
         SSL_CTX_free(tls);
         evhttp_free(http);
@@ -134,7 +138,12 @@ struct http_server *http_server_create(struct event_base *base, const struct htt
     register_counts(server, settings->metrics);
     http_server_use_secret(server, settings->secret);
     configure(server);
-    describe(server, evhttp_bound_socket_get_fd(bound));
+    server->admit = settings->admit;
+    server->is_unix = !settings->listen;
+    if (server->is_unix)
+        snprintf(server->address, sizeof server->address, "%s", settings->address);
+    else
+        describe(server, evhttp_bound_socket_get_fd(bound));
     allow_descriptors(server->connections_maximum);
     http_connections_start(server);
     return server;

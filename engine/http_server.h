@@ -27,9 +27,13 @@ struct http_route {
 };
 
 struct http_server_settings {
-    const char *listen; /* "127.0.0.1:9180", "[::1]:0", ":9180" for all addresses; port 0 picks a free one */
+    const char *listen;  /* "127.0.0.1:9180", "[::1]:0", ":9180" for all addresses; port 0 picks a free one; NULL: */
+    int socket;          /* a unix socket that listens already, and is the server's from then on */
+    const char *address; /* how that one is called, at most 107 bytes */
+    /* Whether whoever has connected there may ask at all; otherwise the connection is closed. NULL: everybody may. */
+    bool (*admit)(void *context, int socket);
     const struct http_route *routes; /* ends with a row whose path is NULL; must stay valid */
-    void *context;                   /* of the routes and the pages */
+    void *context;                   /* of the routes, the pages and `admit` */
     const char *secret;              /* of closed areas; NULL: they are open */
     const char *certificate_file;    /* with the key's file: TLS (engine/tls_server.h); NULL: none */
     const char *private_key_file;
@@ -69,7 +73,7 @@ void http_server_find_pages(struct http_server *server, http_page_finder *find_p
 /* Whether a route or an area has this path, so that no page with it is ever shown. */
 bool http_server_has_own(const struct http_server *server, const char *path);
 
-/* The address that it really listens on, e.g. "127.0.0.1:43817". */
+/* The address that it really listens on, e.g. "127.0.0.1:43817", or the path of its socket. */
 const char *http_server_address(const struct http_server *server);
 /* Splits "host:port" as `listen` above; false if it is neither. `host` (at least 64 bytes) is "" for all addresses. */
 bool http_listen_parse(const char *listen, char *host, size_t host_size, uint16_t *port);
@@ -85,7 +89,7 @@ struct http_request {
     struct slice path;   /* as it was sent, but each run of slashes is one slash; not percent-decoded */
     struct slice query;  /* what stands behind the `?`; empty without one */
     struct slice body;   /* at most the area's body_maximum */
-    struct slice client; /* address of whoever is connected, "192.0.2.7" */
+    struct slice client; /* address of whoever is connected, "192.0.2.7"; "unix" over a unix socket */
     /* Headers, each absent without one. */
     struct slice authorization;
     struct slice cookie;

@@ -17,6 +17,8 @@
 
 #define HTTP_HEADERS_MAXIMUM (16u << 10)
 #define HTTP_LISTENERS_MAXIMUM 2u
+/* Of a unix socket the path. */
+#define SERVER_ADDRESS_SIZE 128u
 
 /* What a connection is doing; how long it may, http_connections.c says. */
 enum http_phase {
@@ -93,7 +95,9 @@ struct http_server {
     struct log_gate unauthorized_gate, foreign_gate;
     struct buffer body;
     struct buffer path;
-    char address[INET6_ADDRSTRLEN + 32];
+    char address[SERVER_ADDRESS_SIZE];
+    bool (*admit)(void *context, int socket); /* NULL: everybody may connect */
+    bool is_unix;
     bool stopping;
 
     struct http_connections phases[HTTP_PHASES]; /* each in the order of `since_s` */
