@@ -9,6 +9,7 @@ void engine_admin_start(struct engine *engine)
                                                  .instance_name = configuration->instance_name,
                                                  .as_synapse = &configuration->observe_as_synapse};
     engine->reload_area = reload_area_create(engine->reload);
+    engine->verdict_area = verdict_area_create(engine->base, &configuration->redis, configuration->server_name);
 }
 
 void engine_admin_add_areas(struct engine *engine, struct http_server *server)
@@ -16,6 +17,8 @@ void engine_admin_add_areas(struct engine *engine, struct http_server *server)
     const struct http_area areas[] = {
         reload_area_http(engine->reload_area),
         explain_area_http(&engine->explain_area),
+        engine_status_http(engine),
+        verdict_area_http(engine->verdict_area),
     };
     for (size_t index = 0; index < sizeof areas / sizeof *areas; index++)
         http_server_add_area(server, &areas[index]);
@@ -24,9 +27,11 @@ void engine_admin_add_areas(struct engine *engine, struct http_server *server)
 void engine_admin_stop(struct engine *engine)
 {
     reload_area_stop(engine->reload_area);
+    verdict_area_stop(engine->verdict_area);
 }
 
 void engine_admin_free(struct engine *engine)
 {
     reload_area_destroy(engine->reload_area);
+    verdict_area_destroy(engine->verdict_area);
 }

@@ -15,8 +15,7 @@ static void handle_health(void *context, struct http_response *response)
     buffer_append_string(response->body, "ok\n");
 }
 
-/* What the engine lacks to do its job, in words; NULL: nothing. */
-static const char *missing_part(const struct engine *engine)
+const char *engine_missing_part(const struct engine *engine)
 {
     const char *lease_missing = engine_lease_missing(engine);
     return engine->stopping                                           ? "stopping"
@@ -33,7 +32,7 @@ static const char *missing_part(const struct engine *engine)
 static void handle_ready(void *context, struct http_response *response)
 {
     struct engine *engine = context;
-    const char *missing = missing_part(engine);
+    const char *missing = engine_missing_part(engine);
     response->status = missing ? 503 : 200;
     buffer_append_format(response->body, "%s\n",
                          missing                ? missing
@@ -48,7 +47,7 @@ static void append_readiness(const void *context, struct buffer *output)
         "weir_ready", METRIC_GAUGE,
         "Whether nothing is missing to do the job, or to take it over (1), or /readyz tells what is (0).", NULL};
     metrics_append_family(output, &ready);
-    metrics_append_sample(output, &ready, NULL, missing_part(context) ? 0 : 1);
+    metrics_append_sample(output, &ready, NULL, engine_missing_part(context) ? 0 : 1);
 }
 
 static const struct http_route routes[] = {

@@ -1,6 +1,6 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
  * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c,
- * engine_api.c, engine_admin.c, engine_admin_socket.c and engine_console.c (HTTP), engine_reload.c and
+ * engine_api.c, engine_admin.c, engine_admin_socket.c, engine_status.c and engine_console.c (HTTP), engine_reload.c and
  * engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
@@ -32,6 +32,7 @@
 #include "engine/service.h"
 #include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
+#include "engine/verdict_area.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
 
@@ -85,8 +86,8 @@ struct engine {
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
-    struct console_area *console_area; /* NULL unless the console is on */
-    struct engine_policy *policy;      /* NULL unless policy_server is enabled */
+ * engine_api.c, engine_admin.c, engine_admin_socket.c, engine_status.c and engine_console.c (HTTP), engine_reload.c and
+ * engine_shutdown.c. Nobody else includes this. */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
@@ -102,6 +103,7 @@ struct engine {
     bool stopping;
     uint64_t stop_by_ns;
     uint64_t started_ns;
+    int64_t started_ms; /* likewise of the process, since 1970 */
     int exit_code;
     bool start_over;    /* another engine does the job, or Redis fell back: the loop ends, everything is made anew */
     bool started_over;  /* it did so before */
@@ -145,6 +147,14 @@ bool engine_pages_start(struct engine *engine);
 /* Takes the secret and the certificate from a configuration that was read again. */
 void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
+
+/* What the engine lacks to do its job, in words; NULL: nothing. */
+const char *engine_missing_part(const struct engine *engine);
+
+/* Where the engine and its parts stand, as JSON (engine/engine_status.c). */
+struct http_area engine_status_http(struct engine *engine);
+/* Appends the entry of one module of the chain, as it stands in the status. */
+void engine_append_module(const struct engine *engine, uint32_t index, struct buffer *json);
 
 /* The administration API, for whichever listener may have it: its areas are added to a server between start and stop,
  * and freed when no server has them any more. */

@@ -58,6 +58,14 @@ struct writer_progress *judging_writer(struct judging *judging, struct slice nam
     return judging->last_writer = judging->writers[judging->writer_count++] = writer_progress_create(name);
 }
 
+const struct writer_progress *judging_find_writer(const struct judging *judging, struct slice name)
+{
+    for (size_t index = 0; index < judging->writer_count; index++)
+        if (slice_equal(judging->writers[index]->name, name))
+            return judging->writers[index];
+    return NULL;
+}
+
 static struct writer_progress *find_late_writer(const struct judging *judging, struct slice name)
 {
     for (size_t index = 0; index < judging->late_writer_count; index++)
@@ -123,6 +131,7 @@ static void publish(struct judging *judging, const struct event *event, const st
                                [OUTCOME_DENIED] = &judging->counts->denied,
                                [OUTCOME_FAILED] = &judging->counts->failed};
     judging->counts->judged++;
+    judging->counts->dry_run += judging->dry_runs.length != 0;
     if (outcome->kind != OUTCOME_PASSED) {
         (*kinds[outcome->kind])++;
         /* The counts by module are those of the newest chain. */

@@ -15,6 +15,7 @@ static const struct metric_member members[] = {
     COUNT(denied, "weir_events_denied_total", METRIC_COUNTER, "Events that the chain refused."),
     COUNT(changed, "weir_events_changed_total", METRIC_COUNTER, "Events that the chain let pass with a replacement."),
     COUNT(failed, "weir_events_failed_total", METRIC_COUNTER, "Events whose judgement ended in a module's failure."),
+    COUNT(dry_run, "weir_events_dry_run_total", METRIC_COUNTER, "Events that a module in dry_run would have refused."),
     COUNT(judged_before, "weir_events_judged_before_total", METRIC_COUNTER,
           "Events that an earlier run had judged ahead of its stored position, and that were not judged again."),
     COUNT(rejected, "weir_events_rejected_total", METRIC_COUNTER,

@@ -52,6 +52,9 @@ struct outbox_callbacks {
     bool (*fell_back)(void *context);
     /* True: more is waiting for Redis's answers than may; stop. False: go on. */
     void (*flow)(void *context, bool stop);
+    /* What Redis, or the state file, holds of this instance was stored by a newer Weir, in a form that this one does
+     * not know. Nothing is begun, and nothing sent; the owner destroys the outbox. Comes instead of `loaded`. */
+    void (*unreadable)(void *context, int64_t format);
     /* Nothing is waiting any more (after outbox_drain). */
     void (*drained)(void *context);
     /* Another engine holds the job: Redis refused a transaction for its fence. The outbox is held from now on. Never

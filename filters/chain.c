@@ -320,6 +320,11 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
     return good;
 }
 
+bool chain_module_answers(const struct chain *chain, uint32_t index, enum callback callback)
+{
+    return find_link(chain, callback, index) != NULL;
+}
+
 enum semantics chain_semantics(const struct chain *chain)
 {
     return chain->settings.semantics;

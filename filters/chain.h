@@ -101,6 +101,9 @@ const struct field_table *chain_fields(const struct chain *chain);
  * there are. */
 uint32_t chain_callback_modules(const struct chain *chain, enum callback callback, uint32_t *indices, uint32_t room);
 
+/* Whether the module at that place is among them. */
+bool chain_module_answers(const struct chain *chain, uint32_t index, enum callback callback);
+
 /* The login types after start-up, a dict of type → list of fields (Synapse's supported_login_types). */
 struct value chain_login_types(const struct chain *chain, struct arena *arena);
 
