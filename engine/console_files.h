@@ -10,7 +10,7 @@ struct console_file {
     struct slice content;
 };
 
-#define CONSOLE_FILES 4u
+#define CONSOLE_FILES 14u
 /* `index` from 0 to CONSOLE_FILES - 1; the page itself is the first. */
 struct console_file console_file_at(size_t index);
 

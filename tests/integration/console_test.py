@@ -16,8 +16,8 @@ PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src
                "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 FILES = {"/": ("index.html", "text/html; charset=utf-8"),
          "/console/console.css": ("console.css", "text/css; charset=utf-8"),
-         "/console/console.js": ("console.js", "text/javascript; charset=utf-8"),
-         "/console/icon.svg": ("icon.svg", "image/svg+xml")}
+         "/console/icon.svg": ("icon.svg", "image/svg+xml"),
+         **{f"/console/{path.name}": (path.name, "text/javascript; charset=utf-8") for path in (ROOT / "console").glob("*.js")}}
 
 SECRET = "s3cret of the console"
 
