@@ -1,15 +1,18 @@
 """The console's side of the engine: its page, who may look at it, and what it is told."""
 
+import contextlib
 import http.client
 import json
 import os
 import signal
 import socket
 import ssl
+import subprocess
 import time
 import unittest
 
 import certificates
+import postgres_test
 from harness import ROOT, SERVER_NAME, Server, body_line, ev_row, rdata, wait_until
 
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -557,6 +560,63 @@ class Explain(Observing):
         status, _, content = self.ask(engine, "POST", "/v1/explain", b'{"event_id": "$a"}')
         self.assertEqual((status, "no source of bodies" in json.loads(content)["error"]), (404, True))
         self.stop_engine(engine)
+
+
+class ExplainFromPostgres(postgres_test.PostgresServer):
+    begin, ask, refusal = Console.begin, Console.ask, Console.refusal
+
+    def test_an_event_by_its_id(self):
+        event = json.loads(body_line("", body="spam"))["json"]
+        self.insert([("$there", event)])
+        engine = self.begin("", postgres_test.KEYWORD, self.bodies)
+        wait_until(lambda: self.http(engine, "/readyz")[0] == 200, what="readiness")
+        status, _, content = self.ask(engine, "POST", "/v1/explain", b'{"event_id": "$there"}')
+        self.assertEqual((status, b"M_FORBIDDEN" in content, b"$there" in content), (200, True, True))
+        self.assertEqual(self.refusal(engine, "POST", "/v1/explain", b'{"event_id": "$nobody"}'), (404, "M_NOT_FOUND"))
+        # One that is asked for meanwhile is judged all the same, and who hangs up takes only his answer with him.
+        for _ in range(3):
+            client = socket.create_connection(engine.http.rsplit(":", 1), timeout=20)
+            client.sendall(b"POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
+                           b'{"event_id":"$gone"}')
+            time.sleep(0.1)
+            client.close()
+        self.publish("POSITION events persister1 0 0", rdata(1, ev_row("$there")))
+        wait_until(lambda: len(self.durable()) == 1, what="the verdict")
+        self.assertEqual(self.ask(engine, "POST", "/v1/explain", b'{"event_id": "$there"}')[0], 200)
+        # Asked for when the engine stops: it waits for the answer, as for all that was asked over HTTP.
+        client = socket.create_connection(engine.http.rsplit(":", 1), timeout=20)
+        self.addCleanup(client.close)
+        client.sendall(b"POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
+                       b'{"event_id":"$gone"}')
+        time.sleep(0.1)
+        self.stop_engine(engine)
+        self.assertRegex(client.recv(1000), b"^HTTP/1.1 (404|503) ")
+
+    def test_a_database_that_does_not_answer(self):
+        engine = self.begin("", postgres_test.KEYWORD, self.bodies)
+        wait_until(lambda: self.http(engine, "/readyz")[0] == 200, what="readiness")
+        with self.locked():
+            begun = time.monotonic()
+            self.assertEqual(self.refusal(engine, "POST", "/v1/explain", b'{"event_id": "$late"}'), (503, "M_UNKNOWN"))
+            self.assertLess(time.monotonic() - begun, 20)
+        self.postgres.kill()
+        self.postgres.wait()
+        wait_until(lambda: self.http(engine, "/readyz")[0] != 200, what="the loss")
+        self.assertEqual(self.refusal(engine, "POST", "/v1/explain", b'{"event_id": "$a"}'), (503, "M_UNKNOWN"))
+        self.stop_engine(engine)
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Nobody reads event_json meanwhile."""
+        session = subprocess.Popen(["psql", "-qAt", "-h", self.database, "-U", "synapse", "-d", "postgres"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        session.stdin.write(b"BEGIN; LOCK TABLE event_json IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
+        session.stdin.flush()
+        self.assertEqual(session.stdout.readline().strip(), b"locked")
+        try:
+            yield
+        finally:
+            session.communicate(b"ROLLBACK;\n")
 
 
 if __name__ == "__main__":
