@@ -28,11 +28,9 @@
 /* What is kept of further requests while one waits for its answer. While it reads, evhttp bounds the input itself. */
 #define PARKED_INPUT_MAXIMUM (16u << 10)
 
-static const int64_t phase_seconds[HTTP_PHASES] = {[HTTP_READING] = 10,
-                                                   [HTTP_WAITING] = INT64_MAX,
-                                                   [HTTP_ANSWERED] = INT64_MAX,
-                                                   [HTTP_WRITING] = 60,
-                                                   [HTTP_IDLE] = 180};
+static const int64_t phase_seconds[HTTP_PHASES] = {
+    [HTTP_READING] = 10, [HTTP_WAITING] = INT64_MAX,   [HTTP_ANSWERED] = INT64_MAX, [HTTP_WRITING] = 60,
+    [HTTP_IDLE] = 180,   [HTTP_STREAMING] = INT64_MAX, [HTTP_ENDING] = 10};
 
 static struct http_client *client_find(struct http_server *server, const char *address)
 {
@@ -56,8 +54,7 @@ static void client_leave(struct http_server *server, struct http_client *client)
     free(client);
 }
 
-/* As a timeout of its own stream would. */
-static void drop(struct http_connection *connection)
+void http_connection_drop(struct http_connection *connection)
 {
     bufferevent_trigger_event(connection->stream, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
 }
@@ -87,7 +84,7 @@ static void make_room(struct http_server *server)
                     LOG_INTEGER("connections", server->connection_count));
     }
     if (idlest)
-        drop(idlest);
+        http_connection_drop(idlest);
     else
         accept_others(server, false);
 }
@@ -206,7 +203,7 @@ static void adopt(struct http_connection *connection)
     if (!server->is_unix)
         setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (server->admit && !server->admit(server->context, connection->socket))
-        drop(connection);
+        http_connection_drop(connection);
 }
 
 static void on_adopt(evutil_socket_t socket, short what, void *context)
@@ -285,7 +282,7 @@ static void on_tick(evutil_socket_t socket, short what, void *context)
         while ((connection = TAILQ_FIRST(&server->phases[phase])) &&
                server->now_s - connection->since_s > phase_seconds[phase]) {
             *server->counts[HTTP_COUNT_SLOW] += phase != HTTP_IDLE;
-            drop(connection);
+            http_connection_drop(connection);
         }
     }
     if (server->full && !server->stopping && server->connection_count < server->connections_maximum)

@@ -23,6 +23,9 @@ static const struct metric_definition metrics[HTTP_COUNTS] = {
     [HTTP_COUNT_REQUESTS] = {"weir_http_requests_total", METRIC_COUNTER, "HTTP requests that were received.", NULL},
     [HTTP_COUNT_UNAUTHORIZED] = {"weir_http_unauthorized_total", METRIC_COUNTER,
                                  "HTTP requests that were refused for want of the secret.", NULL},
+    [HTTP_COUNT_FOREIGN] = {"weir_http_foreign_total", METRIC_COUNTER,
+                            "HTTP requests that were refused because another site may have made a browser send them.",
+                            NULL},
     [HTTP_COUNT_LIMITED] = {"weir_http_limited_total", METRIC_COUNTER,
                             "HTTP requests that were refused because too many of their client waited for answers.",
                             NULL},
@@ -165,6 +168,22 @@ void http_server_use_secret(struct http_server *server, const char *secret)
 {
     http_secret_destroy(server->secret);
     server->secret = secret ? http_secret_create(secret) : NULL;
+}
+
+bool http_server_has_secret(const struct http_server *server)
+{
+    return server->secret != NULL;
+}
+
+bool http_server_knows_secret(const struct http_server *server, struct slice secret)
+{
+    return server->secret && http_secret_matches(server->secret, secret);
+}
+
+void http_server_guard(struct http_server *server, const struct http_sessions *sessions)
+{
+    server->guarded = true;
+    server->sessions = *sessions;
 }
 
 bool http_server_use_certificate(struct http_server *server, const char *certificate_file, const char *private_key_file,
