@@ -12,14 +12,15 @@ import subprocess
 import termios
 import time
 
-SEQUENCE = re.compile(r"\x1b(?:\[([?0-9;]*)([A-Za-z])|[()][A-Z0-9]|[=>78MDEc])")
+SEQUENCE = re.compile(r"\x1b(?:\[([?0-9;]*)([A-Za-z])|[()][A-Z0-9]|([=>78MDEc]))")
 
 
 class Screen:
     def __init__(self, command, width=100, height=30, environment=None):
         self.width, self.height = width, height
         self.cells = [[" "] * width for _ in range(height)]
-        self.row = self.column = 0
+        self.row = self.column = self.top = 0
+        self.bottom = height - 1
         self.raw = ""
         self.pending = ""
         self.master, self.slave = pty.openpty()
@@ -42,7 +43,8 @@ class Screen:
         self.read(0.1)
         self.width, self.height = width, height
         self.cells = [[" "] * width for _ in range(height)]
-        self.row = self.column = 0
+        self.row = self.column = self.top = 0
+        self.bottom = height - 1
         self.set_size(width, height)  # the system sends SIGWINCH to who has the terminal
 
     def close(self):
@@ -127,13 +129,23 @@ class Screen:
                 self.column += 1
 
     def down(self):
-        if self.row + 1 < self.height:
-            self.row += 1
+        if self.row != self.bottom:
+            self.row = min(self.row + 1, self.height - 1)
         else:
-            self.cells = self.cells[1:] + [[" "] * self.width]
+            del self.cells[self.top]
+            self.cells.insert(self.bottom, [" "] * self.width)
+
+    def up(self):
+        if self.row != self.top:
+            self.row = max(self.row - 1, 0)
+        else:
+            del self.cells[self.bottom]
+            self.cells.insert(self.top, [" "] * self.width)
 
     def obey(self, sequence):
-        numbers, command = sequence.groups()
+        numbers, command, letter = sequence.groups()
+        if letter == "M":
+            self.up()
         if command is None or numbers.startswith("?"):
             return
         values = [int(number) if number else 0 for number in numbers.split(";")]
@@ -150,6 +162,10 @@ class Screen:
             self.column = min(self.width - 1, self.column + count)
         elif command == "D":
             self.column = max(0, self.column - count)
+        elif command == "r":  # the lines that scroll
+            self.top = count - 1
+            self.bottom = min(self.height, values[1] if len(values) > 1 and values[1] else self.height) - 1
+            self.row = self.column = 0
         elif command in "JK":
             self.erase(command, values[0])
 

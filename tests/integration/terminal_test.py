@@ -275,6 +275,17 @@ class Top(Terminal):
         screen.wait(r"\n> 2  sender_list")
         screen.press("k")
         screen.wait(r"\n> 1  keywords")
+        self.assertFalse(screen.is_restored())
+        screen.press("q")
+        self.assertEqual(screen.end(), 0)
+        self.assertTrue(screen.is_restored())
+
+    def test_the_dry_run_of_a_module(self):
+        self.ready(self.observing())
+        if self.ask("POST", "/v1/dry-run", "{}")[0] == 404:
+            self.skipTest("the engine does not serve /v1/dry-run")
+        screen = self.screen()
+        screen.wait(r"events/s \d")
         # The question is answered with no, then with yes, and back.
         screen.press("d")
         screen.wait(r"put keywords into dry run, so that it refuses nothing\? y/n")
@@ -290,10 +301,8 @@ class Top(Terminal):
         screen.press("y")
         screen.wait("keywords decides again")
         self.assertFalse(self.status()["chain"]["modules"][0]["dry_run"])
-        self.assertFalse(screen.is_restored())
         screen.press("q")
         self.assertEqual(screen.end(), 0)
-        self.assertTrue(screen.is_restored())
 
     def test_sizes(self):
         modules = "modules:\n" + "".join(f"  - {{module: keywords, config: {{patterns: [x{number}]}}}}\n"
