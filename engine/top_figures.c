@@ -112,7 +112,7 @@ static void append_number(struct buffer *output, const char *before, double numb
 {
     buffer_append_string(output, before);
     if (isfinite(number))
-        buffer_append_format(output, "%.15g", number);
+        buffer_append_format(output, number == floor(number) && number < 1e15 ? "%.0f" : "%.6g", number);
     else
         buffer_append_string(output, "null");
 }
