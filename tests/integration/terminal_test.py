@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -154,6 +155,72 @@ class Status(Terminal):
                 done = run_weir(subcommand, check=False)
                 self.assertEqual(done.returncode, WRONG, subcommand)
                 self.assertIn(b"/etc/weir/weir.yaml", done.stderr)
+
+
+class OddEngines(Terminal):
+    """Whoever answers at the socket need not be an engine, or not of this version."""
+
+    def answered(self, answer, *arguments, subcommand="status", drip=False):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.admin))
+            listener.listen()
+
+            def serve():
+                while True:
+                    try:
+                        connection, _ = listener.accept()
+                    except OSError:
+                        return
+                    with connection:
+                        if connection.recv(65536):
+                            try:
+                                connection.sendall(answer)
+                                for _ in range(100 if drip else 0):
+                                    time.sleep(0.1)
+                                    connection.sendall(b"x")
+                            except OSError:
+                                pass
+
+            threading.Thread(target=serve, daemon=True).start()
+            done = self.weir(subcommand, *arguments)
+            listener.shutdown(socket.SHUT_RDWR)
+        self.admin.unlink()
+        self.assertEqual(done.stdout, b"")
+        return done.returncode, done.stderr.decode()
+
+    @staticmethod
+    def http(body, status=200, length=None):
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body) if length is None else length}\r\n\r\n"
+        return head.encode() + body
+
+    def test_answers(self):
+        error = json.dumps({"errcode": "M_UNKNOWN", "error": "no \x1b[2J today"}).encode()
+        for answer, sentence in ((self.http(b" " * (17 << 20)), "larger than 16 MiB"),
+                                 (self.http(b"{", length=7), "gave no answer"),
+                                 (b"", "gave no answer"),
+                                 (b"nonsense", "gave no answer"),
+                                 (self.http(b"{}}"), "is no JSON"),
+                                 (self.http(b"[]"), "is no status"),
+                                 (self.http(error, 404), "does not know /v1/status: it is older"),
+                                 (self.http(error, 503), "the engine says: no \\x1b[2J today"),
+                                 (self.http(b"<html>", 500), "answered with the status 500")):
+            code, said = self.answered(answer)
+            self.assertEqual(code, UNREACHABLE, sentence)
+            self.assertIn(sentence, said)
+            self.assertNotIn("\x1b", said)
+
+    def test_one_that_drips(self):
+        code, said = self.answered(self.http(b"", length=1000), drip=True)
+        self.assertEqual(code, UNREACHABLE)
+        self.assertIn("did not answer within 5 s", said)
+
+    def test_the_others(self):
+        odd = self.http(b"[]")
+        self.assertIn("is no status", self.answered(odd, "--once", subcommand="top")[1])
+        self.assertEqual(self.answered(self.http(b'{"rows":[7,{"row":1}],"next":null}'), subcommand="log"),
+                         (0, "weir log: 2 rows cannot be shown: they are not what weir writes\n"))
+        self.assertEqual(self.answered(self.http(b'{"errcode":"M_INVALID_PARAM","error":"no such callback"}', 400),
+                                       subcommand="log"), (USAGE, "weir log: the engine says: no such callback\n"))
 
 
 class Reload(Terminal):
