@@ -81,7 +81,7 @@ static void append_title(struct top_frame *frame, const struct top_samples *samp
         append_shown(text, status, "/missing");
     buffer_append_string(text, "  up ");
     double up = admin_json_number(status, "/now") - admin_json_number(status, "/started");
-    human_append_span(text, up > 0 ? (int64_t)up : 0);
+    human_append_span(text, up);
     if (view->paused)
         buffer_append_string(text, "  PAUSED");
     else if (view->every)
