@@ -68,6 +68,10 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+# The console's page is assembled into one object (engine/console_files.c).
+CONSOLE_FILES := $(wildcard console/*)
+$(BUILD)/obj/engine/console_files.o build/fuzz/obj/engine/console_files.o: $(CONSOLE_FILES)
+$(BUILD)/obj/engine/console_files.o: OPTIMISE += -fno-lto
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: debug

@@ -82,9 +82,9 @@ bool engine_pages_start(struct engine *engine)
     if (engine->http) {
         metrics_on_render(engine->metrics, append_readiness, engine);
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
-        engine_admin_start(engine);
         if (engine->configuration->console || engine->configuration->requests_http)
             engine_admin_add_areas(engine, engine->http);
+        engine_console_start(engine);
         engine_api_start(engine);
         engine->policy =
             engine_policy_start(engine->base, engine->configuration, engine->questions, engine->http, engine->metrics);
@@ -130,14 +130,18 @@ void engine_pages_reload(struct engine *engine, struct configuration *loaded)
         return;
     reload_certificate(engine, loaded);
     /* The new file may have no secret because it listens elsewhere, which it does not until the restart. */
-    if (configuration->http_secret && !loaded->http_secret && configuration->requests_http &&
+    if (configuration->http_secret && !loaded->http_secret &&
+        (configuration->requests_http || configuration->console) &&
         !http_listen_is_loopback(configuration->http_listen)) {
         log_warning("the secret of the HTTP API is kept until a restart, since it still listens beyond loopback",
                     LOG_STRING("address", http_server_address(engine->http)));
         return;
     }
+    bool changed = !slice_equal(slice_from_string(configuration->http_secret), slice_from_string(loaded->http_secret));
     take(&configuration->http_secret, &loaded->http_secret);
     http_server_use_secret(engine->http, configuration->http_secret);
+    if (changed)
+        engine_console_secret_changed(engine);
 }
 
 void engine_pages_stop(struct engine *engine)
@@ -145,7 +149,9 @@ void engine_pages_stop(struct engine *engine)
     engine_api_stop(engine);
     engine_admin_stop(engine);
     http_server_destroy(engine->http);
+    engine_admin_socket_stop(engine);
     engine_api_free(engine);
     engine_admin_free(engine);
+    engine_console_free(engine);
     engine_policy_stop(engine->policy);
 }

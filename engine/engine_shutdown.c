@@ -91,6 +91,7 @@ void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
     service_manager_stopping(engine->manager, engine->configuration->shutdown_timeout_ms * STOP_STEPS + STOP_MARGIN_MS);
     engine_apply_flow(engine);
     reload_stop(engine->reload);
+    verdict_feed_stop(engine->feed);
     http_server_stop(engine->http);
     on_shutdown_timer(-1, 0, engine);
 }
