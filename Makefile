@@ -22,7 +22,9 @@ OPTIMISE := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sa
 else
 OPTIMISE := -O3 -g -flto=auto
 endif
-WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+# Empty for whoever builds with a compiler that warns of more than those it was written with: WERROR=
+WERROR ?= -Werror
+WARN := -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?=
 CPPFLAGS ?=
 LDFLAGS ?=
