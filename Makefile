@@ -24,8 +24,12 @@ OPTIMISE := -O3 -g -flto=auto
 endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?=
+CPPFLAGS ?=
+LDFLAGS ?=
+# Where `make install` puts units of systemd; nothing: nowhere.
+UNITS ?= $(PREFIX)/lib/systemd/system
 COMMON_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Ideploy/include -I/usr/include/postgresql -I/usr/include/hs -I/usr/include/lua5.4 -DWEIR_VERSION='"$(VERSION)"'
-ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CFLAGS)
+ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CPPFLAGS) $(CFLAGS)
 
 # What each part may link with: the linker keeps the rule that filters/ knows nothing of Redis, libevent or PostgreSQL.
 LIBS_base := -lyyjson -lxxhash -lm
@@ -33,10 +37,10 @@ LIBS_filters := -ljansson -lhs -lpcre2-8 -llua5.4 -lcrypto -ldl $(LIBS_base)
 LIBS_replication := -levent_core -lpq -lzstd -ldl $(LIBS_base)
 LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 
-BASE_SOURCES := $(wildcard base/*.c)
-FILTERS_SOURCES := $(wildcard filters/*.c filters/modules/*.c)
-REPLICATION_SOURCES := $(wildcard replication/*.c)
-ENGINE_SOURCES := $(filter-out engine/main.c,$(wildcard engine/*.c))
+BASE_SOURCES := $(sort $(wildcard base/*.c))
+FILTERS_SOURCES := $(sort $(wildcard filters/*.c filters/modules/*.c))
+REPLICATION_SOURCES := $(sort $(wildcard replication/*.c))
+ENGINE_SOURCES := $(sort $(filter-out engine/main.c,$(wildcard engine/*.c)))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(foreach part,$(1),$(BUILD)/libweir-$(part).a)
 ARCHIVES_base := base
@@ -50,7 +54,7 @@ all: $(BUILD)/weir ## build the program (release, LTO): build/weir
 
 $(BUILD)/weir: $(call objects,engine/main.c) $(call archive,$(ARCHIVES_engine))
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS_engine)
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_engine)
 
 $(BUILD)/libweir-base.a: $(call objects,$(BASE_SOURCES))
 $(BUILD)/libweir-filters.a: $(call objects,$(FILTERS_SOURCES))
@@ -58,12 +62,16 @@ $(BUILD)/libweir-replication.a: $(call objects,$(REPLICATION_SOURCES))
 $(BUILD)/libweir-engine.a: $(call objects,$(ENGINE_SOURCES))
 $(BUILD)/libweir-%.a:
 	@rm -f $@
-	@$(AR) qcs $@ $^
+	@$(AR) qcsD $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+# The console's page is assembled into one object (engine/console_files.c).
+CONSOLE_FILES := $(wildcard console/*)
+$(BUILD)/obj/engine/console_files.o build/fuzz/obj/engine/console_files.o: $(CONSOLE_FILES)
+$(BUILD)/obj/engine/console_files.o: OPTIMISE += -fno-lto
 -include $(shell [ -d $(BUILD)/obj ] && find $(BUILD)/obj -name '*.d')
 
 .PHONY: debug
@@ -239,7 +247,7 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@$(BUILD)/weir manual configuration.md >docs/reference/configuration.md
 
 .PHONY: install
-install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, samples and examples under DESTDIR/PREFIX
+install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, units of systemd, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	$(BUILD)/weir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
@@ -252,7 +260,13 @@ install: all ## install the program, manual pages, completion for bash and zsh, 
 	install -m 644 deploy/sample/* $(DESTDIR)$(PREFIX)/share/weir/sample/
 	install -D -m 644 deploy/synapse/weir_module.py $(DESTDIR)$(PREFIX)/share/weir/synapse/weir_module.py
 	install -D -m 755 deploy/consumers/weir_actions.py $(DESTDIR)$(PREFIX)/share/weir/consumers/weir_actions.py
-	install -D -m 644 deploy/consumers/weir-actions.service $(DESTDIR)$(PREFIX)/share/weir/consumers/weir-actions.service
+	sed 's,/usr/local/,$(PREFIX)/,' deploy/consumers/weir-actions.service >$(DESTDIR)$(PREFIX)/share/weir/consumers/weir-actions.service
+	if [ -n "$(UNITS)" ]; then \
+	  install -d $(DESTDIR)$(UNITS) && install -D -m 644 deploy/systemd/weir.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf && \
+	  for unit in weir weir@; do \
+	    sed 's,/usr/bin/weir,$(PREFIX)/bin/weir,' deploy/systemd/$$unit.service >$(DESTDIR)$(UNITS)/$$unit.service || exit 1; \
+	  done; \
+	fi
 	install -D -m 644 deploy/include/weir/plugin.h $(DESTDIR)$(PREFIX)/include/weir/plugin.h
 	install -d $(DESTDIR)$(PREFIX)/share/weir/profiles/tests
 	install -m 644 deploy/profiles/*.yaml deploy/profiles/*.txt deploy/profiles/README.md $(DESTDIR)$(PREFIX)/share/weir/profiles/
@@ -260,8 +274,10 @@ install: all ## install the program, manual pages, completion for bash and zsh, 
 	install -d $(DESTDIR)$(PREFIX)/share/weir/examples/plugin
 	install -m 644 deploy/examples/plugin/* $(DESTDIR)$(PREFIX)/share/weir/examples/plugin/
 
+include deploy/packages.mk
+
 .PHONY: clean help
 clean: ## remove everything that was built
 	rm -rf build
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile deploy/packages.mk

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what Weir needs from Debian: dependencies.sh [--check] run|test|lint|bench|synapse …
-# (synapse: what a checkout of Synapse needs to be measured beside the engine).
+# Installs what Weir needs from Debian: dependencies.sh [--check] run|test|lint|bench|package|image|synapse …
+# (synapse: what a checkout of Synapse needs to be measured beside the engine; package: to build and try Debian packages;
+# image: to build and try a container image).
 #
 # Nothing is done when everything is there. Debian 12 has no yyjson: its two packages are then taken from Debian 13 (they
 # need only libc6), with apt sources of their own in a temporary folder, so that the machine's sources stay as they are.
@@ -20,6 +21,8 @@ synapse="python3-attr python3-bcrypt python3-bleach python3-canonicaljson python
  python3-signedjson python3-sortedcontainers python3-twisted python3-typing-extensions python3-unpaddedbase64 python3-yaml
  python3-ijson python3-jwt python3-msgpack python3-psycopg2 python3-service-identity python3-treq"
 lint="$build clang-format clang-tidy shellcheck"
+package="$build debhelper dh-python dpkg-dev fakeroot binutils lintian debootstrap systemd python3 git"
+image="debootstrap buildah podman crun podman-compose python3 python3-yaml git"
 
 check=false
 wanted=""
@@ -30,8 +33,10 @@ for word in "$@"; do
         test) wanted="$wanted $test" ;;
         lint) wanted="$wanted $lint" ;;
         bench) wanted="$wanted $bench" ;;
+        package) wanted="$wanted $package" ;;
+        image) wanted="$wanted $image" ;;
         synapse) wanted="$wanted $synapse" ;;
-        *) echo "usage: dependencies.sh [--check] run|test|lint|bench|synapse …" >&2; exit 2 ;;
+        *) echo "usage: dependencies.sh [--check] run|test|lint|bench|package|image|synapse …" >&2; exit 2 ;;
     esac
 done
 

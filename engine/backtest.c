@@ -101,8 +101,12 @@ static void scan(void *context, void *piece)
 
 static void order(void *context, void *piece)
 {
-    const struct backtest *backtest = context;
-    backtest_recording_order(backtest->recording, piece);
+    struct backtest *backtest = context;
+    struct backtest_batch *batch = piece;
+    if (batch->refusal.length)
+        fail(backtest, &batch->refusal);
+    else
+        backtest_recording_order(backtest->recording, batch);
 }
 
 /* ---- the database */

@@ -16,6 +16,7 @@ void backtest_batch_clear(struct backtest_batch *batch)
     arena_reset(&batch->texts);
     batch->message_count = batch->event_count = 0;
     batch->lines = batch->other_channels = batch->bad_records = batch->gaps = 0;
+    buffer_clear(&batch->refusal);
     for (unsigned side = 0; side < BACKTEST_SIDES; side++) {
         batch->answers[side].count = 0;
         buffer_clear(&batch->answers[side].texts);
@@ -25,6 +26,7 @@ void backtest_batch_clear(struct backtest_batch *batch)
 void backtest_batch_free(struct backtest_batch *batch)
 {
     buffer_free(&batch->block);
+    buffer_free(&batch->refusal);
     arena_free(&batch->texts);
     free(batch->messages);
     free(batch->events);

@@ -61,6 +61,7 @@ struct backtest_batch {
     uint32_t message_count;
     uint32_t message_capacity;
     uint64_t lines, other_channels, bad_records, gaps;
+    struct buffer refusal; /* a sentence, where the recording is of a form that is not known */
     struct arena texts;
     struct backtest_event *events;
     uint32_t event_count;

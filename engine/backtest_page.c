@@ -47,7 +47,7 @@ static bool compared(const struct backtest_report *report)
 static void append_number_cell(struct buffer *output, uint64_t number)
 {
     buffer_append_string(output, "<td class=\"number\">");
-    backtest_append_count(output, number);
+    human_append_count(output, number);
     buffer_append_string(output, "</td>");
 }
 
@@ -57,7 +57,7 @@ static void append_summary(struct buffer *output, const struct backtest_report *
 {
     const struct backtest_tally *tally = report->tally;
     buffer_append_string(output, "<h1>Backtest</h1>\n<p>");
-    backtest_append_count(output, tally->events);
+    human_append_count(output, tally->events);
     buffer_append_string(output, " events judged");
     if (tally->times.latest_ms) {
         buffer_append_string(output, ", from ");
@@ -91,9 +91,9 @@ static void append_changes(struct buffer *output, const struct backtest_report *
     if (!compared(report))
         return;
     buffer_append_string(output, "<h2>What changed</h2>\n<p>");
-    backtest_append_count(output, tally->changed);
+    human_append_count(output, tally->changed);
     buffer_append_string(output, " events changed their verdict; ");
-    backtest_append_count(output, tally->other_reason);
+    human_append_count(output, tally->other_reason);
     buffer_append_string(output, " have the same verdict by another module or rule.</p>\n<table><thead><tr><th>OLD \\ "
                                  "NEW</th>");
     for (unsigned to = 0; to < OUTCOME_KINDS; to++)
@@ -108,7 +108,7 @@ static void append_changes(struct buffer *output, const struct backtest_report *
     buffer_append_string(output, "</tbody></table>\n");
     if (tally->same_kind) {
         buffer_append_string(output, "<p class=\"note\">Among them ");
-        backtest_append_count(output, tally->same_kind);
+        human_append_count(output, tally->same_kind);
         buffer_append_string(output, " with a verdict of the same kind that says something else.</p>\n");
     }
 }
@@ -356,7 +356,7 @@ static void append_top(struct buffer *output, const struct backtest_report *repo
     if (error) {
         buffer_append_format(output, "<p class=\"note\">More than %u were counted: a number may be too low by ",
                              BACKTEST_TOP_CAPACITY);
-        backtest_append_count(output, error);
+        human_append_count(output, error);
         buffer_append_string(output, " at most.</p>\n");
     }
 }
@@ -378,9 +378,9 @@ static void append_examples(struct buffer *output, const struct backtest_report 
     const struct backtest_tally *tally = report->tally;
     buffer_append_format(output, "<h2>%s</h2>\n<p>",
                          compared(report) ? "Events that changed their verdict" : "Events that did not pass");
-    backtest_append_count(output, tally->example_count);
+    human_append_count(output, tally->example_count);
     buffer_append_string(output, " of ");
-    backtest_append_count(output, tally->example_candidates);
+    human_append_count(output, tally->example_candidates);
     buffer_append_string(output, " are shown.</p>\n");
     if (!tally->example_count)
         return;
@@ -426,7 +426,7 @@ static void append_notes(struct buffer *output, const struct backtest_report *re
     for (uint32_t index = 0; index < BACKTEST_NOTES; index++)
         if (notes[index].count) {
             buffer_append_string(output, "<li>");
-            backtest_append_count(output, notes[index].count);
+            human_append_count(output, notes[index].count);
             buffer_append_format(output, " %s</li>\n", notes[index].text);
         }
     buffer_append_format(output, "<li>%.2f s, %.0f events/s, %u jobs, Weir %s</li>\n</ul>\n", report->seconds,

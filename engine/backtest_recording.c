@@ -127,6 +127,8 @@ static void scan_line(struct backtest_recording *recording, struct backtest_batc
     if (record_mark_channel(message.channel)) {
         struct record_gap gap;
         batch->gaps += record_gap_read(message.data, &gap);
+        if (!batch->refusal.length)
+            (void)record_format_refuse(message.data, &batch->refusal);
         return;
     }
     batch->lines++;

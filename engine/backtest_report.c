@@ -27,16 +27,6 @@ void backtest_append_time(struct buffer *output, int64_t time_ms)
                          parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
-void backtest_append_count(struct buffer *output, uint64_t count)
-{
-    if (count >= 1000) {
-        backtest_append_count(output, count / 1000);
-        buffer_append_format(output, ",%03u", (unsigned)(count % 1000));
-    } else {
-        buffer_append_integer(output, (int64_t)count);
-    }
-}
-
 void backtest_append_opinion(struct buffer *output, const struct backtest_opinion *opinion, uint32_t characters)
 {
     if (opinion->dry_run)

@@ -3,6 +3,7 @@
 #define WEIR_ENGINE_BACKTEST_REPORT_H
 
 #include "engine/backtest.h"
+#include "engine/human_text.h"
 
 /* Fit for a terminal of 80 columns, but for ids and rules. */
 void backtest_append_text(struct buffer *output, const struct backtest_report *report);
@@ -24,8 +25,6 @@ bool backtest_module_is_dry(const struct backtest_report *report, unsigned side,
 uint64_t backtest_module_decided(const struct module_tally *module);
 /* "2026-11-20 14:00:05" in UTC; "-" for 0. */
 void backtest_append_time(struct buffer *output, int64_t time_ms);
-/* "1,234,567" */
-void backtest_append_count(struct buffer *output, uint64_t count);
 /* "denied by keywords: rule: reason", "passed"; texts cut to `characters` each. */
 void backtest_append_opinion(struct buffer *output, const struct backtest_opinion *opinion, uint32_t characters);
 

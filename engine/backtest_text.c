@@ -17,7 +17,7 @@ static const char *const side_names[BACKTEST_SIDES] = {"NEW", "OLD"};
 static void append_head(struct buffer *output, const struct backtest_report *report)
 {
     const struct backtest_tally *tally = report->tally;
-    backtest_append_count(output, tally->events);
+    human_append_count(output, tally->events);
     buffer_append_string(output, " events judged");
     if (tally->times.latest_ms) {
         buffer_append_string(output, ", from ");
@@ -34,7 +34,7 @@ static void append_head(struct buffer *output, const struct backtest_report *rep
         buffer_append_format(output, "  %s", side_names[side]);
         for (unsigned kind = OUTCOME_DENIED; kind > OUTCOME_PASSED; kind--) {
             buffer_append_string(output, "  ");
-            backtest_append_count(output, tally->kinds[side][kind]);
+            human_append_count(output, tally->kinds[side][kind]);
             buffer_append_format(output, " %s", backtest_outcome_names[kind]);
             if (kind == OUTCOME_DENIED && tally->events)
                 buffer_append_format(output, " (%.2f %%)",
@@ -42,7 +42,7 @@ static void append_head(struct buffer *output, const struct backtest_report *rep
         }
         if (tally->kinds[side][OUTCOME_FAILED]) {
             buffer_append_string(output, "  ");
-            backtest_append_count(output, tally->kinds[side][OUTCOME_FAILED]);
+            human_append_count(output, tally->kinds[side][OUTCOME_FAILED]);
             buffer_append_string(output, " failed");
         }
         buffer_append_format(output, "  %s\n", configuration->path);
@@ -55,13 +55,13 @@ static void append_changes(struct buffer *output, const struct backtest_report *
     if (!tally->chains[BACKTEST_OLD])
         return;
     buffer_append_string(output, "\nEvents whose verdict changed: ");
-    backtest_append_count(output, tally->changed);
+    human_append_count(output, tally->changed);
     buffer_append_char(output, '\n');
     for (unsigned from = 0; from < OUTCOME_KINDS; from++)
         for (unsigned to = 0; to < OUTCOME_KINDS; to++)
             if (from != to && tally->changes[from][to]) {
                 buffer_append_string(output, "  ");
-                backtest_append_count(output, tally->changes[from][to]);
+                human_append_count(output, tally->changes[from][to]);
                 buffer_append_format(output, " %s -> %s\n", backtest_outcome_names[from], backtest_outcome_names[to]);
             }
     if (tally->same_kind)

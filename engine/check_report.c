@@ -199,8 +199,9 @@ void check_report_append(const struct configuration *configuration, struct buffe
         buffer_append_string(output, "none");
     buffer_append_char(output, '\n');
     append_bodies(output, configuration);
-    buffer_append_format(output, "  http      %s\n  publish   %s\n",
+    buffer_append_format(output, "  http      %s\n  admin     %s\n  publish   %s\n",
                          configuration->http_listen ? configuration->http_listen : "none",
+                         configuration->admin_socket ? configuration->admin_socket : "none",
                          configuration->publish_all ? "the verdicts of all events" : "the verdicts that deny");
     if (!configuration->chain)
         return;

@@ -93,6 +93,7 @@ struct configuration {
     int64_t http_connections;           /* http.connections: at once; default 1000 */
     char *admin_socket;                 /* for `weir status` and its like; default state_dir/instance_name.sock; NULL:
                                            none */
+    bool admin_socket_written;          /* whether the file names it */
     bool console;                       /* console.enabled: the page for browsers; default: on loopback only */
     char *console_backtest;             /* console.backtest: a page of `weir backtest`; default state_dir/backtest.html;
                                            NULL: none. It need not be there */

@@ -28,6 +28,7 @@ void configuration_check_admin_socket(struct configuration_reader *reader, const
     if (node->kind == YAML_KIND_TEXT) {
         free(configuration->admin_socket);
         configuration->admin_socket = configuration_resolve_path(reader->files[place->file].path, node->text);
+        configuration->admin_socket_written = true;
         if (strlen(configuration->admin_socket) > SOCKET_PATH_MAXIMUM)
             configuration_error(reader, place, "is too long for a socket: %zu bytes at most", SOCKET_PATH_MAXIMUM);
     } else if (node->kind != YAML_KIND_NULL && (node->kind != YAML_KIND_BOOLEAN || node->boolean)) {

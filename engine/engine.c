@@ -11,7 +11,10 @@
 #include "engine/module_pages.h"
 #include "engine/module_state.h"
 #include "engine/option.h"
+#include "engine/own_stream.h"
+#include "engine/process_figures.h"
 #include "engine/report.h"
+#include "engine/writer_metrics.h"
 
 void engine_apply_flow(struct engine *engine)
 {
@@ -44,6 +47,12 @@ static void on_judged(void *context, const struct verdict *verdict)
 {
     struct engine *engine = context;
     outbox_verdict(engine->outbox, verdict);
+}
+
+static void on_row(void *context, struct slice row, uint64_t token)
+{
+    struct engine *engine = context;
+    verdict_feed_row(engine->feed, row, token);
 }
 
 static void on_position(void *context, enum stream stream, struct slice writer, int64_t token)
@@ -153,6 +162,18 @@ static bool on_fell_back(void *context)
     return true;
 }
 
+/* An older Weir would take newer positions for what they are not, and judge events twice or never. */
+static void on_unreadable(void *context, int64_t format)
+{
+    struct engine *engine = context;
+    log_error("the positions of this instance were stored by a newer Weir, in a form that this one cannot read: use "
+              "that version again, or another `instance_name`, which begins anew; nothing was changed",
+              LOG_STRING("instance", engine->configuration->instance_name), LOG_INTEGER("stored_format", format),
+              LOG_INTEGER("known_format", STORED_FORMAT), LOG_STRING("version", WEIR_VERSION));
+    engine->exit_code = EXIT_CODE_FAILED;
+    event_base_loopbreak(engine->base);
+}
+
 /* Who asks over HTTP is answered also while Redis is away, which cannot be kept for ever. */
 static void on_request_judged(void *context, const struct verdict *verdict)
 {
@@ -241,6 +262,7 @@ static void start_observer(struct engine *engine)
                                            .flow = on_observer_flow,
                                            .chain_unused = engine_on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
+    writer_metrics_register(engine->metrics, engine->observer);
     bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
     struct presence_router_callbacks presence_callbacks = {
         .context = engine, .route = on_route, .position = on_position};
@@ -272,10 +294,13 @@ static void create_outbox(struct engine *engine)
                                          .loaded = on_loaded,
                                          .stored_changed = on_stored_changed,
                                          .fell_back = on_fell_back,
+                                         .unreadable = on_unreadable,
                                          .flow = on_outbox_flow,
                                          .drained = engine_on_drained,
+                                         .row = on_row,
                                          .fenced = engine_on_fenced};
     engine->outbox = outbox_create(engine->base, &settings, &callbacks, engine->metrics);
+    outbox_watch(engine->outbox, engine->feed_wanted);
 }
 
 static const struct {
@@ -322,7 +347,10 @@ static bool start(struct engine *engine)
     buffer_append_format(&engine->own_channel, "%s/weir", engine->configuration->server_name);
     start_questions(engine);
     engine->bodies = bodies_open(engine->base, engine->configuration, engine->metrics);
-    if (!engine->bodies || !engine_pages_start(engine))
+    if (!engine->bodies)
+        return false;
+    engine_admin_start(engine);
+    if (!engine_admin_socket_start(engine) || !engine_pages_start(engine))
         return false;
     module_pages_warn(engine->configuration->chain, engine->http);
     struct state_owner owner = {engine->configuration->server_name, engine->configuration->instance_name};
@@ -363,6 +391,11 @@ static void stop(struct engine *engine, bool started)
     buffer_free(&engine->own_channel);
 }
 
+static const char *describe(const void *engine)
+{
+    return engine_readiness(engine);
+}
+
 static int run(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
@@ -371,7 +404,9 @@ static int run(struct engine *engine)
         log_info("started", LOG_STRING("version", WEIR_VERSION), LOG_STRING("server_name", configuration->server_name),
                  LOG_STRING("instance", configuration->instance_name),
                  LOG_INTEGER("modules", chain_module_count(configuration->chain)));
+        service_manager_start(engine->manager, engine->base, describe, engine);
         event_base_dispatch(engine->base);
+        service_manager_pause(engine->manager);
         if (!engine->start_over)
             engine_log_summary(engine);
     }
@@ -390,6 +425,7 @@ static int run_once(struct engine *engine)
     engine->started_ns = clock_now_ns();
     engine->base = event_base_new();
     engine->metrics = metrics_create();
+    process_metrics_register(engine->metrics, &engine->started_ms);
     engine->services = services_create(engine->base, engine->metrics, on_service_answered, engine);
     engine->shared_rate = shared_rate_create(engine->base, engine->metrics, on_service_answered, engine);
     engine->worker = worker_create(engine->base);
@@ -420,14 +456,19 @@ static int run_once(struct engine *engine)
  * wrote, positions that were passed. Nothing of it is kept but some counts. */
 int engine_run(const struct engine_options *options)
 {
-    struct engine engine = {.options = *options};
+    struct engine engine = {.options = *options, .manager = service_manager_open(), .started_ms = clock_wall_ms()};
     int exit_code;
     keyed_hash_draw_seed();
     hold_reloads();
     while (exit_code = run_once(&engine), engine.start_over && exit_code == EXIT_CODE_OK) {
-        struct engine next = {.options = {.configuration = options->configuration}, .takeovers = engine.takeovers};
+        struct engine next = {.options = {.configuration = options->configuration},
+                              .started_over = true,
+                              .takeovers = engine.takeovers,
+                              .manager = engine.manager,
+                              .started_ms = engine.started_ms};
         memcpy(next.least_tokens, engine.least_tokens, sizeof next.least_tokens);
         engine = next;
     }
+    service_manager_close(engine.manager);
     return exit_code;
 }

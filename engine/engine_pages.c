@@ -15,8 +15,7 @@ static void handle_health(void *context, struct http_response *response)
     buffer_append_string(response->body, "ok\n");
 }
 
-/* What the engine lacks to do its job, in words; NULL: nothing. */
-static const char *missing_part(const struct engine *engine)
+const char *engine_missing_part(const struct engine *engine)
 {
     const char *lease_missing = engine_lease_missing(engine);
     return engine->stopping                                           ? "stopping"
@@ -30,15 +29,17 @@ static const char *missing_part(const struct engine *engine)
                                                                       : NULL;
 }
 
+const char *engine_readiness(const struct engine *engine)
+{
+    const char *missing = engine_missing_part(engine);
+    return missing ? missing : engine_waits(engine) ? "standby, ready to take over" : "ready";
+}
+
 static void handle_ready(void *context, struct http_response *response)
 {
-    struct engine *engine = context;
-    const char *missing = missing_part(engine);
-    response->status = missing ? 503 : 200;
-    buffer_append_format(response->body, "%s\n",
-                         missing                ? missing
-                         : engine_waits(engine) ? "standby, ready to take over"
-                                                : "ready");
+    const struct engine *engine = context;
+    response->status = engine_missing_part(engine) ? 503 : 200;
+    buffer_append_format(response->body, "%s\n", engine_readiness(engine));
 }
 
 /* For those who collect metrics and probe nothing: what /readyz says. */
@@ -48,7 +49,7 @@ static void append_readiness(const void *context, struct buffer *output)
         "weir_ready", METRIC_GAUGE,
         "Whether nothing is missing to do the job, or to take it over (1), or /readyz tells what is (0).", NULL};
     metrics_append_family(output, &ready);
-    metrics_append_sample(output, &ready, NULL, missing_part(context) ? 0 : 1);
+    metrics_append_sample(output, &ready, NULL, engine_missing_part(context) ? 0 : 1);
 }
 
 static const struct http_route routes[] = {
@@ -81,9 +82,9 @@ bool engine_pages_start(struct engine *engine)
     if (engine->http) {
         metrics_on_render(engine->metrics, append_readiness, engine);
         log_info("listens for HTTP", LOG_STRING("address", http_server_address(engine->http)));
-        engine_admin_start(engine);
         if (engine->configuration->console || engine->configuration->requests_http)
             engine_admin_add_areas(engine, engine->http);
+        engine_console_start(engine);
         engine_api_start(engine);
         engine->policy =
             engine_policy_start(engine->base, engine->configuration, engine->questions, engine->http, engine->metrics);
@@ -129,14 +130,18 @@ void engine_pages_reload(struct engine *engine, struct configuration *loaded)
         return;
     reload_certificate(engine, loaded);
     /* The new file may have no secret because it listens elsewhere, which it does not until the restart. */
-    if (configuration->http_secret && !loaded->http_secret && configuration->requests_http &&
+    if (configuration->http_secret && !loaded->http_secret &&
+        (configuration->requests_http || configuration->console) &&
         !http_listen_is_loopback(configuration->http_listen)) {
         log_warning("the secret of the HTTP API is kept until a restart, since it still listens beyond loopback",
                     LOG_STRING("address", http_server_address(engine->http)));
         return;
     }
+    bool changed = !slice_equal(slice_from_string(configuration->http_secret), slice_from_string(loaded->http_secret));
     take(&configuration->http_secret, &loaded->http_secret);
     http_server_use_secret(engine->http, configuration->http_secret);
+    if (changed)
+        engine_console_secret_changed(engine);
 }
 
 void engine_pages_stop(struct engine *engine)
@@ -144,7 +149,9 @@ void engine_pages_stop(struct engine *engine)
     engine_api_stop(engine);
     engine_admin_stop(engine);
     http_server_destroy(engine->http);
+    engine_admin_socket_stop(engine);
     engine_api_free(engine);
     engine_admin_free(engine);
+    engine_console_free(engine);
     engine_policy_stop(engine->policy);
 }

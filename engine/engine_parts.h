@@ -1,17 +1,20 @@
 /* The running engine, for the files that make it up: engine.c (its life), engine_follow.c (Synapse's replication),
  * engine_followed.c (rooms that modules follow), engine_lease.c (whether it works or waits), engine_pages.c,
- * engine_api.c and engine_admin.c (HTTP), engine_reload.c and engine_shutdown.c. Nobody else includes this. */
+ * engine_api.c, engine_admin.c, engine_admin_socket.c, engine_status.c and engine_console.c (HTTP), engine_reload.c and
+ * engine_shutdown.c. Nobody else includes this. */
 #ifndef WEIR_ENGINE_ENGINE_PARTS_H
 #define WEIR_ENGINE_ENGINE_PARTS_H
 
 #include <event2/event.h>
 
+#include "engine/admin_socket.h"
 #include "engine/antispam_area.h"
 #include "engine/audit.h"
 #include "engine/bodies.h"
 #include "engine/callback_area.h"
 #include "engine/catch_up.h"
 #include "engine/configuration.h"
+#include "engine/console_area.h"
 #include "engine/engine.h"
 #include "engine/engine_policy.h"
 #include "engine/explain_area.h"
@@ -27,8 +30,11 @@
 #include "engine/reload_area.h"
 #include "engine/requests.h"
 #include "engine/service.h"
+#include "engine/service_manager.h"
 #include "engine/shared_rate.h"
 #include "engine/state_keeper.h"
+#include "engine/verdict_area.h"
+#include "engine/verdict_feed.h"
 #include "replication/rows_http.h"
 #include "replication/rows_postgres.h"
 
@@ -74,11 +80,20 @@ struct engine {
     struct requests *requests; /* NULL until the outbox is loaded, or if none are taken from Redis */
     struct redis_link *subscriber;
     struct http_server *http;
+    struct http_server *admin; /* these four: NULL and unused without an admin socket */
+    struct admin_socket *admin_socket;
+    uint64_t *admin_refused;
+    struct log_gate admin_gate;
     struct callback_area *callback_area; /* these two: unless requests.http is set, NULL */
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
-    struct engine_policy *policy; /* NULL unless policy_server is enabled */
+    struct verdict_area *verdict_area;
+    struct verdict_feed *feed;         /* likewise */
+    bool feed_wanted;                  /* somebody listens to it */
+    struct console_area *console_area; /* NULL unless the console is on */
+    struct engine_policy *policy;      /* NULL unless policy_server is enabled */
+    struct service_manager *manager;   /* NULL unless one started the engine */
     struct event *signals[3];
     struct event *replicate_timer;
     struct event *shutdown_timer;
@@ -94,8 +109,10 @@ struct engine {
     bool stopping;
     uint64_t stop_by_ns;
     uint64_t started_ns;
+    int64_t started_ms; /* likewise of the process, since 1970 */
     int exit_code;
     bool start_over;    /* another engine does the job, or Redis fell back: the loop ends, everything is made anew */
+    bool started_over;  /* it did so before */
     uint64_t takeovers; /* times this process took the job, also before it started over */
     uint64_t *lease_metrics[3];
 };
@@ -136,6 +153,15 @@ bool engine_pages_start(struct engine *engine);
 /* Takes the secret and the certificate from a configuration that was read again. */
 void engine_pages_reload(struct engine *engine, struct configuration *loaded);
 void engine_pages_stop(struct engine *engine);
+/* What the engine lacks to do its job, or to take it over, in words; NULL: nothing. */
+const char *engine_missing_part(const struct engine *engine);
+/* What /readyz says: the same, or that it is ready. */
+const char *engine_readiness(const struct engine *engine);
+
+/* Where the engine and its parts stand, as JSON (engine/engine_status.c). */
+struct http_area engine_status_http(struct engine *engine);
+/* Appends the entry of one module of the chain, as it stands in the status. */
+void engine_append_module(const struct engine *engine, uint32_t index, struct buffer *json);
 
 /* The administration API, for whichever listener may have it: its areas are added to a server between start and stop,
  * and freed when no server has them any more. */
@@ -143,6 +169,16 @@ void engine_admin_start(struct engine *engine);
 void engine_admin_add_areas(struct engine *engine, struct http_server *server);
 void engine_admin_stop(struct engine *engine);
 void engine_admin_free(struct engine *engine);
+/* Serves it on the admin socket, if there is one. False (logged) if the engine shall not start without it. */
+bool engine_admin_socket_start(struct engine *engine);
+void engine_admin_socket_stop(struct engine *engine);
+
+/* Adds the console's page to the listener, if it is on. */
+void engine_console_start(struct engine *engine);
+/* http.secret is another one than before. */
+void engine_console_secret_changed(struct engine *engine);
+/* After the listener. */
+void engine_console_free(struct engine *engine);
 
 /* Adds the HTTP API to the listener, if it is configured. */
 void engine_api_start(struct engine *engine);

@@ -173,6 +173,12 @@ static bool use(void *context, struct configuration *loaded, struct service_batc
     return true;
 }
 
+static void on_busy(void *context, bool busy)
+{
+    const struct engine *engine = context;
+    service_manager_reloading(engine->manager, busy);
+}
+
 /* ---- life */
 
 void engine_on_reload_signal(evutil_socket_t number, short what, void *argument)
@@ -191,6 +197,7 @@ void engine_reload_start(struct engine *engine)
                                        .metrics = engine->metrics,
                                        .rates = shared_rate_interface(engine->shared_rate),
                                        .use = use,
+                                       .busy = on_busy,
                                        .context = engine};
     engine->reload = reload_create(&settings);
     reload_watch(engine->reload, engine->configuration->watch, &engine->files);

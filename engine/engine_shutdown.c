@@ -9,6 +9,10 @@
 #define SHUTDOWN_CHECK_MS 20
 /* How long the last answers over HTTP may take to leave. */
 #define SHUTDOWN_FLUSH_NS 200000000u
+/* What may wait for shutdown_timeout one after the other: this, the positions and the modules' state. Beyond it a
+ * service manager grants a while for what nobody waits for. */
+#define STOP_STEPS 3
+#define STOP_MARGIN_MS INT64_C(10000)
 
 void engine_log_summary(struct engine *engine)
 {
@@ -84,8 +88,10 @@ void engine_on_stop_signal(evutil_socket_t number, short what, void *argument)
     engine->stopping = true;
     engine->stop_by_ns = clock_now_ns() + (uint64_t)engine->configuration->shutdown_timeout_ms * 1000000u;
     engine->shutdown_timer = event_new(engine->base, -1, 0, on_shutdown_timer, engine);
+    service_manager_stopping(engine->manager, engine->configuration->shutdown_timeout_ms * STOP_STEPS + STOP_MARGIN_MS);
     engine_apply_flow(engine);
     reload_stop(engine->reload);
+    verdict_feed_stop(engine->feed);
     http_server_stop(engine->http);
     on_shutdown_timer(-1, 0, engine);
 }

@@ -60,6 +60,10 @@ static void handle(void *context, struct http_exchange *exchange, const struct h
 
 struct http_area explain_area_http(struct explain_area *area)
 {
-    return (struct http_area){
-        .methods = methods, .handle = handle, .context = area, .body_maximum = HTTP_BODY_MAXIMUM, .closed = true};
+    return (struct http_area){.methods = methods,
+                              .handle = handle,
+                              .context = area,
+                              .body_maximum = HTTP_BODY_MAXIMUM,
+                              .closed = true,
+                              .browser = true};
 }

@@ -174,15 +174,33 @@ static bool begins_character(char byte)
     return ((unsigned char)byte & 0xc0) != 0x80;
 }
 
-/* Appends the text from `start` to `end`, white space as one space each. */
-static void append_text(struct slice text, size_t start, size_t end, struct buffer *output)
+struct evidence_excerpt evidence_excerpt(const struct event *event, const struct evidence_place *place)
 {
-    while (start < end) {
+    struct slice body = event->body;
+    size_t before = place->start > EXCERPT_AROUND ? place->start - EXCERPT_AROUND : 0;
+    size_t after = body.length - place->end > EXCERPT_AROUND ? place->end + EXCERPT_AROUND : body.length;
+    size_t shown = place->end - place->start > EXCERPT_MAXIMUM ? place->start + EXCERPT_MAXIMUM : place->end;
+    while (before > 0 && !begins_character(body.data[before]))
+        before--;
+    while (after < body.length && !begins_character(body.data[after]))
+        after++;
+    while (shown < place->end && !begins_character(body.data[shown]))
+        shown++;
+    return (struct evidence_excerpt){.before = slice_of(body.data + before, place->start - before),
+                                     .text = slice_of(body.data + place->start, shown - place->start),
+                                     .after = slice_of(body.data + place->end, after - place->end)};
+}
+
+/* Appends the text, white space as one space each. */
+static void append_text(struct slice text, struct buffer *output)
+{
+    size_t start = 0;
+    while (start < text.length) {
         size_t stop = start;
-        while (stop < end && text.data[stop] != '\n' && text.data[stop] != '\r' && text.data[stop] != '\t')
+        while (stop < text.length && text.data[stop] != '\n' && text.data[stop] != '\r' && text.data[stop] != '\t')
             stop++;
         tail_append_visible(output, slice_of(text.data + start, stop - start));
-        if (stop < end)
+        if (stop < text.length)
             buffer_append_char(output, ' ');
         start = stop + 1;
     }
@@ -199,21 +217,13 @@ void evidence_append(const struct event *event, const struct evidence_place *pla
         tail_append_visible(output, place->key);
     else
         buffer_append_string(output, "the event");
-    size_t before = place->start > EXCERPT_AROUND ? place->start - EXCERPT_AROUND : 0;
-    size_t after = body.length - place->end > EXCERPT_AROUND ? place->end + EXCERPT_AROUND : body.length;
-    size_t shown = place->end - place->start > EXCERPT_MAXIMUM ? place->start + EXCERPT_MAXIMUM : place->end;
-    while (before > 0 && !begins_character(body.data[before]))
-        before--;
-    while (after < body.length && !begins_character(body.data[after]))
-        after++;
-    while (shown < place->end && !begins_character(body.data[shown]))
-        shown++;
+    struct evidence_excerpt excerpt = evidence_excerpt(event, place);
     buffer_append_format(output, ", bytes %zu to %zu: ", place->start, place->end);
-    buffer_append_string(output, before > 0 ? "..." : "");
-    append_text(body, before, place->start, output);
+    buffer_append_string(output, excerpt.before.length < place->start ? "..." : "");
+    append_text(excerpt.before, output);
     buffer_append_string(output, ">>");
-    append_text(body, place->start, shown, output);
-    buffer_append_string(output, shown < place->end ? "...<<" : "<<");
-    append_text(body, place->end, after, output);
-    buffer_append_string(output, after < body.length ? "..." : "");
+    append_text(excerpt.text, output);
+    buffer_append_string(output, excerpt.text.length < place->end - place->start ? "...<<" : "<<");
+    append_text(excerpt.after, output);
+    buffer_append_string(output, place->end + excerpt.after.length < body.length ? "..." : "");
 }

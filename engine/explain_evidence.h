@@ -20,6 +20,15 @@ struct evidence_place {
 bool evidence_locate(const struct event *event, const struct field_table *fields, const struct result *result,
                      struct evidence_place *place);
 
+/* The text of the place, of which at most 200 bytes are shown, with 40 bytes on either side; whole characters each, in
+ * event->body. */
+struct evidence_excerpt {
+    struct slice before;
+    struct slice text;
+    struct slice after;
+};
+struct evidence_excerpt evidence_excerpt(const struct event *event, const struct evidence_place *place);
+
 /* Appends the place in words, with an excerpt of the text around it in which it stands between >> and <<:
  * `content.body, bytes 231 to 239: ..."body":"buy >>pills<< now"...`. */
 void evidence_append(const struct event *event, const struct evidence_place *place, struct buffer *output);

@@ -10,9 +10,6 @@
 #include "engine/tail_format.h"
 #include "engine/verdict.h"
 
-/* Of what made a module speak, in the JSON form. */
-#define EVIDENCE_TEXT_MAXIMUM 200u
-
 /* One answer. */
 struct explained {
     enum callback callback;
@@ -143,13 +140,14 @@ static void append_members(const struct callback_arguments *arguments, const str
         buffer_append_string(output, "null");
         return;
     }
-    size_t length =
-        place->end - place->start < EVIDENCE_TEXT_MAXIMUM ? place->end - place->start : EVIDENCE_TEXT_MAXIMUM;
+    struct evidence_excerpt excerpt = evidence_excerpt(arguments->event, place);
     buffer_append_format(output, "{\"start\":%zu,\"end\":%zu,\"replaced_event\":%s", place->start, place->end,
                          replaced ? "true" : "false");
     append_member(output, "parent", place->parent);
     append_member(output, "key", place->key);
-    append_member(output, "text", slice_of(arguments->event->body.data + place->start, length));
+    append_member(output, "before", excerpt.before);
+    append_member(output, "text", excerpt.text);
+    append_member(output, "after", excerpt.after);
     buffer_append_char(output, '}');
 }
 

@@ -53,8 +53,9 @@ void http_complaint_replace(struct http_connection *connection, struct evbuffer 
     struct web_response refusal = {.body = &body};
     web_response_refuse(&refusal, complaint->status, complaint->errcode, complaint->sentence);
     buffer_clear(answer);
-    http_answer_begin(connection->server, answer, complaint->status, NULL, body.length);
-    buffer_append_string(answer, "Connection: close\r\n\r\n");
+    http_answer_begin(connection->server, answer, complaint->status, NULL);
+    http_answer_length(answer, body.length);
+    buffer_append_string(answer, "Cache-Control: no-store\r\nConnection: close\r\n\r\n");
     buffer_append_slice(answer, buffer_slice(&body));
     /* A plain stream keeps its output from being drained by others than itself. */
     size_t length = evbuffer_get_length(output);

@@ -28,11 +28,9 @@
 /* What is kept of further requests while one waits for its answer. While it reads, evhttp bounds the input itself. */
 #define PARKED_INPUT_MAXIMUM (16u << 10)
 
-static const int64_t phase_seconds[HTTP_PHASES] = {[HTTP_READING] = 10,
-                                                   [HTTP_WAITING] = INT64_MAX,
-                                                   [HTTP_ANSWERED] = INT64_MAX,
-                                                   [HTTP_WRITING] = 60,
-                                                   [HTTP_IDLE] = 180};
+static const int64_t phase_seconds[HTTP_PHASES] = {
+    [HTTP_READING] = 10, [HTTP_WAITING] = INT64_MAX,   [HTTP_ANSWERED] = INT64_MAX, [HTTP_WRITING] = 60,
+    [HTTP_IDLE] = 180,   [HTTP_STREAMING] = INT64_MAX, [HTTP_ENDING] = 10};
 
 static struct http_client *client_find(struct http_server *server, const char *address)
 {
@@ -56,8 +54,7 @@ static void client_leave(struct http_server *server, struct http_client *client)
     free(client);
 }
 
-/* As a timeout of its own stream would. */
-static void drop(struct http_connection *connection)
+void http_connection_drop(struct http_connection *connection)
 {
     bufferevent_trigger_event(connection->stream, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
 }
@@ -80,12 +77,14 @@ static void make_room(struct http_server *server)
     ++*server->counts[HTTP_COUNT_FULL];
     if (server->full_logged_s == 0 || server->now_s - server->full_logged_s >= FULL_LOG_SECONDS) {
         server->full_logged_s = server->now_s;
-        log_warning("as many HTTP connections are open as http.connections allows; idle ones are closed for new ones, "
-                    "and without idle ones nobody can connect",
+        log_warning(server->is_unix ? "as many connections to the admin socket are open as there may be; idle ones are "
+                                      "closed for new ones, and without idle ones nobody can connect"
+                                    : "as many HTTP connections are open as http.connections allows; idle ones are "
+                                      "closed for new ones, and without idle ones nobody can connect",
                     LOG_INTEGER("connections", server->connection_count));
     }
     if (idlest)
-        drop(idlest);
+        http_connection_drop(idlest);
     else
         accept_others(server, false);
 }
@@ -194,14 +193,17 @@ static void adopt(struct http_connection *connection)
     connection->socket = bufferevent_getfd(connection->stream);
     evhttp_connection_set_closecb(connection->connection, on_close, connection);
     evhttp_connection_get_peer(connection->connection, &address, &port);
-    connection->client = client_find(server, plain_address(address));
+    connection->client = client_find(server, server->is_unix ? "unix" : plain_address(address));
     connection->phase = HTTP_READING;
     connection->since_s = server->now_s;
     TAILQ_INSERT_TAIL(&server->phases[HTTP_READING], connection, of_phase);
     remember_socket(connection);
     evbuffer_add_cb(bufferevent_get_input(connection->stream), on_input, connection);
     evbuffer_add_cb(bufferevent_get_output(connection->stream), on_output, connection);
-    setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!server->is_unix)
+        setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (server->admit && !server->admit(server->context, connection->socket))
+        http_connection_drop(connection);
 }
 
 static void on_adopt(evutil_socket_t socket, short what, void *context)
@@ -280,7 +282,7 @@ static void on_tick(evutil_socket_t socket, short what, void *context)
         while ((connection = TAILQ_FIRST(&server->phases[phase])) &&
                server->now_s - connection->since_s > phase_seconds[phase]) {
             *server->counts[HTTP_COUNT_SLOW] += phase != HTTP_IDLE;
-            drop(connection);
+            http_connection_drop(connection);
         }
     }
     if (server->full && !server->stopping && server->connection_count < server->connections_maximum)

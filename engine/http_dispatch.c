@@ -72,29 +72,6 @@ static bool too_large(struct http_exchange *exchange, const struct http_request 
     return true;
 }
 
-/* Whether the request may not come in, and was told. */
-static bool unauthorized(struct http_server *server, struct http_exchange *exchange, const struct http_request *request)
-{
-    struct slice token = http_bearer_token(request->authorization);
-    uint64_t suppressed;
-    if (!server->secret || (slice_present(token) && http_secret_matches(server->secret, token)))
-        return false;
-    ++*server->counts[HTTP_COUNT_UNAUTHORIZED];
-    if (log_gate_pass(&server->unauthorized_gate, &suppressed))
-        log_warning(slice_present(token) ? "an HTTP request with another secret than http.secret was refused"
-                                         : "an HTTP request without the secret was refused",
-                    LOG_TEXT("client", request->client), LOG_TEXT("path", request->path),
-                    LOG_INTEGER("suppressed", suppressed));
-    http_exchange_header(exchange, "WWW-Authenticate", "Bearer");
-    if (slice_present(token))
-        http_exchange_refuse(exchange, 401, "M_UNKNOWN_TOKEN", "this is not the secret of this server");
-    else
-        http_exchange_refuse(exchange, 401, "M_MISSING_TOKEN",
-                             "this needs the header \"Authorization: Bearer\" with the "
-                             "secret of this server");
-    return true;
-}
-
 static bool answered_by_route(struct http_server *server, struct http_exchange *exchange,
                               const struct http_request *request)
 {
@@ -116,15 +93,14 @@ static bool answered_by_route(struct http_server *server, struct http_exchange *
     return methods != NULL;
 }
 
-static bool answered_by_area(struct http_server *server, struct http_exchange *exchange,
-                             const struct http_request *request)
+static bool answered_by_area(struct http_server *server, struct http_exchange *exchange, struct http_request *request)
 {
     for (size_t index = 0; index < server->area_count; index++) {
         const struct http_area *area = &server->areas[index];
         const char *methods = area->methods(area->context, request->path);
         if (!methods)
             continue;
-        if (area->closed && unauthorized(server, exchange, request))
+        if (http_guard_refuses(server, exchange, request, area))
             return true;
         if (!is_among(methods, request->method))
             refuse_method(exchange, methods);
@@ -135,18 +111,6 @@ static bool answered_by_area(struct http_server *server, struct http_exchange *e
     return false;
 }
 
-/* Whether the page is closed to this request, which was told so. Without a secret nobody could be told from anybody. */
-static bool is_closed(struct http_server *server, struct http_exchange *exchange, const struct http_request *request,
-                      const struct web_resource *page)
-{
-    if (!page->closed)
-        return false;
-    if (server->secret)
-        return unauthorized(server, exchange, request);
-    http_exchange_refuse(exchange, 403, "M_FORBIDDEN", "this page is served only where `http.secret` is configured");
-    return true;
-}
-
 static bool answered_by_page(struct http_server *server, struct http_exchange *exchange,
                              const struct http_request *request)
 {
@@ -155,7 +119,7 @@ static bool answered_by_page(struct http_server *server, struct http_exchange *e
         server->find_page ? server->find_page(server->context, request->path, &state) : NULL;
     if (!page)
         return false;
-    if (is_closed(server, exchange, request, page))
+    if (http_guard_refuses_page(server, exchange, request, page))
         return true;
     if (!is_among(page->methods, request->method)) {
         refuse_method(exchange, page->methods);
@@ -169,33 +133,50 @@ static bool answered_by_page(struct http_server *server, struct http_exchange *e
     return true;
 }
 
-/* The headers that matter here, in one pass; of several of one name the first counts, as for evhttp. */
-struct headers {
-    const char *authorization;
-    const char *connection;
+/* The headers that a request is handed on with. */
+static const struct {
+    const char *name;
+    size_t offset; /* of a slice in struct http_request */
+} passed_on[] = {
+    {"Authorization", offsetof(struct http_request, authorization)},
+    {"Cookie", offsetof(struct http_request, cookie)},
+    {"Host", offsetof(struct http_request, host)},
+    {"Origin", offsetof(struct http_request, origin)},
+    {"Sec-Fetch-Site", offsetof(struct http_request, fetch_site)},
+    {"If-None-Match", offsetof(struct http_request, if_none_match)},
+    {"X-Weir-Console", offsetof(struct http_request, console)},
 };
 
-static struct headers read_headers(struct evhttp_request *received)
+static void take_header(struct http_request *request, const struct evkeyval *header)
 {
-    struct headers found = {NULL, NULL};
-    const struct evkeyvalq *all = evhttp_request_get_input_headers(received);
-    for (const struct evkeyval *header = TAILQ_FIRST(all); header; header = TAILQ_NEXT(header, next)) {
-        if (!found.authorization && strcasecmp(header->key, "Authorization") == 0)
-            found.authorization = header->value;
-        else if (!found.connection && strcasecmp(header->key, "Connection") == 0)
-            found.connection = header->value;
+    for (size_t index = 0; index < sizeof passed_on / sizeof *passed_on; index++) {
+        struct slice *value = (struct slice *)(void *)((char *)request + passed_on[index].offset);
+        if (slice_present(*value) || strcasecmp(header->key, passed_on[index].name) != 0)
+            continue;
+        *value = slice_from_string(header->value);
+        return;
     }
-    return found;
 }
 
-static struct http_request read_request(struct evhttp_request *received, const struct http_connection *connection,
-                                        const struct headers *headers)
+/* In one pass over the headers; of several of one name the first counts, as for evhttp. `*wish`: Connection. */
+static void read_headers(struct evhttp_request *received, struct http_request *request, const char **wish)
+{
+    const struct evkeyvalq *all = evhttp_request_get_input_headers(received);
+    *wish = NULL;
+    for (const struct evkeyval *header = TAILQ_FIRST(all); header; header = TAILQ_NEXT(header, next)) {
+        if (!*wish && strcasecmp(header->key, "Connection") == 0)
+            *wish = header->value;
+        else
+            take_header(request, header);
+    }
+}
+
+static struct http_request read_request(struct evhttp_request *received, const struct http_connection *connection)
 {
     struct evbuffer *input = evhttp_request_get_input_buffer(received);
     size_t length = evbuffer_get_length(input);
     return (struct http_request){.method = method_of(evhttp_request_get_command(received)),
                                  .body = slice_of(length ? (const char *)evbuffer_pullup(input, -1) : "", length),
-                                 .authorization = slice_from_string(headers->authorization),
                                  .client = slice_from_string(connection->client->address)};
 }
 
@@ -203,9 +184,10 @@ void http_dispatch(struct evhttp_request *received, void *context)
 {
     struct http_server *server = context;
     struct http_connection *connection = http_connection_of(server, received);
-    struct headers headers = read_headers(received);
-    struct http_request request = read_request(received, connection, &headers);
-    struct http_exchange *exchange = http_exchange_begin(connection, received, headers.connection);
+    struct http_request request = read_request(received, connection);
+    const char *wish;
+    read_headers(received, &request, &wish);
+    struct http_exchange *exchange = http_exchange_begin(connection, received, wish);
     ++*server->counts[HTTP_COUNT_REQUESTS];
     server->asked = exchange;
     if (!http_target_split(slice_from_string(evhttp_request_get_uri(received)), &server->path, &request.path,
@@ -234,10 +216,13 @@ void http_server_find_pages(struct http_server *server, http_page_finder *find_p
     server->find_page = find_page;
 }
 
-bool http_server_has_route(const struct http_server *server, const char *path)
+bool http_server_has_own(const struct http_server *server, const char *path)
 {
     for (const struct http_route *route = server->routes; route->path; route++)
         if (strcmp(route->path, path) == 0)
+            return true;
+    for (size_t index = 0; index < server->area_count; index++)
+        if (server->areas[index].methods(server->areas[index].context, slice_from_string(path)))
             return true;
     return false;
 }

@@ -33,6 +33,7 @@ static const char *reason_of(int status)
         {201, "Created"},
         {202, "Accepted"},
         {204, "No Content"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -176,8 +177,7 @@ static void append_header(struct buffer *answer, const char *name, const char *v
     buffer_append(answer, "\r\n", 2);
 }
 
-void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type,
-                       size_t length)
+void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type)
 {
     buffer_append_string(answer, "HTTP/1.1 ");
     buffer_append_integer(answer, status);
@@ -186,21 +186,35 @@ void http_answer_begin(struct http_server *server, struct buffer *answer, int st
     buffer_append_string(answer, "\r\n");
     append_header(answer, "Content-Type", content_type ? content_type : "application/json");
     buffer_append_slice(answer, http_connections_date(server));
-    buffer_append_string(answer, "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: ");
+    buffer_append_string(answer, "X-Content-Type-Options: nosniff\r\n");
+}
+
+void http_answer_length(struct buffer *answer, size_t length)
+{
+    buffer_append_string(answer, "Content-Length: ");
     buffer_append_integer(answer, (int64_t)length);
     buffer_append_string(answer, "\r\n");
+}
+
+void http_answer_headers(struct evhttp_request *request, struct buffer *answer)
+{
+    const struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    bool cached = false;
+    for (const struct evkeyval *header = TAILQ_FIRST(headers); header; header = TAILQ_NEXT(header, next)) {
+        append_header(answer, header->key, header->value);
+        cached = cached || strcasecmp(header->key, "Cache-Control") == 0;
+    }
+    buffer_append_string(answer, cached ? "\r\n" : "Cache-Control: no-store\r\n\r\n");
 }
 
 static void write_answer(const struct http_exchange *exchange, int status, const char *content_type, struct slice body)
 {
     struct buffer *answer = &exchange->connection->answer;
     buffer_clear(answer);
-    http_answer_begin(exchange->server, answer, status, content_type, body.length);
-    const struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->request);
-    for (const struct evkeyval *header = TAILQ_FIRST(headers); header; header = TAILQ_NEXT(header, next))
-        append_header(answer, header->key, header->value);
-    buffer_append_string(answer, "\r\n");
-    if (!exchange->head)
+    http_answer_begin(exchange->server, answer, status, content_type);
+    http_answer_length(answer, body.length);
+    http_answer_headers(exchange->request, answer);
+    if (!exchange->head && status != 304)
         buffer_append_slice(answer, body);
 }
 
@@ -273,6 +287,23 @@ void http_exchange_refuse(struct http_exchange *exchange, int status, const char
     buffer_free(&body);
 }
 
+/* The exchange has nothing to do with its connection afterwards. */
+static void end_stream(struct http_exchange *exchange)
+{
+    struct http_connection *connection = exchange->connection;
+    struct evhttp_request *request = exchange->request;
+    detach(exchange);
+    evhttp_request_set_on_complete_cb(request, on_written, connection);
+    http_connection_enter(connection, HTTP_ENDING);
+    evhttp_send_reply_end(request); /* which may free the connection */
+}
+
+void http_exchange_end(struct http_exchange *exchange)
+{
+    end_stream(exchange);
+    give_back(exchange);
+}
+
 /* The one that waits for longest; NULL: none. `gone` of another one may have answered it in the meantime, so that each
  * is looked for anew. */
 static struct http_exchange *first_waiting(const struct http_server *server)
@@ -280,6 +311,12 @@ static struct http_exchange *first_waiting(const struct http_server *server)
     const struct http_connection *connection = TAILQ_FIRST(&server->phases[HTTP_WAITING]);
     struct http_exchange *exchange = connection ? connection->exchange : NULL;
     return exchange && exchange->connection && exchange->request ? exchange : NULL;
+}
+
+static struct http_exchange *first_stream(const struct http_server *server)
+{
+    const struct http_connection *connection = TAILQ_FIRST(&server->phases[HTTP_STREAMING]);
+    return connection ? connection->exchange : NULL;
 }
 
 void http_exchanges_stop(struct http_server *server)
@@ -292,6 +329,10 @@ void http_exchanges_stop(struct http_server *server)
         end_unanswered(exchange);
     }
     http_exchanges_flush(server);
+    while ((exchange = first_stream(server))) {
+        end_stream(exchange);
+        end_unanswered(exchange);
+    }
     while ((exchange = TAILQ_FIRST(&server->orphans))) {
         TAILQ_REMOVE(&server->orphans, exchange, of_server);
         exchange->server = NULL;

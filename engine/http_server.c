@@ -23,6 +23,9 @@ static const struct metric_definition metrics[HTTP_COUNTS] = {
     [HTTP_COUNT_REQUESTS] = {"weir_http_requests_total", METRIC_COUNTER, "HTTP requests that were received.", NULL},
     [HTTP_COUNT_UNAUTHORIZED] = {"weir_http_unauthorized_total", METRIC_COUNTER,
                                  "HTTP requests that were refused for want of the secret.", NULL},
+    [HTTP_COUNT_FOREIGN] = {"weir_http_foreign_total", METRIC_COUNTER,
+                            "HTTP requests that were refused because another site may have made a browser send them.",
+                            NULL},
     [HTTP_COUNT_LIMITED] = {"weir_http_limited_total", METRIC_COUNTER,
                             "HTTP requests that were refused because too many of their client waited for answers.",
                             NULL},
@@ -53,8 +56,12 @@ static struct evhttp_bound_socket *bind_to(struct evhttp *http, const char *host
     return bound ? bound : evhttp_bind_socket_with_handle(http, "0.0.0.0", port);
 }
 
-static struct evhttp_bound_socket *listen_on(struct evhttp *http, const char *listen, struct buffer *error)
+static struct evhttp_bound_socket *listen_on(struct evhttp *http, const struct http_server_settings *settings,
+                                             struct buffer *error)
 {
+    const char *listen = settings->listen;
+    if (!listen)
+        return evhttp_accept_socket_with_handle(http, settings->socket);
     char host[HOST_SIZE];
     uint16_t port;
     if (!http_listen_parse(listen, host, sizeof host, &port)) {
@@ -111,7 +118,7 @@ struct http_server *http_server_create(struct event_base *base, const struct htt
             return NULL;
     }
     struct evhttp *http = evhttp_new(base);
-    struct evhttp_bound_socket *bound = listen_on(http, settings->listen, error);
+    struct evhttp_bound_socket *bound = listen_on(http, settings, error);
     if (!bound) {
         SSL_CTX_free(tls);
         evhttp_free(http);
@@ -131,7 +138,12 @@ struct http_server *http_server_create(struct event_base *base, const struct htt
     register_counts(server, settings->metrics);
     http_server_use_secret(server, settings->secret);
     configure(server);
-    describe(server, evhttp_bound_socket_get_fd(bound));
+    server->admit = settings->admit;
+    server->is_unix = !settings->listen;
+    if (server->is_unix)
+        snprintf(server->address, sizeof server->address, "%s", settings->address);
+    else
+        describe(server, evhttp_bound_socket_get_fd(bound));
     allow_descriptors(server->connections_maximum);
     http_connections_start(server);
     return server;
@@ -156,6 +168,22 @@ void http_server_use_secret(struct http_server *server, const char *secret)
 {
     http_secret_destroy(server->secret);
     server->secret = secret ? http_secret_create(secret) : NULL;
+}
+
+bool http_server_has_secret(const struct http_server *server)
+{
+    return server->secret != NULL;
+}
+
+bool http_server_knows_secret(const struct http_server *server, struct slice secret)
+{
+    return server->secret && http_secret_matches(server->secret, secret);
+}
+
+void http_server_guard(struct http_server *server, const struct http_sessions *sessions)
+{
+    server->guarded = true;
+    server->sessions = *sessions;
 }
 
 bool http_server_use_certificate(struct http_server *server, const char *certificate_file, const char *private_key_file,

@@ -27,9 +27,13 @@ struct http_route {
 };
 
 struct http_server_settings {
-    const char *listen; /* "127.0.0.1:9180", "[::1]:0", ":9180" for all addresses; port 0 picks a free one */
+    const char *listen;  /* "127.0.0.1:9180", "[::1]:0", ":9180" for all addresses; port 0 picks a free one; NULL: */
+    int socket;          /* a unix socket that listens already, and is the server's from then on */
+    const char *address; /* how that one is called, at most 107 bytes */
+    /* Whether whoever has connected there may ask at all; otherwise the connection is closed. NULL: everybody may. */
+    bool (*admit)(void *context, int socket);
     const struct http_route *routes; /* ends with a row whose path is NULL; must stay valid */
-    void *context;                   /* of the routes and the pages */
+    void *context;                   /* of the routes, the pages and `admit` */
     const char *secret;              /* of closed areas; NULL: they are open */
     const char *certificate_file;    /* with the key's file: TLS (engine/tls_server.h); NULL: none */
     const char *private_key_file;
@@ -66,10 +70,10 @@ typedef const struct web_resource *http_page_finder(void *context, struct slice 
  * bodies of up to HTTP_BODY_MAXIMUM bytes; a request with more is answered with 413 and not handed on. */
 #define HTTP_BODY_MAXIMUM (1u << 20)
 void http_server_find_pages(struct http_server *server, http_page_finder *find_page);
-/* Whether a route has this path, so that no page with it is ever shown. */
-bool http_server_has_route(const struct http_server *server, const char *path);
+/* Whether a route or an area has this path, so that no page with it is ever shown. */
+bool http_server_has_own(const struct http_server *server, const char *path);
 
-/* The address that it really listens on, e.g. "127.0.0.1:43817". */
+/* The address that it really listens on, e.g. "127.0.0.1:43817", or the path of its socket. */
 const char *http_server_address(const struct http_server *server);
 /* Splits "host:port" as `listen` above; false if it is neither. `host` (at least 64 bytes) is "" for all addresses. */
 bool http_listen_parse(const char *listen, char *host, size_t host_size, uint16_t *port);
@@ -81,12 +85,20 @@ struct http_exchange;
 
 /* A request as a handler sees it; all slices live until the handler returns. */
 struct http_request {
-    struct slice method;        /* "GET"; HEAD comes as GET */
-    struct slice path;          /* as it was sent, but each run of slashes is one slash; not percent-decoded */
-    struct slice query;         /* what stands behind the `?`; empty without one */
-    struct slice body;          /* at most the area's body_maximum */
-    struct slice authorization; /* the header; absent without one */
-    struct slice client;        /* address of whoever is connected, "192.0.2.7" */
+    struct slice method; /* "GET"; HEAD comes as GET */
+    struct slice path;   /* as it was sent, but each run of slashes is one slash; not percent-decoded */
+    struct slice query;  /* what stands behind the `?`; empty without one */
+    struct slice body;   /* at most the area's body_maximum */
+    struct slice client; /* address of whoever is connected, "192.0.2.7"; "unix" over a unix socket */
+    /* Headers, each absent without one. */
+    struct slice authorization;
+    struct slice cookie;
+    struct slice host;
+    struct slice origin;
+    struct slice fetch_site; /* Sec-Fetch-Site, which browsers send */
+    struct slice if_none_match;
+    struct slice console; /* X-Weir-Console, which no other site can make a browser send */
+    uint64_t session;     /* of an area with `browser`: the number of the session that opened it; 0: none did */
 };
 
 /* A part of the paths that one owner answers, each request with http_exchange_answer. Areas are looked at in the order
@@ -98,16 +110,48 @@ struct http_area {
     void *context;
     size_t body_maximum; /* larger requests are answered with 413; at most HTTP_BODY_MAXIMUM */
     bool closed;         /* asks for the secret, if there is one: 401 without it, or with another */
+    bool browser;        /* for browsers, too: see http_server_guard */
 };
 void http_server_add_area(struct http_server *server, const struct http_area *area);
 
-/* Answers; `content_type` NULL: "application/json". The exchange is gone. Harmless if the client is not there any more.
+/* Who has logged in. */
+struct http_sessions {
+    uint64_t (*find)(void *context, struct slice cookies); /* the session's number; 0: there is none. NULL: nobody */
+    void *context;
+};
+/* From now on the areas with `browser` are guarded against what other sites may make a browser send. A closed one is
+ * opened by a session as well as by the secret; what changes something must then have the header X-Weir-Console, which
+ * is 403 without. Where there is no secret, a request must name this machine as its Host (a name that leads here is
+ * somebody else's), and what changes something must not come from another origin: both are 403. */
+void http_server_guard(struct http_server *server, const struct http_sessions *sessions);
+/* Whether closed areas ask for a secret, and whether this is the one. */
+bool http_server_has_secret(const struct http_server *server);
+bool http_server_knows_secret(const struct http_server *server, struct slice secret);
+
+/* Answers; `content_type` NULL: "application/json". With 304 the body is that which is not sent. The exchange is gone.
+ * Harmless if the client is not there any more.
  */
 void http_exchange_answer(struct http_exchange *exchange, int status, const char *content_type, struct slice body);
 /* Answers with an error as Matrix's APIs shape it. `sentence` is for people. */
 void http_exchange_refuse(struct http_exchange *exchange, int status, const char *errcode, const char *sentence);
-/* A header of the answer, to be called before it; both are copied. */
+/* A header of the answer, to be called before it; both are copied. Answers have `Cache-Control: no-store` unless they
+ * are given another one. */
 void http_exchange_header(struct http_exchange *exchange, const char *name, const char *value);
+
+/* Answers with 200 and goes on for as long as the client listens and the owner likes: server-sent events. `first` is
+ * its beginning, not empty. http_exchange_on_gone must have been called. False: the client asked for the head only
+ * (HEAD) and has it; the exchange is gone. A server that stops does not wait for such answers: their owners end them.
+ */
+bool http_exchange_stream(struct http_exchange *exchange, const char *content_type, struct slice first);
+/* More of it, not empty. It is kept until the client takes it: the owner bounds that. */
+void http_exchange_send(struct http_exchange *exchange, struct slice text);
+/* Bytes that are kept now. */
+size_t http_exchange_unsent(const struct http_exchange *exchange);
+/* Its end, with which the connection ends. The exchange is gone; `gone` is not called. */
+void http_exchange_end(struct http_exchange *exchange);
+/* Hangs up on a client that does not take what was sent; `gone` is called within. */
+void http_exchange_cut(struct http_exchange *exchange);
+
 /* `gone` is called once if the client hangs up, or the server is destroyed, before it is answered; the exchange is then
  * gone and must not be answered. Without it, the exchange has to be answered all the same. */
 void http_exchange_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);

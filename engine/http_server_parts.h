@@ -1,6 +1,6 @@
 /* The HTTP server, for the files that make it up: http_server.c (its life), http_connections.c (who is connected, and
- * for how long), http_exchange.c (answers), http_complaint.c (answers of evhttp), http_dispatch.c (who
- * answers what). Nobody else includes this. */
+ * for how long), http_exchange.c (answers), http_stream.c (those that go on), http_complaint.c (answers of evhttp),
+ * http_guard.c (who may come in), http_dispatch.c (who answers what). Nobody else includes this. */
 #ifndef WEIR_ENGINE_HTTP_SERVER_PARTS_H
 #define WEIR_ENGINE_HTTP_SERVER_PARTS_H
 
@@ -17,14 +17,18 @@
 
 #define HTTP_HEADERS_MAXIMUM (16u << 10)
 #define HTTP_LISTENERS_MAXIMUM 2u
+/* Of a unix socket the path. */
+#define SERVER_ADDRESS_SIZE 128u
 
 /* What a connection is doing; how long it may, http_connections.c says. */
 enum http_phase {
-    HTTP_READING,  /* a request, or it is new and has sent none yet */
-    HTTP_WAITING,  /* for the answer of an exchange */
-    HTTP_ANSWERED, /* until the end of the turn of the loop */
-    HTTP_WRITING,  /* an answer */
-    HTTP_IDLE,     /* between two requests */
+    HTTP_READING,   /* a request, or it is new and has sent none yet */
+    HTTP_WAITING,   /* for the answer of an exchange */
+    HTTP_ANSWERED,  /* until the end of the turn of the loop */
+    HTTP_WRITING,   /* an answer */
+    HTTP_IDLE,      /* between two requests */
+    HTTP_STREAMING, /* an answer that goes on */
+    HTTP_ENDING,    /* the rest of one that has ended; nobody waits for it */
     HTTP_PHASES
 };
 
@@ -42,7 +46,7 @@ struct http_connection {
     struct bufferevent *stream;           /* evhttp's */
     struct evhttp_connection *connection; /* NULL until it is adopted */
     struct http_client *client;
-    struct http_exchange *exchange; /* in HTTP_WAITING */
+    struct http_exchange *exchange; /* in HTTP_WAITING and HTTP_STREAMING */
     evutil_socket_t socket;
     enum http_phase phase;
     struct evhttp_request *answered; /* in HTTP_ANSWERED, with `answer` */
@@ -70,6 +74,7 @@ enum http_count {
     HTTP_COUNT_CONNECTIONS,
     HTTP_COUNT_REQUESTS,
     HTTP_COUNT_UNAUTHORIZED,
+    HTTP_COUNT_FOREIGN,
     HTTP_COUNT_LIMITED,
     HTTP_COUNT_FULL,
     HTTP_COUNT_SLOW,
@@ -87,10 +92,14 @@ struct http_server {
     struct http_area *areas;
     size_t area_count;
     struct http_secret *secret; /* NULL: none */
-    struct log_gate unauthorized_gate;
+    bool guarded;
+    struct http_sessions sessions;
+    struct log_gate unauthorized_gate, foreign_gate;
     struct buffer body;
     struct buffer path;
-    char address[INET6_ADDRSTRLEN + 32];
+    char address[SERVER_ADDRESS_SIZE];
+    bool (*admit)(void *context, int socket); /* NULL: everybody may connect */
+    bool is_unix;
     bool stopping;
 
     struct http_connections phases[HTTP_PHASES]; /* each in the order of `since_s` */
@@ -127,6 +136,8 @@ void http_connection_enter(struct http_connection *connection, enum http_phase p
 /* Between the request and its answer: watches whether the client hangs up. */
 void http_connection_park(struct http_connection *connection);
 void http_connection_unpark(struct http_connection *connection);
+/* Closes it, as a timeout of its own stream would. */
+void http_connection_drop(struct http_connection *connection);
 /* "Date: …\r\n", which is made once a second at most. */
 struct slice http_connections_date(struct http_server *server);
 
@@ -136,9 +147,11 @@ struct http_exchange *http_exchange_begin(struct http_connection *connection, st
                                           const char *wish);
 /* The connection of the exchange is being freed. */
 void http_exchange_lose(struct http_exchange *exchange);
-/* Appends the head of an answer but for the empty line at its end. `content_type` NULL: JSON. */
-void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type,
-                       size_t length);
+/* Appends the beginning of an answer's head. `content_type` NULL: JSON. */
+void http_answer_begin(struct http_server *server, struct buffer *answer, int status, const char *content_type);
+void http_answer_length(struct buffer *answer, size_t length);
+/* Appends the headers that the exchange was given, and the end of the head. */
+void http_answer_headers(struct evhttp_request *request, struct buffer *answer);
 /* Writes the answers of this turn. */
 void http_exchanges_flush(struct http_server *server);
 /* Answers what is open with 503, while evhttp is there; and lets go of the orphans. */
@@ -146,6 +159,12 @@ void http_exchanges_stop(struct http_server *server);
 
 /* http_complaint.c: something was added to the output of a connection that reads a request. */
 void http_complaint_replace(struct http_connection *connection, struct evbuffer *output);
+
+/* http_guard.c: whether a request for an area, or for a page, may not come in, and was told so. */
+bool http_guard_refuses(struct http_server *server, struct http_exchange *exchange, struct http_request *request,
+                        const struct http_area *area);
+bool http_guard_refuses_page(struct http_server *server, struct http_exchange *exchange,
+                             const struct http_request *request, const struct web_resource *page);
 
 /* http_dispatch.c: evhttp's callback, with the server as context. */
 void http_dispatch(struct evhttp_request *request, void *context);

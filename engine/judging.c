@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "engine/event_time.h"
 #include "engine/log.h"
+#include "filters/chain_sample.h"
 #include "filters/judge.h"
 
 /* Rows and bodies that wait may take this much before the lines are stopped. */
@@ -27,6 +28,7 @@ struct judging {
     struct observer_metrics *metrics;
     struct chain_use *uses; /* the newest first */
     struct judge *judge;
+    struct chain_sampler sampler;
     struct event_queue *queue;
     bool stopped; /* flow(true) was said */
 
@@ -54,6 +56,14 @@ struct writer_progress *judging_writer(struct judging *judging, struct slice nam
             return judging->last_writer = judging->writers[index];
     judging->writers = memory_reallocate(judging->writers, (judging->writer_count + 1) * sizeof *judging->writers);
     return judging->last_writer = judging->writers[judging->writer_count++] = writer_progress_create(name);
+}
+
+const struct writer_progress *judging_find_writer(const struct judging *judging, struct slice name)
+{
+    for (size_t index = 0; index < judging->writer_count; index++)
+        if (slice_equal(judging->writers[index]->name, name))
+            return judging->writers[index];
+    return NULL;
 }
 
 static struct writer_progress *find_late_writer(const struct judging *judging, struct slice name)
@@ -121,6 +131,7 @@ static void publish(struct judging *judging, const struct event *event, const st
                                [OUTCOME_DENIED] = &judging->counts->denied,
                                [OUTCOME_FAILED] = &judging->counts->failed};
     judging->counts->judged++;
+    judging->counts->dry_run += judging->dry_runs.length != 0;
     if (outcome->kind != OUTCOME_PASSED) {
         (*kinds[outcome->kind])++;
         /* The counts by module are those of the newest chain. */
@@ -173,6 +184,16 @@ static int64_t time_of(struct judging *judging, struct slice body, const struct 
     return judging->latest_ms;
 }
 
+/* One event among many, of which it is measured what the modules take. */
+static __attribute__((noinline, cold)) const struct outcome *judge_sampled(struct judging *judging, unsigned ask)
+{
+    struct chain *chain = judging->uses->chain;
+    chain_sample_begin(chain, &judging->sampler);
+    const struct outcome *outcome = judge_event(judging->judge, &judging->event, ask);
+    chain_sample_end(chain);
+    return outcome;
+}
+
 /* Judges one event by the newest chain; `body` may be absent. WALK_ENDED: the verdict was published. */
 static enum walk_state judge(struct judging *judging, const struct event_row *row, struct slice body,
                              const struct event_origin *origin)
@@ -197,7 +218,8 @@ static enum walk_state judge(struct judging *judging, const struct event_row *ro
     judge_set_time(judging->judge, time_of(judging, body, origin), false);
     buffer_clear(&judging->dry_runs);
     judging->judged_origin = origin;
-    const struct outcome *outcome = judge_event(judging->judge, event, ask);
+    const struct outcome *outcome =
+        chain_sampler_is_due(&judging->sampler) ? judge_sampled(judging, ask) : judge_event(judging->judge, event, ask);
     judging->judged_origin = NULL;
     if (outcome)
         publish(judging, event, outcome, origin, judging->uses);
@@ -427,6 +449,8 @@ static void begin_use(struct judging *judging, struct chain *chain)
     use->next = judging->uses;
     judging->uses = use;
     judging->judge = judge_create(chain);
+    if (judging->settings.live)
+        chain_sampler_start(&judging->sampler);
     chain_on_dry_run(chain, on_dry_run, judging);
     observer_metrics_use_chain(judging->metrics, chain);
 }

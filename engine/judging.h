@@ -19,6 +19,8 @@ void judging_destroy(struct judging *judging);
 
 /* The progress of a writer of `events`, made if it is new. Writers are few: the position tracker bounds them. */
 struct writer_progress *judging_writer(struct judging *judging, struct slice name);
+/* The same of one that is known; NULL if it is not. */
+const struct writer_progress *judging_find_writer(const struct judging *judging, struct slice name);
 
 /* An event that is to be judged. `alone`: it is the only row of its token. */
 void judging_event(struct judging *judging, const struct event_row *row, const struct event_origin *origin, bool alone);

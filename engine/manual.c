@@ -23,8 +23,9 @@ static void append_option(struct buffer *output, const struct option_definition 
     if (option->letter)
         buffer_append_format(&tag, "-%c, ", option->letter);
     buffer_append_format(&tag, "--%s", option->name);
-    buffer_append_format(&note, "%s%s", option->argument ? option->argument : "",
-                         option->required ? " (required)" : "");
+    buffer_append_format(&note, "%s%s%s", option->argument ? option->argument : "",
+                         option->required ? " (required)" : "",
+                         option->type == OPTION_CONFIGURATION ? " (default: " OPTION_CONFIGURATION_DEFAULT ")" : "");
     roff_append_item(output, buffer_string(&tag), note.length ? buffer_string(&note) : NULL, option->text);
     buffer_free(&tag);
     buffer_free(&note);
@@ -83,7 +84,7 @@ void manual_append_program(struct buffer *output)
         roff_append_item(output, (char[]){(char)('0' + row->code), '\0'}, NULL, row->meaning);
     roff_append_section(output, "FILES");
     roff_append_item(output, "/etc/weir/weir.yaml", NULL,
-                     "Where a configuration usually stands; every subcommand is told with `--config`.");
+                     "The configuration, unless a subcommand is told of another with `--config`.");
     roff_append_item(output, "PREFIX/share/weir/profiles", NULL,
                      "Ready-made sets of modules, found from the program's own place.");
     roff_append_item(output, "PREFIX/share/weir/sample", NULL,

@@ -165,6 +165,18 @@ void metrics_append_sample(struct buffer *output, const struct metric_definition
     buffer_append_format(output, " %.15g\n", value);
 }
 
+void metrics_append_labelled(struct buffer *output, const struct metric_definition *definition,
+                             const struct metric_label *labels, size_t count, double value)
+{
+    buffer_append_string(output, definition->name);
+    for (size_t index = 0; index < count; index++) {
+        buffer_append_format(output, "%s%s=\"", index ? "," : "{", labels[index].name);
+        append_escaped(output, labels[index].text, true);
+        buffer_append_char(output, '"');
+    }
+    buffer_append_format(output, "%s %.15g\n", count ? "}" : "", value);
+}
+
 static void render_values(const struct family *family, struct buffer *output)
 {
     const struct metric_definition *definition = &family->definition;

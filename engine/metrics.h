@@ -58,6 +58,12 @@ void metrics_append_family(struct buffer *output, const struct metric_definition
 /* `label`: the value of the definition's label; NULL for a family of one. */
 void metrics_append_sample(struct buffer *output, const struct metric_definition *definition, const char *label,
                            double value);
+/* A sample with labels of its own, whatever the definition says of them. */
+struct metric_label {
+    const char *name, *text;
+};
+void metrics_append_labelled(struct buffer *output, const struct metric_definition *definition,
+                             const struct metric_label *labels, size_t count, double value);
 
 /* The Prometheus text format, version 0.0.4. */
 void metrics_render(struct metrics *metrics, struct buffer *output);

@@ -9,7 +9,7 @@ void module_pages_warn(const struct chain *chain, const struct http_server *serv
     const struct web_resource *page;
     uint32_t module_index;
     for (uint32_t index = 0; (page = chain_resource_at(chain, index, &module_index)); index++) {
-        if (server && !http_server_has_route(server, page->path))
+        if (server && !http_server_has_own(server, page->path))
             continue;
         log_warning(server ? "a module's page has the path of one of Weir's own, which is shown instead"
                            : "a module has a page, and nothing listens for HTTP",

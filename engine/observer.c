@@ -10,6 +10,7 @@
 #include "engine/followed_rooms.h"
 #include "engine/judging.h"
 #include "engine/log.h"
+#include "engine/writer_standing.h"
 #include "replication/command.h"
 #include "replication/recording.h"
 
@@ -111,6 +112,17 @@ static void on_rows(void *context, const struct position_rows *rows)
     judging_token_ends(observer->judging, origin.writer, rows->token);
 }
 
+/* Since when rows of a writer of `events` are missing. */
+static void note_missing(struct observer *observer, enum stream stream, struct slice writer, bool missing)
+{
+    if (stream != STREAM_events)
+        return;
+    struct writer_progress *progress = judging_writer(observer->judging, writer);
+    progress->fetching_since_ns = !missing                      ? 0
+                                  : progress->fetching_since_ns ? progress->fetching_since_ns
+                                                                : clock_now_ns();
+}
+
 /* Asked first is whoever can fetch. Where there is nobody to ask: after a time without a subscription the rows may be
  * lost. On a subscription that holds, a position that moves on without its rows is nearly always harmless
  * (replication.md 5.3): before 1.96 it is announced ahead of rows that are about to come, or was taken over from
@@ -118,8 +130,11 @@ static void on_rows(void *context, const struct position_rows *rows)
 static bool on_fetch(void *context, enum stream stream, struct slice writer, int64_t from, int64_t upto)
 {
     struct observer *observer = context;
-    if (observer->callbacks.fetch && observer->callbacks.fetch(observer->callbacks.context, stream, writer, from, upto))
+    if (observer->callbacks.fetch &&
+        observer->callbacks.fetch(observer->callbacks.context, stream, writer, from, upto)) {
+        note_missing(observer, stream, writer, true);
         return true;
+    }
     if (stream != STREAM_events || !observer->settings.live)
         return false;
     if (observer->writer_was_open) {
@@ -307,6 +322,8 @@ void observer_fetch_done(struct observer *observer, enum stream stream, struct s
     bool known = position_get(observer->tracker, stream, writer, &before);
     set_received(observer, clock_now_ns());
     position_fetch_done(observer->tracker, stream, writer, reached, limited, false);
+    if (position_is_open(observer->tracker, stream, writer))
+        note_missing(observer, stream, writer, false);
     tell_move(observer, stream, writer, known, before);
 }
 
@@ -441,6 +458,11 @@ size_t observer_parked(const struct observer *observer)
     return judging_parked(observer->judging);
 }
 
+const char *observer_module_label(const struct observer *observer, uint32_t index)
+{
+    return observer_metrics_label(&observer->metrics, index);
+}
+
 uint64_t observer_module_denials(const struct observer *observer, uint32_t index)
 {
     return *observer_metrics_denials(&observer->metrics, index);
@@ -449,4 +471,9 @@ uint64_t observer_module_denials(const struct observer *observer, uint32_t index
 const struct position_tracker *observer_positions(const struct observer *observer)
 {
     return observer->tracker;
+}
+
+void observer_each_writer(const struct observer *observer, writer_visit_function *visit, void *context)
+{
+    writer_standings(observer->tracker, observer->judging, visit, context);
 }

@@ -9,6 +9,7 @@
 
 #include "engine/metrics.h"
 #include "engine/verdict.h"
+#include "engine/writer_standing.h"
 #include "filters/chain.h"
 #include "replication/body_source.h"
 #include "replication/position.h"
@@ -62,6 +63,7 @@ struct observer_counts {
     uint64_t denied;
     uint64_t changed;       /* allowed, with a replacement */
     uint64_t failed;        /* the walk ended in an exception */
+    uint64_t dry_run;       /* a module in dry_run would have refused them */
     uint64_t judged_before; /* by an earlier run, ahead of the position that it stored; not judged again */
     uint64_t rejected;      /* rows of rejected events, not judged */
     uint64_t outliers;      /* rows of outliers, not judged */
@@ -135,9 +137,14 @@ struct followed_rooms *observer_followed_rooms(struct observer *observer);
 struct observer_counts observer_counts(const struct observer *observer);
 /* How many events wait for a service. */
 size_t observer_parked(const struct observer *observer);
+/* What module `index` of the chain is called on the metrics page; valid until another chain takes over. */
+const char *observer_module_label(const struct observer *observer, uint32_t index);
 /* How many events module `index` of the chain denied. */
 uint64_t observer_module_denials(const struct observer *observer, uint32_t index);
-/* Last position handed on of every (stream, writer), for the status and the metrics. */
+/* Last position handed on of every (stream, writer). */
 const struct position_tracker *observer_positions(const struct observer *observer);
+
+/* How far each writer of a stream is that the engine acts upon, in the order in which they were first heard of. */
+void observer_each_writer(const struct observer *observer, writer_visit_function *visit, void *context);
 
 #endif

@@ -15,6 +15,7 @@ static const struct metric_member members[] = {
     COUNT(denied, "weir_events_denied_total", METRIC_COUNTER, "Events that the chain refused."),
     COUNT(changed, "weir_events_changed_total", METRIC_COUNTER, "Events that the chain let pass with a replacement."),
     COUNT(failed, "weir_events_failed_total", METRIC_COUNTER, "Events whose judgement ended in a module's failure."),
+    COUNT(dry_run, "weir_events_dry_run_total", METRIC_COUNTER, "Events that a module in dry_run would have refused."),
     COUNT(judged_before, "weir_events_judged_before_total", METRIC_COUNTER,
           "Events that an earlier run had judged ahead of its stored position, and that were not judged again."),
     COUNT(rejected, "weir_events_rejected_total", METRIC_COUNTER,
@@ -55,7 +56,17 @@ static const struct module_metric {
     {{"weir_module_dry_run_total", METRIC_COUNTER,
       "Answers of a module in dry_run that would have ended the walk over the chain.", "module"},
      offsetof(struct module_counts, dry_runs)},
+    {{"weir_module_requests_denied_total", METRIC_COUNTER, "Requests that were refused, by the module that said so.",
+      "module"},
+     offsetof(struct module_counts, denied_questions)},
+    {{"weir_module_asked_total", METRIC_COUNTER,
+      "Times that a module was asked, by events and requests, worked out from every 256th of them.", "module"},
+     offsetof(struct module_counts, asked)},
 };
+
+static const struct metric_definition module_seconds = {
+    "weir_module_seconds_total", METRIC_COUNTER,
+    "Time that a module took for its answers, worked out from every 256th event and request.", "module"};
 
 static const char *command_label(const void *context, size_t index)
 {
@@ -119,9 +130,21 @@ static const char *own_label(const void *context, size_t index)
     return index < OBSERVER_MODULE_LABELS - 1 ? module_label(context, index) : NULL;
 }
 
+static void append_seconds(const struct observer_metrics *metrics, struct buffer *output)
+{
+    metrics_append_family(output, &module_seconds);
+    for (uint32_t index = 0; index < chain_module_count(metrics->chain); index++) {
+        const char *label = own_label(metrics, index);
+        if (label)
+            metrics_append_sample(output, &module_seconds, label,
+                                  (double)chain_module_counts(metrics->chain, index).nanoseconds / 1e9);
+    }
+}
+
 static void append_figures(const void *context, struct buffer *output)
 {
     const struct observer_metrics *metrics = context;
+    append_seconds(metrics, output);
     module_figures_append(output, metrics->chain, own_label, metrics);
 }
 
@@ -144,6 +167,12 @@ void observer_metrics_register(struct observer_metrics *metrics, struct metrics 
     metrics_register_members(registry, members, sizeof members / sizeof *members, &metrics->counts);
     metrics_on_collect(registry, collect, metrics);
     metrics_on_render(registry, append_figures, metrics);
+}
+
+const char *observer_metrics_label(const struct observer_metrics *metrics, uint32_t module_index)
+{
+    uint32_t last = OBSERVER_MODULE_LABELS - 1;
+    return metrics->module_labels[module_index < last ? module_index : last];
 }
 
 uint64_t *observer_metrics_denials(const struct observer_metrics *metrics, uint32_t module_index)

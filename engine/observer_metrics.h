@@ -7,7 +7,7 @@
 
 /* Modules that have a label of their own; those behind share the last one. */
 #define OBSERVER_MODULE_LABELS 256
-#define OBSERVER_MODULE_COUNTS 3
+#define OBSERVER_MODULE_COUNTS 5
 
 struct observer_metrics {
     const struct observer *observer;
@@ -25,6 +25,9 @@ void observer_metrics_register(struct observer_metrics *metrics, struct metrics 
                                const struct observer *observer);
 /* Names the modules' labels after `chain` and sets their counts to 0. */
 void observer_metrics_use_chain(struct observer_metrics *metrics, const struct chain *chain);
+/* What the module at that place of the chain is called in the label `module`; modules behind the last label share it.
+ */
+const char *observer_metrics_label(const struct observer_metrics *metrics, uint32_t module_index);
 /* The count of denials of the module at that place of the chain. */
 uint64_t *observer_metrics_denials(const struct observer_metrics *metrics, uint32_t module_index);
 

@@ -127,7 +127,9 @@ const char openapi_schemas[] =
     "'value':{'description':'As of the module, with a tag.'},'rule':{'type':['string','null']},"
     "'reason':{'type':['string','null']},'where':{'type':['object','null'],'properties':{'start':{'type':'integer'},"
     "'end':{'type':'integer'},'replaced_event':{'type':'boolean'},'parent':{'type':['string','null']},"
-    "'key':{'type':['string','null']},'text':{'type':'string'}}},'tags':{'type':'array','items':{'type':'string'},'description':'That it set.'},'ns':{'type':'integer'},'waited_ns':{'type':'integer'},"
+    "'key':{'type':['string','null']},'before':{'type':'string','description':'Some of the event before it.'},"
+    "'text':{'type':'string'},'after':{'type':'string'}}},'tags':{'type':'array','items':{'type':'string'},"
+    "'description':'That it set.'},'ns':{'type':'integer'},'waited_ns':{'type':'integer'},"
     "'median_ns':{'type':'integer'},'ends':{'type':'boolean'},'dry_run':{'type':'boolean'},"
     "'would_have_ended':{'type':'boolean'}},'required':['place','index','module','not_asked']}}},"
     "'required':['name','family','not_asked','modules']}";

@@ -13,13 +13,18 @@ enum exit_code {
     EXIT_CODE_USAGE = 2,         /* the command line is wrong */
     EXIT_CODE_CONFIGURATION = 3, /* the configuration is wrong */
     EXIT_CODE_CHANGED = 4,       /* what was to be compared is not the same, and the caller asked for that to fail */
+    EXIT_CODE_NOT_READY = 5,     /* the engine was asked and lacks something */
 };
 
 enum option_type {
     OPTION_FLAG,  /* bool */
     OPTION_TEXT,  /* const char * */
     OPTION_TEXTS, /* struct option_texts: all arguments up to the next that begins with `-`; it may be there again */
+    OPTION_CONFIGURATION, /* const char *: the configuration; OPTION_CONFIGURATION_DEFAULT unless it is given */
 };
+
+/* Where the package puts it, and the sample's page says it may stand. */
+#define OPTION_CONFIGURATION_DEFAULT "/etc/weir/weir.yaml"
 
 #define OPTION_TEXTS_MAXIMUM 256u
 

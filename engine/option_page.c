@@ -40,6 +40,8 @@ static void append_options(struct buffer *output, const struct option_definition
         buffer_append_format(output, "--%s%s%s%s\n", option->name, option->argument ? " " : "",
                              option->argument ? option->argument : "", option->required ? " (required)" : "");
         text_append_wrapped(output, option->text, TEXT_INDENT, PAGE_WIDTH);
+        if (option->type == OPTION_CONFIGURATION)
+            text_append_wrapped(output, "Default: " OPTION_CONFIGURATION_DEFAULT ".", TEXT_INDENT, PAGE_WIDTH);
     }
     buffer_append_format(output, "%*s-h, --help\n%*sShows this page.\n", (int)PAGE_INDENT, "", (int)TEXT_INDENT, "");
 }

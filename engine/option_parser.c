@@ -132,6 +132,16 @@ static enum option_parse_status check_complete(struct parsing *parsing, size_t o
     return OPTION_PARSE_OK;
 }
 
+static void set_defaults(struct parsing *parsing)
+{
+    const struct option_definition *option = parsing->subcommand->options;
+    for (size_t index = 0; option && option[index].name; index++) {
+        const char **target = (const char **)((char *)parsing->options + option[index].offset);
+        if (option[index].type == OPTION_CONFIGURATION && !(parsing->seen >> index & 1))
+            *target = OPTION_CONFIGURATION_DEFAULT;
+    }
+}
+
 enum option_parse_status option_parse(const struct subcommand *subcommand, char **arguments, size_t argument_count,
                                       void *options, size_t *operand_count, struct buffer *error)
 {
@@ -154,5 +164,6 @@ enum option_parse_status option_parse(const struct subcommand *subcommand, char 
             return status;
     }
     *operand_count = operands;
+    set_defaults(&parsing);
     return check_complete(&parsing, operands);
 }

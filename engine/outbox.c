@@ -57,6 +57,16 @@ static void recycle(struct outbox *outbox, struct transaction *transaction)
     outbox->spare = transaction;
 }
 
+/* `line` has the row from `begins` on. */
+static void end_verdict_row(struct outbox *outbox, struct transaction *transaction, const struct buffer *line,
+                            size_t begins)
+{
+    if (outbox->watched)
+        outbox->callbacks.row(outbox->callbacks.context, slice_of(line->data + begins, line->length - begins),
+                              outbox->streams.tokens[OWN_STREAM_VERDICTS]);
+    own_streams_end_row(&outbox->streams, OWN_STREAM_VERDICTS, transaction, outbox->settings.keep);
+}
+
 void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
 {
     struct transaction *transaction = outbox_open_transaction(outbox);
@@ -66,13 +76,22 @@ void outbox_verdict(struct outbox *outbox, const struct verdict *verdict)
     struct slice dry_runs = verdict->dry_runs, row;
     while (verdict_next_row(&dry_runs, &row)) {
         bool more = published || dry_runs.length > 0;
-        buffer_append_slice(own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS, more), row);
-        own_streams_end_row(&outbox->streams, OWN_STREAM_VERDICTS, transaction, outbox->settings.keep);
+        struct buffer *line = own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS, more);
+        size_t begins = line->length;
+        buffer_append_slice(line, row);
+        end_verdict_row(outbox, transaction, line, begins);
     }
     if (!published)
         return;
-    verdict_append_row(verdict, own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS, false));
-    own_streams_end_row(&outbox->streams, OWN_STREAM_VERDICTS, transaction, outbox->settings.keep);
+    struct buffer *line = own_streams_begin_row(&outbox->streams, OWN_STREAM_VERDICTS, false);
+    size_t begins = line->length;
+    verdict_append_row(verdict, line);
+    end_verdict_row(outbox, transaction, line, begins);
+}
+
+void outbox_watch(struct outbox *outbox, bool watched)
+{
+    outbox->watched = watched;
 }
 
 void outbox_route(struct outbox *outbox, struct slice row)

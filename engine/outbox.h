@@ -52,8 +52,14 @@ struct outbox_callbacks {
     bool (*fell_back)(void *context);
     /* True: more is waiting for Redis's answers than may; stop. False: go on. */
     void (*flow)(void *context, bool stop);
+    /* What Redis, or the state file, holds of this instance was stored by a newer Weir, in a form that this one does
+     * not know. Nothing is begun, and nothing sent; the owner destroys the outbox. Comes instead of `loaded`. */
+    void (*unreadable)(void *context, int64_t format);
     /* Nothing is waiting any more (after outbox_drain). */
     void (*drained)(void *context);
+    /* A row of `verdicts`, with its token, as it goes out; lives until the call returns. Called while outbox_watch says
+     * so. May be NULL. */
+    void (*row)(void *context, struct slice row, uint64_t token);
     /* Another engine holds the job: Redis refused a transaction for its fence. The outbox is held from now on. Never
      * called without a fence. */
     void (*fenced)(void *context);
@@ -70,6 +76,8 @@ void outbox_destroy(struct outbox *outbox);
  * it. Rows of one event share its token: on the channel, as in Synapse's grammar, all but the last say `batch` instead,
  * and in the durable stream each of them carries it. */
 void outbox_verdict(struct outbox *outbox, const struct verdict *verdict);
+/* Whether `row` is told of rows from now on. */
+void outbox_watch(struct outbox *outbox, bool watched);
 /* A row of `presence_routes`, which gets the next token. */
 void outbox_route(struct outbox *outbox, struct slice row);
 /* The answer to a request: the message is published and the request acknowledged and taken out of its stream, all in

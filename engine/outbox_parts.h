@@ -46,6 +46,7 @@ struct outbox {
     uint64_t refused_since_ns, refusal_logged_ns;
     struct buffer refusal_error; /* as it was logged */
     bool overtaken;              /* what was refused is older than what is stored */
+    bool watched;                /* `row` is told of rows */
     bool held;                   /* by the owner: nothing is sent */
     bool stopped;
     bool draining;

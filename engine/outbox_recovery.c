@@ -193,9 +193,39 @@ static void drop_audited(struct positions_copy *use)
     }
 }
 
+/* The form of positions, 1 where they do not say. */
+static int64_t format_of(const struct outbox *outbox, const struct positions_copy *positions)
+{
+    int64_t format = 1;
+    for (size_t index = 0; index < positions->count; index++) {
+        const struct copied_field *field = &positions->fields[index];
+        if (slice_equal(field->name, buffer_slice(&outbox->streams.format_field)) &&
+            !positions_copy_number(field, &format))
+            format = INT64_MAX;
+    }
+    return format;
+}
+
+/* Whether a newer Weir stored what is there; then the owner was told. */
+static bool refuse_format(struct outbox *outbox)
+{
+    int64_t format = format_of(outbox, &outbox->stored);
+    if (outbox->settings.found && format_of(outbox, outbox->settings.found) > format)
+        format = format_of(outbox, outbox->settings.found);
+    if (format <= STORED_FORMAT)
+        return false;
+    outbox->held = true;
+    outbox->callbacks.unreadable(outbox->callbacks.context, format);
+    return true;
+}
+
 static void begin(struct outbox *outbox, const struct positions_copy *logged)
 {
     struct positions_copy use = {0};
+    if (refuse_format(outbox))
+        return;
+    outbox->streams.format_stored =
+        slice_present(positions_copy_find(&outbox->stored, buffer_slice(&outbox->streams.format_field)));
     positions_copy_add(&use, &outbox->stored);
     bool differs = use.count ? compare_with_found(outbox, &use) : take_newest(outbox, logged, &use);
     if (differs)

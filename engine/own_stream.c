@@ -18,6 +18,7 @@ void own_streams_open(struct own_streams *streams, const char *server_name, cons
         buffer_append_format(&streams->keys[stream], "%s/weir/%s", server_name, name);
         buffer_append_format(&streams->fields[stream], "%s %s %s", instance_name, name, instance_name);
     }
+    buffer_append_format(&streams->format_field, "%s " STORED_FORMAT_NAME " weir", instance_name);
 }
 
 void own_streams_close(struct own_streams *streams)
@@ -26,6 +27,7 @@ void own_streams_close(struct own_streams *streams)
         buffer_free(&streams->keys[stream]);
         buffer_free(&streams->fields[stream]);
     }
+    buffer_free(&streams->format_field);
     buffer_free(&streams->channel);
     buffer_free(&streams->positions_key);
     buffer_free(&streams->line);
@@ -91,6 +93,10 @@ void own_streams_seal(struct own_streams *streams, struct transaction *transacti
             transaction_set_number(transaction, buffer_slice(&streams->positions_key),
                                    buffer_slice(&streams->fields[stream]), (int64_t)streams->tokens[stream]);
     }
+    if (!streams->format_stored || streams->store_all)
+        transaction_set_number(transaction, buffer_slice(&streams->positions_key), buffer_slice(&streams->format_field),
+                               STORED_FORMAT);
+    streams->format_stored = true;
     streams->store_all = false;
 }
 

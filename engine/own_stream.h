@@ -6,6 +6,12 @@
 #include "base/buffer.h"
 #include "engine/transaction.h"
 
+/* The form of what an engine keeps on Redis: the hash of positions and the rows of its durable stream. It stands in the
+ * hash, in the field `<instance> format weir`, and is raised by a change that an older version would misread; a hash
+ * without it is of form 1. */
+#define STORED_FORMAT 1
+#define STORED_FORMAT_NAME "format"
+
 struct own_stream_definition {
     const char *name; /* on the wire and in the hash of positions */
     bool durable;     /* its rows also go into the stream key <server_name>/weir/<name> */
@@ -18,8 +24,10 @@ struct own_streams {
     uint64_t tokens[OWN_STREAM_COUNT];    /* given out */
     uint64_t announced[OWN_STREAM_COUNT]; /* of the last row or POSITION that was put into a transaction */
     bool store_all;                       /* the next transaction stores every token, raised or not */
+    bool format_stored;                   /* the hash says of which form it is */
     struct buffer keys[OWN_STREAM_COUNT];
     struct buffer fields[OWN_STREAM_COUNT]; /* in the hash of positions */
+    struct buffer format_field;
     struct buffer channel;
     struct buffer positions_key;
     struct buffer line;
@@ -40,8 +48,8 @@ void own_streams_end_row(struct own_streams *streams, enum own_stream stream, st
                          int64_t keep);
 /* POSITION of each stream, for whoever sent REPLICATE. */
 void own_streams_announce(struct own_streams *streams, struct transaction *transaction);
-/* POSITION of each stream that went on without a row, and the tokens that the transaction raises into the hash of
- * positions: to be called once, before transaction_end. */
+/* POSITION of each stream that went on without a row, and the tokens that the transaction raises, and the form, into
+ * the hash of positions: to be called once, before transaction_end. */
 void own_streams_seal(struct own_streams *streams, struct transaction *transaction);
 /* Takes a token from the hash of positions; false if `name` is none of our streams. */
 bool own_streams_restore(struct own_streams *streams, struct slice name, int64_t token);

@@ -129,6 +129,9 @@ static bool read_next(struct player *player, struct buffer *error, bool *failed)
         if (status == LINE_OK && recording_read(player->reader, line, &player->next, &problem)) {
             if (!record_mark_channel(player->next.channel))
                 return true;
+            *failed = record_format_refuse(player->next.data, error);
+            if (*failed)
+                return false;
             continue;
         }
         player->bad_lines += player->round == 0 && !player->main_channel ? 1 : 0;

@@ -4,6 +4,8 @@
 static const struct metric_member members[] = {
 #define COUNT(member, name, kind, help) METRIC_MEMBER(struct questions_counts, member, name, kind, help)
     COUNT(answered, "weir_requests_answered_total", METRIC_COUNTER, "Requests answered with the chain's value."),
+    COUNT(denied, "weir_requests_denied_total", METRIC_COUNTER,
+          "Requests that the chain refused, of spam checkers and third-party rules; they are among those answered."),
     COUNT(raised, "weir_requests_raised_total", METRIC_COUNTER, "Requests answered with a module's failure."),
     COUNT(malformed, "weir_requests_malformed_total", METRIC_COUNTER,
           "Requests answered with a failure because they could not be read."),

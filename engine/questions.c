@@ -16,6 +16,7 @@
 #include "engine/log.h"
 #include "engine/question_metrics.h"
 #include "engine/waiting_shares.h"
+#include "filters/chain_sample.h"
 #include "filters/subject.h"
 
 #define SPARE_MAXIMUM 16
@@ -37,6 +38,7 @@ struct question {
 
 struct questions {
     struct chain *chain;
+    struct chain_sampler sampler;
     struct questions_settings settings;
     struct answer_cache *cache;
     struct question *spare;
@@ -202,6 +204,10 @@ static void end_with_outcome(struct questions *questions, struct question *quest
     bool raised = outcome->kind == OUTCOME_FAILED;
     questions->json = (struct buffer){0};
     buffer_clear(&json);
+    if (outcome->kind == OUTCOME_DENIED && is_recorded(question->read.callback)) {
+        questions->counts.denied++;
+        chain_count_denied_question(questions->chain, outcome->module_index);
+    }
     record(questions, question);
     chain_question_append_outcome(&question->read, outcome, &json);
     if (raised) {
@@ -341,9 +347,14 @@ static enum walk_state walk_on(struct questions *questions, struct question *que
                                const struct service_answer *answer)
 {
     struct chain_dry_run before = chain_on_dry_run(questions->chain, on_dry_run, question);
+    bool sampled = !answer && chain_sampler_is_due(&questions->sampler);
+    if (sampled)
+        chain_sample_begin(questions->chain, &questions->sampler);
     enum walk_state state =
         answer ? walk_resume(&question->walk, answer)
                : walk_begin(&question->walk, questions->chain, question->read.callback, &question->read.arguments);
+    if (sampled)
+        chain_sample_end(questions->chain);
     chain_on_dry_run(questions->chain, before.report, before.context);
     return state;
 }
@@ -451,6 +462,7 @@ void questions_use_chain(struct questions *questions, struct chain *chain)
 {
     struct question *row = take_row(questions, true);
     questions->chain = chain;
+    chain_sampler_start(&questions->sampler);
     answer_cache_clear(questions->cache);
     free_list(questions->spare);
     questions->spare = NULL;
@@ -472,6 +484,11 @@ struct questions_counts questions_counts(const struct questions *questions)
     return questions->counts;
 }
 
+const struct latency *questions_latency(const struct questions *questions)
+{
+    return questions->metrics.latency;
+}
+
 /* ---- life */
 
 struct questions *questions_create(struct event_base *base, struct chain *chain,
@@ -479,6 +496,7 @@ struct questions *questions_create(struct event_base *base, struct chain *chain,
 {
     struct questions *questions = memory_allocate_zeroed(1, sizeof *questions);
     questions->chain = chain;
+    chain_sampler_start(&questions->sampler);
     questions->settings = *settings;
     questions->askers = waiting_shares_create(settings->waiting_per_asker);
     questions->rooms = waiting_shares_create(settings->waiting_per_room);

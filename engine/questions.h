@@ -60,6 +60,7 @@ struct question_asked {
 struct questions_counts {
     uint64_t asked;
     uint64_t answered; /* with the chain's value, or one that was remembered */
+    uint64_t denied;   /* of those answered: refusals of spam checkers and third-party rules */
     uint64_t raised;
     uint64_t malformed;
     uint64_t overloaded;
@@ -86,5 +87,7 @@ bool questions_resume(struct questions *questions, uint64_t ticket, const struct
 void questions_use_chain(struct questions *questions, struct chain *chain);
 struct chain *questions_chain(const struct questions *questions);
 struct questions_counts questions_counts(const struct questions *questions);
+/* From a question to its end. */
+const struct latency *questions_latency(const struct questions *questions);
 
 #endif

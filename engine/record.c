@@ -40,6 +40,7 @@ struct record {
     uint64_t started_ns;
     bool subscribed;     /* heard from Redis, since the last loss */
     bool was_subscribed; /* ever */
+    bool format_written; /* into the current file */
     bool batch_open;     /* the last row is one of a token that has more: no rotation in between */
     bool rotate_wanted;  /* by a signal */
     bool stopping;
@@ -55,7 +56,7 @@ static void fail(struct record *record)
     event_base_loopbreak(record->base);
 }
 
-static void append_message(struct record *record, struct slice channel, struct slice data)
+static void append_line(struct record *record, struct slice channel, struct slice data)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -66,6 +67,19 @@ static void append_message(struct record *record, struct slice channel, struct s
     buffer_append_json_string(&record->line, data);
     buffer_append_char(&record->line, '}');
     record_files_line(record->files, buffer_slice(&record->line));
+}
+
+/* A file says of which form it is as soon as there is anything in it. */
+static void append_message(struct record *record, struct slice channel, struct slice data)
+{
+    struct buffer mark = {0};
+    if (!record->format_written) {
+        record_format_append(&mark);
+        append_line(record, buffer_slice(&record->mark_channel), buffer_slice(&mark));
+    }
+    record->format_written = true;
+    append_line(record, channel, data);
+    buffer_free(&mark);
 }
 
 static void ask_for_body(struct record *record, const struct command *command)
@@ -85,7 +99,9 @@ static void rotate(struct record *record)
     struct buffer reason = {0};
     static struct log_gate gate;
     uint64_t suppressed;
-    if (record_files_rotate(record->files, clock_wall_ms(), &reason))
+    bool rotated = record_files_rotate(record->files, clock_wall_ms(), &reason);
+    record->format_written = record->format_written && !rotated;
+    if (rotated)
         log_info("the recording goes on in another file", LOG_STRING("path", record_files_path(record->files)));
     else if (log_gate_pass(&gate, &suppressed))
         log_warning("no other file can be begun; the recording goes on in the same one",

@@ -218,6 +218,8 @@ static void on_made(void *job)
     tell_askers(&reload->askers, &reload->result);
     if (reload->next)
         begin(reload);
+    else
+        reload->settings.busy(reload->settings.context, false);
 }
 
 /* ---- beginning */
@@ -234,6 +236,7 @@ static void begin(struct reload *reload)
     reload->run = run;
     TAILQ_CONCAT(&reload->askers, &reload->waiting, link);
     file_watch_pause(reload->watch);
+    reload->settings.busy(reload->settings.context, true);
     log_info("loads the configuration again; the old one goes on until then", LOG_STRING("cause", run->cause));
     worker_do(reload->settings.worker, &(struct worker_job){.work = make, .done = on_made, .left = leave, .job = run});
 }

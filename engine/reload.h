@@ -41,6 +41,8 @@ struct reload_settings {
      * added to `warnings`, a line each. */
     bool (*use)(void *context, struct configuration *loaded, struct service_batch *services, struct buffer *refusal,
                 struct buffer *warnings);
+    /* Told that a run begins, and that the last has ended; not when the engine stops meanwhile. */
+    void (*busy)(void *context, bool busy);
     void *context;
 };
 

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "base/memory.h"
+#include "engine/json_lines.h"
 
 /* Nothing is read of it. */
 #define BODY_MAXIMUM 65536
@@ -21,26 +22,12 @@ struct reload_area {
     LIST_HEAD(, asking) waiting;
 };
 
-static void append_lines(struct buffer *json, const char *member, struct slice lines)
-{
-    buffer_append_format(json, ",\"%s\":[", member);
-    for (bool first = true; lines.length; first = false) {
-        const char *end = memchr(lines.data, '\n', lines.length);
-        struct slice line = slice_of(lines.data, end ? (size_t)(end - lines.data) : lines.length);
-        buffer_append_string(json, first ? "" : ",");
-        buffer_append_json_string(json, line);
-        size_t taken = line.length + (end != NULL);
-        lines = slice_of(lines.data + taken, lines.length - taken);
-    }
-    buffer_append_char(json, ']');
-}
-
 static void append_result(struct buffer *json, const struct reload_result *result)
 {
     buffer_append_format(json, "\"modules\":%u,\"seconds\":%.3f,\"stall_ms\":%.3f,\"cause\":", result->modules,
                          result->seconds, result->stall * 1e3);
     buffer_append_json_string(json, slice_from_string(result->cause));
-    append_lines(json, "warnings", result->warnings);
+    json_append_lines(json, "warnings", result->warnings);
 }
 
 static void answer(struct http_exchange *exchange, const struct reload_result *result)
@@ -54,7 +41,7 @@ static void answer(struct http_exchange *exchange, const struct reload_result *r
     if (!result->loaded) {
         buffer_append_string(&json, "\"errcode\":\"M_INVALID_PARAM\",\"error\":\"the configuration was not loaded; the "
                                     "old one goes on\"");
-        append_lines(&json, "errors", result->errors);
+        json_append_lines(&json, "errors", result->errors);
         buffer_append_char(&json, ',');
     }
     append_result(&json, result);
@@ -95,7 +82,7 @@ static void tell(struct reload_area *area, struct http_exchange *exchange)
         (unsigned long long)reload_count(area->reload), (unsigned long long)reload_refused_count(area->reload));
     if (last) {
         buffer_append_format(&json, "{\"loaded\":%s,\"at\":%lld", last->loaded ? "true" : "false", (long long)last->at);
-        append_lines(&json, "errors", last->errors);
+        json_append_lines(&json, "errors", last->errors);
         buffer_append_char(&json, ',');
         append_result(&json, last);
         buffer_append_char(&json, '}');
@@ -158,6 +145,10 @@ void reload_area_destroy(struct reload_area *area)
 
 struct http_area reload_area_http(struct reload_area *area)
 {
-    return (struct http_area){
-        .methods = methods, .handle = handle, .context = area, .body_maximum = BODY_MAXIMUM, .closed = true};
+    return (struct http_area){.methods = methods,
+                              .handle = handle,
+                              .context = area,
+                              .body_maximum = BODY_MAXIMUM,
+                              .closed = true,
+                              .browser = true};
 }

@@ -133,11 +133,13 @@ static void set_time(struct replay *replay, const struct recording_message *mess
 }
 
 /* What a recording says about itself is not Synapse's, and no message. */
-static void take_mark(struct slice message, uint64_t number, struct replay_summary *summary)
+static void take_mark(struct replay *replay, struct slice message, uint64_t number, struct replay_summary *summary)
 {
     static struct log_gate gate;
     struct record_gap gap;
     uint64_t suppressed;
+    if (record_format_refuse(message, replay->error))
+        replay->failed = true;
     if (!record_gap_read(message, &gap))
         return;
     summary->gaps++;
@@ -169,7 +171,8 @@ static void take_line(struct replay *replay, struct recording_reader *recording,
         return;
     }
     if (record_mark_channel(message.channel)) {
-        take_mark(message.escaped ? recording_unescape(message.data, &replay->mark) : message.data, number, summary);
+        take_mark(replay, message.escaped ? recording_unescape(message.data, &replay->mark) : message.data, number,
+                  summary);
         return;
     }
     summary->messages++;

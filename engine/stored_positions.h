@@ -7,6 +7,8 @@
  *     <engine instance> events.audited <writer>   the last token up to which an audit found nothing more; only with
  * audits
  *
+ *     <engine instance> format weir               the form of all this (engine/own_stream.h)
+ *
  * They are written in the transaction that publishes the verdicts they speak of. The record is asked for once for each
  * transaction, not for each event, since it may name as many events as may wait. */
 #ifndef WEIR_ENGINE_STORED_POSITIONS_H

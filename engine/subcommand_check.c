@@ -15,10 +15,9 @@ struct check_options {
 static const struct option_definition check_options[] = {
     {.name = "config",
      .letter = 'c',
-     .type = OPTION_TEXT,
+     .type = OPTION_CONFIGURATION,
      .offset = offsetof(struct check_options, configuration),
      .argument = "FILE",
-     .required = true,
      .text = "The configuration."},
     {.name = "for",
      .type = OPTION_TEXT,
@@ -78,7 +77,7 @@ static int check_run(const void *options_, char **operands, size_t operand_count
 const struct subcommand subcommand_check = {
     .name = "check",
     .summary = "check a configuration and show the chain that it makes",
-    .synopsis = "weir check -c FILE [--for run|replay|client]",
+    .synopsis = "weir check [-c FILE] [--for run|replay|client]",
     .description =
         "Reads the configuration with everything that it names: Synapse's own file, the modules' lists, their "
         "patterns. All errors are told at once, a line each, as FILE:LINE:COLUMN: KEY: what is wrong, and, where a "

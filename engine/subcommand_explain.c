@@ -25,7 +25,8 @@ struct explain_options {
 };
 
 static const struct option_definition options[] = {
-    {"config", 'c', OPTION_TEXT, offsetof(struct explain_options, configuration), "FILE", true, "the configuration"},
+    {"config", 'c', OPTION_CONFIGURATION, offsetof(struct explain_options, configuration), "FILE", false,
+     "the configuration"},
     {"event-id", 'e', OPTION_TEXT, offsetof(struct explain_options, event_id), "ID", false,
      "the event with this id, from the configured source of bodies (`bodies`)"},
     {"callback", 'b', OPTION_TEXT, offsetof(struct explain_options, callback), "CALLBACK", false,
@@ -170,8 +171,8 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_explain = {
     .name = "explain",
     .summary = "tell what each module says of one event, why, and how fast",
-    .synopsis =
-        "weir explain -c FILE EVENT.json|-|--event-id ID [--callback CALLBACK] [--args JSON] [--repeat COUNT] [--json]",
+    .synopsis = "weir explain [-c FILE] EVENT.json|-|--event-id ID [--callback CALLBACK] [--args JSON] [--repeat "
+                "COUNT] [--json]",
     .description =
         "Asks the configured modules about one event, and prints for each callback which modules were asked and which "
         "were not, and why; what each said, by which rule, for which reason, on which bytes of the event; and how many "

@@ -25,7 +25,7 @@ struct record_options {
 };
 
 static const struct option_definition definitions[] = {
-    {"config", 'c', OPTION_TEXT, offsetof(struct record_options, configuration), "FILE", true,
+    {"config", 'c', OPTION_CONFIGURATION, offsetof(struct record_options, configuration), "FILE", false,
      "The engine's configuration, which names the server, its Redis and the source of event bodies."},
     {"events", 'e', OPTION_TEXT, offsetof(struct record_options, events), "FILE", false,
      "Record the events' bodies there, for the option of the same name of `weir replay`."},
@@ -217,7 +217,7 @@ static int run(const void *given, char **operands, size_t operand_count)
 const struct subcommand subcommand_record = {
     .name = "record",
     .summary = "record the live replication stream, with the events' bodies",
-    .synopsis = "weir record -c FILE RECORDING [--events BODIES] [--rotate TIME|SIZE] [--limit SIZE] [--level N] "
+    .synopsis = "weir record [-c FILE] RECORDING [--events BODIES] [--rotate TIME|SIZE] [--limit SIZE] [--level N] "
                 "[--all-streams] [--without-content] [--replicate]",
     .description =
         "Subscribes to the homeserver's replication channel and writes each message to RECORDING, one a line, as "

@@ -25,7 +25,7 @@ struct replay_options {
 };
 
 static const struct option_definition options[] = {
-    {"config", 'c', OPTION_TEXT, offsetof(struct replay_options, configuration), "FILE", true,
+    {"config", 'c', OPTION_CONFIGURATION, offsetof(struct replay_options, configuration), "FILE", false,
      "the configuration; it needs `server_name` and `modules`"},
     {"events", 'e', OPTION_TEXT, offsetof(struct replay_options, events), "BODIES", false,
      "event bodies recorded beside the stream, a line each (.jsonl or .jsonl.zst); default: `bodies.file` of the "
@@ -209,7 +209,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_replay = {
     .name = "replay",
     .summary = "judge a recording and print the verdicts, without Redis",
-    .synopsis = "weir replay -c FILE RECORDING [--events BODIES] [--output FILE|-] [--jobs N] [--all] "
+    .synopsis = "weir replay [-c FILE] RECORDING [--events BODIES] [--output FILE|-] [--jobs N] [--all] "
                 "[--routes]",
     .description =
         "Reads a recorded replication stream (JSON lines, plain or zstd) and takes every line through the same path "

@@ -14,7 +14,8 @@ struct run_options {
 };
 
 static const struct option_definition options[] = {
-    {"config", 'c', OPTION_TEXT, offsetof(struct run_options, configuration), "FILE", true, "the configuration"},
+    {"config", 'c', OPTION_CONFIGURATION, offsetof(struct run_options, configuration), "FILE", false,
+     "the configuration"},
     {"from", 0, OPTION_TEXT, offsetof(struct run_options, from), "now|stored|TOKEN", false,
      "where the events begin that are judged, for this start alone: `stored` (the default), where the last run of this "
      "instance ended; `now`, where each writer is, so that what happened while no engine ran is left out; a token, "
@@ -51,7 +52,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_run = {
     .name = "run",
     .summary = "follow Synapse's replication on Redis, judge every event, publish the verdicts",
-    .synopsis = "weir run -c FILE [--from now|stored|TOKEN]",
+    .synopsis = "weir run [-c FILE] [--from now|stored|TOKEN]",
     .description =
         "Connects to Synapse's Redis, subscribes to the replication channel of the homeserver, asks every writer for "
         "its position, and judges each row of the `events` stream by the chain of modules in the configuration. "

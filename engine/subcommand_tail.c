@@ -258,12 +258,11 @@ static int complain(const char *sentence)
     return EXIT_CODE_USAGE;
 }
 
-static int tail_configured(const struct tail_options *options, uint64_t count)
+static int tail_configured(const struct tail_options *options, const char *path, uint64_t count)
 {
     struct buffer errors = {0};
     int code = EXIT_CODE_CONFIGURATION;
-    struct configuration *configuration =
-        configuration_load(options->configuration, CONFIGURATION_FOR_CLIENT, NULL, &errors, NULL);
+    struct configuration *configuration = configuration_load(path, CONFIGURATION_FOR_CLIENT, NULL, &errors, NULL);
     if (configuration)
         code = tail_from(options, count, options->server_name ? options->server_name : configuration->server_name,
                          &configuration->redis);
@@ -303,17 +302,21 @@ static int run(const void *given, char **operands, size_t operand_count)
     }
     if (options->configuration && options->redis)
         return complain("give either --config or --redis, not both");
-    if (!options->configuration && !options->server_name)
-        return complain("give --config FILE, or --server-name NAME (with --redis URL)");
+    if (options->redis && !options->server_name)
+        return complain("--redis needs --server-name NAME");
     if (options->follow && !options->stored)
         return complain("--follow belongs to --stored; without it rows are followed anyway");
     log_open(LOG_WARNING);
-    return options->configuration ? tail_configured(options, count) : tail_named(options, count);
+    const char *path = options->configuration ? options->configuration
+                       : options->server_name ? NULL
+                                              : OPTION_CONFIGURATION_DEFAULT;
+    return path ? tail_configured(options, path, count) : tail_named(options, count);
 }
 
 static const struct option_definition definitions[] = {
     {"config", 'c', OPTION_TEXT, offsetof(struct tail_options, configuration), "FILE", false,
-     "The engine's configuration, which names the server and its Redis."},
+     "The engine's configuration, which names the server and its Redis. Default, without --server-name and "
+     "--redis: " OPTION_CONFIGURATION_DEFAULT "."},
     {"redis", 'r', OPTION_TEXT, offsetof(struct tail_options, redis), "URL", false,
      "Without --config: redis://[[user]:password@]host[:port][/db], unix:///path or /path. Default: "
      "redis://127.0.0.1:6379."},
@@ -333,7 +336,7 @@ static const struct option_definition definitions[] = {
 const struct subcommand subcommand_tail = {
     .name = "tail",
     .summary = "print verdicts and presence routes as they come",
-    .synopsis = "weir tail -c FILE | --server-name NAME [--redis URL] [--json] [--count N] [--stored [--follow]] "
+    .synopsis = "weir tail [-c FILE | --server-name NAME [--redis URL]] [--json] [--count N] [--stored [--follow]] "
                 "[--positions]",
     .description =
         "Subscribes to the engine's channel and prints its rows: token, result, module, rule, sender, room, event and "

@@ -18,10 +18,9 @@ struct test_options {
 static const struct option_definition test_options[] = {
     {.name = "config",
      .letter = 'c',
-     .type = OPTION_TEXT,
+     .type = OPTION_CONFIGURATION,
      .offset = offsetof(struct test_options, configuration),
      .argument = "FILE",
-     .required = true,
      .text = "The configuration that is tested. It needs no Redis and no source of bodies."},
     {.name = "explain",
      .type = OPTION_FLAG,
@@ -104,7 +103,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_test = {
     .name = "test",
     .summary = "test a configuration with events and the verdicts that are expected of it",
-    .synopsis = "weir test -c FILE CASES.yaml... [--explain] [--tap]",
+    .synopsis = "weir test [-c FILE] CASES.yaml... [--explain] [--tap]",
     .description =
         "Asks the configured modules about each case, and tells which ones did not end as the case expects, a line "
         "each: FILE:LINE:COLUMN: NAME: what was expected and what came, by which module and rule, and why. A case is "

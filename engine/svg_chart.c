@@ -139,7 +139,7 @@ static void append_axes(struct buffer *output, const struct svg_stack *stack, co
         buffer_append_format(output, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
                              WIDTH, y, y);
         buffer_append_format(output, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">", LEFT - 6, y + 4);
-        backtest_append_count(output, (uint64_t)value);
+        human_append_count(output, (uint64_t)value);
         buffer_append_string(output, "</text>");
     }
     uint32_t apart = stack->steps / STEP_NAMES + 1;
@@ -206,7 +206,7 @@ void svg_append_stack(struct buffer *output, const struct svg_stack *stack)
 static void append_number(struct buffer *output, double value)
 {
     if (value >= 100 || value == floor(value))
-        backtest_append_count(output, (uint64_t)(value + 0.5));
+        human_append_count(output, (uint64_t)(value + 0.5));
     else
         buffer_append_format(output, "%.1f", value);
 }

@@ -46,6 +46,7 @@ void writer_progress_judged(struct writer_progress *writer, int64_t token)
 
 void writer_progress_wait(struct writer_progress *writer, struct queued_event *entry)
 {
+    writer->waiting++;
     entry->writer_previous = writer->last;
     if (writer->last)
         writer->last->writer_next = entry;
@@ -58,6 +59,7 @@ bool writer_progress_waited(struct writer_progress *writer, const struct queued_
 {
     struct queued_event *previous = entry->writer_previous, *next = entry->writer_next;
     writer_progress_judged(writer, entry->origin.token);
+    writer->waiting--;
     if (next)
         next->writer_previous = previous;
     else

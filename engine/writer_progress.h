@@ -14,6 +14,8 @@ struct writer_progress {
     struct slice name;                 /* its own copy */
     bool late;                         /* of events that no position moves for */
     struct queued_event *first, *last; /* of its events that wait */
+    size_t waiting;                    /* how many these are */
+    uint64_t fetching_since_ns;        /* rows of it are missing since then; 0: none are */
     int64_t position;                  /* INT64_MIN: none yet */
     int64_t handed_on;                 /* the last token that ended */
     int64_t judged_upto;               /* the greatest token of which an event was judged */

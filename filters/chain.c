@@ -320,6 +320,11 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
     return good;
 }
 
+bool chain_module_answers(const struct chain *chain, uint32_t index, enum callback callback)
+{
+    return find_link(chain, callback, index) != NULL;
+}
+
 enum semantics chain_semantics(const struct chain *chain)
 {
     return chain->settings.semantics;
@@ -439,6 +444,11 @@ void chain_set_module_counts(struct chain *chain, uint32_t index, const struct m
     chain->modules[index].counts = *counts;
 }
 
+void chain_count_denied_question(struct chain *chain, uint32_t index)
+{
+    chain->modules[index].counts.denied_questions++;
+}
+
 void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context)
 {
     const struct chain_module *module = &chain->modules[index];
@@ -450,9 +460,7 @@ void chain_trace(struct chain *chain, chain_trace_function *trace, void *context
 {
     chain->trace = trace;
     chain->trace_context = context;
-    for (int callback = 0; callback < CALLBACK_COUNT; callback++)
-        for (uint32_t place = 0; place < chain->link_counts[callback]; place++)
-            chain->links[callback][place].plain = !trace && is_plain(chain, &chain->links[callback][place]);
+    chain->watched = trace || chain->sample.stands_for;
 }
 
 struct chain_dry_run chain_on_dry_run(struct chain *chain, chain_dry_run_function *report, void *context)

@@ -101,6 +101,9 @@ const struct field_table *chain_fields(const struct chain *chain);
  * there are. */
 uint32_t chain_callback_modules(const struct chain *chain, enum callback callback, uint32_t *indices, uint32_t room);
 
+/* Whether the module at that place is among them. */
+bool chain_module_answers(const struct chain *chain, uint32_t index, enum callback callback);
+
 /* The login types after start-up, a dict of type → list of fields (Synapse's supported_login_types). */
 struct value chain_login_types(const struct chain *chain, struct arena *arena);
 
@@ -115,13 +118,20 @@ const struct web_resource *chain_resource_at(const struct chain *chain, uint32_t
 
 /* What a module did, counted since the chain was made. */
 struct module_counts {
-    uint64_t raised;   /* answers that were failures */
-    uint64_t illegal;  /* answers of a type outside the contract */
-    uint64_t dry_runs; /* answers that would have ended a walk, of a module in dry_run */
+    uint64_t raised;           /* answers that were failures */
+    uint64_t illegal;          /* answers of a type outside the contract */
+    uint64_t dry_runs;         /* answers that would have ended a walk, of a module in dry_run */
+    uint64_t denied_questions; /* refusals of what was asked from outside, by chain_count_denied_question */
+    /* Worked out from samples (filters/chain_sample.h): how often it was asked, and what that took altogether. */
+    uint64_t asked;
+    uint64_t nanoseconds;
 };
 struct module_counts chain_module_counts(const struct chain *chain, uint32_t index);
 /* For whoever asked the chain something that shall not count. */
 void chain_set_module_counts(struct chain *chain, uint32_t index, const struct module_counts *counts);
+
+/* A question from outside was refused by that module. */
+void chain_count_denied_question(struct chain *chain, uint32_t index);
 
 /* What a module says of itself for the metrics page; nothing if it has no figures. */
 void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context);

@@ -224,12 +224,27 @@ static void try_answer(struct walk *walk, const struct link *link, struct result
         dry_run->report(dry_run->context, &walk->arguments, &outcome);
 }
 
+/* A module was asked by a walk that is watched. */
+static void tell_watchers(const struct chain *chain, uint32_t module_index, const struct callback_arguments *arguments,
+                          const struct result *result, uint64_t nanoseconds)
+{
+    struct module_counts *counts = &chain->modules[module_index].counts;
+    const struct chain_sample *sample = &chain->sample;
+    if (chain->trace)
+        chain->trace(chain->trace_context, module_index, arguments, result, nanoseconds);
+    if (!sample->stands_for)
+        return;
+    counts->asked += sample->stands_for;
+    if (nanoseconds > sample->clock_ns)
+        counts->nanoseconds += (nanoseconds - sample->clock_ns) * sample->stands_for;
+}
+
 enum asked {
     ASKED_PASSED, /* nothing came that could matter */
     ASKED_ANSWERED,
 };
 
-/* Calls a link that is not plain, and makes of its answer what Synapse would see. */
+/* Calls a link that is not plain, or any in a walk that is watched, and makes of its answer what Synapse would see. */
 static enum asked ask_specially(struct walk *walk, const struct link *link, struct result *result)
 {
     struct callback_arguments arguments = walk->arguments;
@@ -243,13 +258,13 @@ static enum asked ask_specially(struct walk *walk, const struct link *link, stru
     }
     arguments.count = link->parameter_count;
     copy_objects(definition, &arguments);
-    uint64_t started = walk->chain->trace ? now_ns() : 0;
+    uint64_t started = walk->chain->watched ? now_ns() : 0;
     result->tags = 0;
     link->function(link->state, &arguments, result);
     if (!walk->chain->modules[link->module_index].options.dry_run)
         walk->arguments.tags |= result->tags;
-    if (walk->chain->trace)
-        walk->chain->trace(walk->chain->trace_context, link->module_index, &arguments, result, now_ns() - started);
+    if (walk->chain->watched)
+        tell_watchers(walk->chain, link->module_index, &arguments, result, now_ns() - started);
     if (result->value.kind == VALUE_PASS)
         return ASKED_PASSED;
     legacy_convert(&link->registered, walk->chain, &arguments, &result->value);
@@ -332,7 +347,8 @@ static const struct link *links_of(const struct walk *walk, uint32_t *count)
     return walk->second ? chain->second_links : chain->links[callback];
 }
 
-static enum walk_state go_on(struct walk *walk)
+/* The walk twice, so that one which nobody watches looks at that once, and not for each module. */
+static inline __attribute__((always_inline)) enum walk_state ask_links(struct walk *walk, bool watched)
 {
     bool has_body = !walk->arguments.event || walk->arguments.event->has_body;
     struct result *result = &walk->outcome.result;
@@ -344,7 +360,7 @@ static enum walk_state go_on(struct walk *walk)
             if (link->needs_body && !has_body)
                 continue;
             clear_result(result);
-            if (link->plain) {
+            if (!watched && link->plain) {
                 link->function(link->state, &walk->arguments, result);
                 if (result->value.kind == VALUE_PASS)
                     continue;
@@ -360,6 +376,16 @@ static enum walk_state go_on(struct walk *walk)
         }
     } while (end_or_continue(walk));
     return WALK_ENDED;
+}
+
+static __attribute__((noinline, cold)) enum walk_state go_on_watched(struct walk *walk)
+{
+    return ask_links(walk, true);
+}
+
+static enum walk_state go_on(struct walk *walk)
+{
+    return __builtin_expect(walk->chain->watched, 0) ? go_on_watched(walk) : ask_links(walk, false);
 }
 
 /* A login type that nobody registered is not known to Synapse's table of checkers: KeyError. */

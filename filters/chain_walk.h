@@ -45,6 +45,12 @@ struct chain_resource {
     bool hidden; /* an earlier module has the path */
 };
 
+/* What the walks of a sample count (filters/chain_sample.h). */
+struct chain_sample {
+    uint32_t stands_for; /* so many walks; 0: none is sampled */
+    uint32_t clock_ns;   /* what reading the clock takes */
+};
+
 struct chain {
     struct chain_settings settings;
     struct chain *outer; /* whose module asks this one; NULL: nobody's */
@@ -64,8 +70,10 @@ struct chain {
     bool reads_time;
     bool has_learners; /* some module has `decided` */
     bool may_wait[CALLBACK_COUNT];
+    bool watched; /* walks go the way on which `trace` and `sample` are looked at */
     chain_trace_function *trace;
     void *trace_context;
+    struct chain_sample sample;
     struct chain_dry_run dry_runs[LANES_MAXIMUM];
 };
 

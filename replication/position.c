@@ -476,3 +476,29 @@ void position_each(const struct position_tracker *tracker,
             visit(context, book->stream, book_writer(book), book->have, book->open);
     }
 }
+
+/* Of an open book nothing is missing that could still be had: what `target` says beyond it was given up. */
+static int64_t newest_of(const struct book *book)
+{
+    int64_t newest = book->known ? book->have : INT64_MIN;
+    if (!book->open && book->target > newest)
+        newest = book->target;
+    return book->held_token > newest ? book->held_token : newest;
+}
+
+void position_each_standing(const struct position_tracker *tracker,
+                            void (*visit)(void *context, const struct position_standing *standing), void *context)
+{
+    for (uint32_t index = 0; index < tracker->book_count; index++) {
+        const struct book *book = tracker->books[index];
+        struct position_standing standing = {.stream = book->stream,
+                                             .writer = book_writer(book),
+                                             .known = book->known,
+                                             .token = book->have,
+                                             .newest = newest_of(book),
+                                             .announced = book->announced,
+                                             .open = book->open};
+        if (book->kept)
+            visit(context, &standing);
+    }
+}

@@ -100,4 +100,18 @@ void position_each(const struct position_tracker *tracker,
                    void (*visit)(void *context, enum stream stream, struct slice writer, int64_t token, bool open),
                    void *context);
 
+/* Where a writer's book stands, for people. */
+struct position_standing {
+    enum stream stream;
+    struct slice writer; /* lives as long as the tracker */
+    bool known;          /* `token` means something */
+    int64_t token;       /* the last one handed on */
+    int64_t newest;      /* the highest that is known of; `token` unless rows are missing or wait */
+    bool announced;      /* the writer has told its position on this connection */
+    bool open;           /* rows are acted upon as they come; false and announced: rows are missing, and are fetched */
+};
+/* Calls `visit` for each book of a stream whose rows are handed on; `standing` lives until it returns. */
+void position_each_standing(const struct position_tracker *tracker,
+                            void (*visit)(void *context, const struct position_standing *standing), void *context);
+
 #endif

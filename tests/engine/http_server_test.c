@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/console_page.h"
+
 Test(http_server, listen_addresses)
 {
     static const struct {
@@ -160,8 +162,15 @@ Test(http_server, answers_a_real_client)
     struct http_server *server = listening(base, "127.0.0.1:0", (void *)"world", &error);
     cr_assert_not_null(server, "%s", buffer_string(&error));
     http_server_find_pages(server, find_page);
-    cr_expect(http_server_has_route(server, "/hello"));
-    cr_expect_not(http_server_has_route(server, "/page"));
+    cr_expect(http_server_has_own(server, "/hello"));
+    cr_expect_not(http_server_has_own(server, "/page"));
+    cr_expect_not(http_server_has_own(server, "/"));
+    const struct http_area page = console_page_http();
+    http_server_add_area(server, &page);
+    cr_expect(http_server_has_own(server, "/"));
+    cr_expect(http_server_has_own(server, "/console"));
+    cr_expect(http_server_has_own(server, "/console/page"));
+    cr_expect_not(http_server_has_own(server, "/consoles"));
     pid_t process = fork();
     if (process == 0) {
         event_reinit(base);

@@ -138,6 +138,19 @@ Test(questions, what_was_refused_is_recorded)
     expect_rows("");
     ask_about_message("spam");
     expect_rows(MESSAGE_ROW("keywords", "spam", "false"));
+    cr_expect_eq(questions_counts(questions).denied, 1);
+    cr_expect_eq(questions_counts(questions).answered, 2, "what was refused was answered");
+    cr_expect_eq(chain_module_counts(chain, 1).denied_questions, 0, "the one in dry_run denies nothing");
+    cr_expect_eq(chain_module_counts(chain, 2).denied_questions, 1);
+}
+
+Test(questions, what_modules_take_is_measured)
+{
+    for (int turn = 0; turn < 3; turn++)
+        ask_about_message("eggs");
+    cr_expect_eq(chain_module_counts(chain, 2).asked, 2, "the first and the second stand for themselves");
+    ask_about_message("eggs");
+    cr_expect_eq(chain_module_counts(chain, 2).asked, 4);
 }
 
 Test(questions, a_dry_run_is_recorded_with_the_question_and_not_with_another)

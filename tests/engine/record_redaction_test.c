@@ -112,6 +112,26 @@ Test(record_redaction, bodies_without_content)
     buffer_free(&output);
 }
 
+Test(record_redaction, formats)
+{
+    struct buffer text = {0}, error = {0};
+    struct record_format format;
+    record_format_append(&text);
+    cr_assert(record_format_read(buffer_slice(&text), &format));
+    cr_expect_eq(format.number, RECORD_FORMAT);
+    cr_expect(slice_equal(format.version, SLICE(WEIR_VERSION)));
+    cr_expect_not(record_format_refuse(buffer_slice(&text), &error));
+    cr_expect(record_format_refuse(SLICE("FORMAT 2 9.1.0"), &error));
+    cr_expect_str_eq(buffer_string(&error),
+                     "the recording was written by Weir 9.1.0, in form 2 of recordings; this is " WEIR_VERSION
+                     ", which reads up to form 1");
+    static const char *const others[] = {"", "FORMAT", "FORMAT 0 x", "FORMAT -1 x", "FORMAT x 1", "GAP 1 2 x"};
+    for (size_t index = 0; index < sizeof others / sizeof *others; index++)
+        cr_expect_not(record_format_read(slice_from_string(others[index]), &format), "%s", others[index]);
+    buffer_free(&text);
+    buffer_free(&error);
+}
+
 Test(record_redaction, gaps)
 {
     struct buffer text = {0};

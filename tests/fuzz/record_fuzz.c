@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct record_redaction redaction;
     struct record_gap gap, again;
+    struct record_format format;
     if (size == 0)
         return 0;
     redaction.all_streams = data[0] & 1;
@@ -64,6 +65,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice text = slice_of((const char *)data + 1, size - 1);
     redact(&redaction, text);
     mask(text);
+    if (record_format_read(text, &format)) {
+        struct buffer error = {0};
+        require(format.number >= 1 && record_format_refuse(text, &error) == (format.number > RECORD_FORMAT));
+        buffer_free(&error);
+    }
     if (record_gap_read(text, &gap)) {
         struct buffer written = {0};
         record_gap_append(&gap, &written);

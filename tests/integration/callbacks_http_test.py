@@ -339,6 +339,9 @@ class Explain(HttpApi):
         where, text = second["where"], sent[len('{"event": '):]
         self.assertEqual((where["parent"], where["key"], where["text"]), ("content", "body", "SPAM"))
         self.assertEqual(text[where["start"]:where["end"]].decode(), "SPAM")
+        self.assertTrue(where["before"].endswith('"body": "für '), where)
+        self.assertTrue(text[where["end"]:].decode().startswith(where["after"]), where)
+        self.assertTrue(where["after"].startswith(' now"'), where)
         self.assertEqual((told["outcome"]["kind"], len(told["dry_runs"])), ("passed", 1))
         self.assertTrue(told["dry_runs"][0]["dry_run"])
 

@@ -119,7 +119,7 @@ class ListSpamChecker(Examples):
             status, headers, body = self.page(engine, f"{IS_EVIL}?user=@evil:lab.test", method=method, body=b"x")
             self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD"), method)
             self.assertEqual(json.loads(body)["errcode"], "M_UNRECOGNIZED", method)
-        for path in (IS_EVIL + "/", IS_EVIL + "/x", IS_EVIL[:-1], "/_synapse/client/list_spam_checker", "/"):
+        for path in (IS_EVIL + "/", IS_EVIL + "/x", IS_EVIL[:-1], "/_synapse/client/list_spam_checker", "/other"):
             self.assertEqual(self.page(engine, f"{path}?user=@evil:lab.test")[0], 404, path)
         self.assertEqual(self.page(engine, IS_EVIL, method="POST", body=b"x" * (1 << 20))[0], 405)
         # The answer waits for the end of the body, so that a client which writes all of it first gets to read it.

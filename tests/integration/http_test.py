@@ -247,8 +247,8 @@ class Requests(HttpServer):
 
     def test_what_is_no_http(self):
         engine = self.begin()
-        for garbage in (b"\0" * 100, b"\r\n" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 100000,
-                        b"GET / HTTP/1.1\r\n" + b"X: " + b"a" * 100000 + b"\r\n\r\n", b"GET / HTTP/1.1\r\n: :\r\n:\r\n\r\n",
+        for garbage in (b"\0" * 100, b"\r\n" * 100, b"GET\r\n\r\n", b"GET /x HTTP/9.9\r\n\r\n", b"A" * 100000,
+                        b"GET /x HTTP/1.1\r\n" + b"X: " + b"a" * 100000 + b"\r\n\r\n", b"GET /x HTTP/1.1\r\n: :\r\n:\r\n\r\n",
                         b"GET //:x HTTP/1.1\r\n\r\n", b"GET * HTTP/1.1\r\n\r\n", b"TRACE / HTTP/1.1\r\n\r\n",
                         b"POST /v1 HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc",
                         b"POST /v1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",

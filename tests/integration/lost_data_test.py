@@ -99,7 +99,8 @@ class LostData(WithWriters):
         self.redis.flushall()
         self.writer.publish(self.redis, 31, 32)
         wait_until(lambda: self.stored() == {"weir1 events master": "32", "weir1 events p2": "7",
-                                             "weir1 verdicts weir1": "22", "weir1 presence_routes weir1": "0"},
+                                             "weir1 verdicts weir1": "22", "weir1 presence_routes weir1": "0",
+                                             "weir1 format weir": "1"},
                    what="every position again")
         self.writer.publish(self.redis, 33)
         self.wait_for(31, 32, 33)

@@ -46,7 +46,12 @@ class Record(PostgresServer):
         self.insert((line["event_id"], line["json"]) for line in bodies)
 
     def messages(self, path):
-        return [line for line in oracle.read_jsonl(path)]
+        """Of a file of bodies, its lines; of a recording those behind the first, which says of which form it is."""
+        lines = list(oracle.read_jsonl(path))
+        if not lines or "ch" not in lines[0]:
+            return lines
+        self.assertEqual((lines[0]["ch"], lines[0]["data"].split()[:2]), (f"{SERVER_NAME}/weir/record", ["FORMAT", "1"]))
+        return lines[1:]
 
     def test_a_record_of_a_played_recording_replays_as_the_original(self):
         for name, arguments in (("synapse-1.140-big", ()), ("synapse-1.67-small", ("--all-streams", "--replicate"))):
@@ -99,7 +104,7 @@ class Record(PostgresServer):
                      'RDATA new_stream w 3 ["text",{"a":1},[2],null,4.5]', 'RDATA new_stream w 4 {"token":"x"}',
                      'LOCK_RELEASED ["a","b","c"]', "POSITION events persister1 4 5", "nonsense")
         self.publish('USER_IP @a:lab.test ["syt_secret","1.2.3.4","agent","DEV",5]', channel=f"{SERVER_NAME}/USER_IP")
-        wait_until(lambda: recording.read_text().count("\n") == 5)
+        wait_until(lambda: recording.read_text().count("\n") == 1 + 5)
         self.stop(recorder)
         self.assertEqual([line["data"] for line in self.messages(recording)],
                          ['RDATA pushers master 12 ["","","",false]',
@@ -266,7 +271,7 @@ class Record(PostgresServer):
         self.postgres.kill()
         self.postgres.wait()
         self.publish(rdata(2, ev_row("$2")), rdata(3, ev_row("$3")))
-        wait_until(lambda: recording.read_text().count("\n") == 3)
+        wait_until(lambda: recording.read_text().count("\n") == 1 + 3)
         (self.database / "data" / "postmaster.pid").unlink(missing_ok=True)
         self.start_postgres()
         wait_until(lambda: bodies.read_text().count("\n") == 2)

@@ -1,0 +1,430 @@
+"""The console's side of the engine: its page, who may look at it, and what it is told."""
+
+import http.client
+import json
+import signal
+import socket
+import ssl
+import time
+import unittest
+
+import certificates
+from harness import ROOT, SERVER_NAME, Server, body_line, ev_row, rdata, wait_until
+
+PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+               "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+FILES = {"/": ("index.html", "text/html; charset=utf-8"),
+         "/console/console.css": ("console.css", "text/css; charset=utf-8"),
+         "/console/icon.svg": ("icon.svg", "image/svg+xml"),
+         **{f"/console/{path.name}": (path.name, "text/javascript; charset=utf-8") for path in (ROOT / "console").glob("*.js")}}
+
+SECRET = "s3cret of the console"
+
+
+class Console(Server):
+    def begin(self, http="", modules="modules: []", rest=""):
+        listen = "http: {listen: '127.0.0.1:0'" + (f", {http}" if http else "") + "}"
+        return self.start_engine(self.write("weir.yaml", f"server_name: {SERVER_NAME}\n"
+                                            f"redis: {{path: {self.socket}}}\n{listen}\n{rest}\n{modules}\n"), ready=False)
+
+    def ask(self, engine, method, path, body=None, **headers):
+        """(status, headers, body); a header's name is written with underscores."""
+        connection = http.client.HTTPConnection(*engine.http.rsplit(":", 1), timeout=20)
+        self.addCleanup(connection.close)
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, answer.headers, content
+
+
+    def refusal(self, engine, method, path, body=None, **headers):
+        status, _, content = self.ask(engine, method, path, body, **headers)
+        return status, json.loads(content)["errcode"]
+
+    def log_in(self, engine, secret=SECRET):
+        """(status, headers, what the answer says)."""
+        status, headers, content = self.ask(engine, "POST", "/console/session", json.dumps({"secret": secret}),
+                                            X_Weir_Console="1")
+        return status, headers, json.loads(content)
+
+    def cookie(self, engine):
+        status, headers, _ = self.log_in(engine)
+        self.assertEqual(status, 200)
+        return headers["Set-Cookie"].split(";")[0]
+
+    def session(self, engine, **headers):
+        return json.loads(self.ask(engine, "GET", "/console/session", **headers)[2])
+
+
+class Page(Console):
+    def test_the_files_and_their_headers(self):
+        engine = self.begin()
+        for path, (name, kind) in FILES.items():
+            status, headers, content = self.ask(engine, "GET", path)
+            self.assertEqual((status, content), (200, (ROOT / "console" / name).read_bytes()), path)
+            self.assertEqual(headers["Content-Type"], kind)
+            self.assertEqual(headers["Content-Security-Policy"], PAGE_POLICY)
+            self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+            self.assertEqual(headers["Referrer-Policy"], "no-referrer")
+            self.assertEqual(headers.get_all("Cache-Control"), ["no-cache"])
+            known = self.ask(engine, "GET", path, If_None_Match=headers["ETag"])
+            self.assertEqual((known[0], known[2], known[1]["ETag"]), (304, b"", headers["ETag"]))
+            self.assertEqual(self.ask(engine, "GET", path, If_None_Match='"another"')[0], 200)
+        self.assertEqual(self.ask(engine, "GET", "/console/other.js")[0], 404)
+        self.assertEqual(self.ask(engine, "POST", "/", b"{}")[0], 405)
+        self.assertEqual(self.ask(engine, "HEAD", "/")[2], b"")
+        self.stop_engine(engine)
+
+    def test_without_the_console_there_is_no_page(self):
+        engine = self.begin(rest="console: false")
+        for path in FILES:
+            self.assertEqual(self.ask(engine, "GET", path)[0], 404)
+        self.stop_engine(engine)
+
+
+class LogIn(Console):
+    def test_a_session(self):
+        engine = self.begin(f"secret: {SECRET}")
+        self.assertEqual(self.session(engine), {"needed": True, "open": False})
+        self.assertEqual(self.refusal(engine, "GET", "/v1/reload"), (401, "M_MISSING_TOKEN"))
+        status, headers, said = self.log_in(engine)
+        self.assertEqual((status, said), (200, {"needed": True, "open": True}))
+        name, *attributes = headers["Set-Cookie"].split("; ")
+        self.assertRegex(name, "^weir_session=[0-9a-f]{64}$")
+        self.assertEqual(attributes, ["Path=/", "HttpOnly", "SameSite=Strict", "Max-Age=43200"])
+        cookie = {"Cookie": name}
+        self.assertEqual(self.session(engine, **cookie), {"needed": True, "open": True})
+        self.assertEqual(self.ask(engine, "GET", "/v1/reload", **cookie)[0], 200)
+        # What changes something needs the header, which another site cannot send.
+        self.assertEqual(self.refusal(engine, "POST", "/v1/reload", **cookie), (403, "M_FORBIDDEN"))
+        self.assertEqual(self.refusal(engine, "POST", "/v1/reload", **cookie, X_Weir_Console="0"), (403, "M_FORBIDDEN"))
+        self.assertEqual(self.ask(engine, "POST", "/v1/reload", **cookie, X_Weir_Console="1")[0], 200)
+        self.assertEqual(self.ask(engine, "POST", "/v1/reload", Authorization=f"Bearer {SECRET}")[0], 200)
+        # A wrong secret beside the cookie is a wrong secret.
+        self.assertEqual(self.refusal(engine, "GET", "/v1/reload", **cookie, Authorization="Bearer x"),
+                         (401, "M_UNKNOWN_TOKEN"))
+        for foreign in ("weir_session=" + "0" * 64, "weir_session=", "weir_session=" + "x" * 5000, "other=1"):
+            self.assertEqual(self.refusal(engine, "GET", "/v1/reload", Cookie=foreign), (401, "M_MISSING_TOKEN"))
+        self.assertEqual(self.metric(engine, "weir_console_sessions"), 1)
+        self.assertEqual(self.refusal(engine, "DELETE", "/console/session", **cookie), (403, "M_FORBIDDEN"))
+        status, headers, _ = self.ask(engine, "DELETE", "/console/session", **cookie, X_Weir_Console="1")
+        self.assertEqual(status, 200)
+        self.assertIn("Max-Age=0", headers["Set-Cookie"])
+        self.assertEqual(self.refusal(engine, "GET", "/v1/reload", **cookie), (401, "M_MISSING_TOKEN"))
+        self.assertEqual(self.metric(engine, "weir_console_sessions"), 0)
+        self.stop_engine(engine)
+
+    def test_the_cookie_opens_the_administration_only(self):
+        engine = self.begin(f"secret: {SECRET}", rest="requests: {http: true}")
+        cookie = self.cookie(engine)
+        for path in ("/v1/callbacks", "/v1/callbacks/check_event_for_spam", "/antispam/ping"):
+            self.assertEqual(self.ask(engine, "POST", path, b"{}", Cookie=cookie, X_Weir_Console="1")[0], 401, path)
+        self.assertEqual(self.ask(engine, "GET", "/v1/reload", Cookie=cookie)[0], 200)
+        self.stop_engine(engine)
+
+    def test_wrong_secrets(self):
+        engine = self.begin(f"secret: {SECRET}")
+        for body in (b"", b"[]", b"{}", b'{"secret": 1}', b'{"secret": "' + b"x" * 3000):
+            self.assertEqual(self.ask(engine, "POST", "/console/session", body, X_Weir_Console="1")[0], 400, body[:20])
+        self.assertEqual(self.ask(engine, "POST", "/console/session", b"x" * 5000, X_Weir_Console="1")[0], 413)
+        self.assertEqual(self.refusal(engine, "POST", "/console/session", json.dumps({"secret": SECRET})),
+                         (403, "M_FORBIDDEN"))
+        for wrong in ("", "x", SECRET + "x", SECRET[:-1]):
+            status, headers, said = self.log_in(engine, wrong)
+            self.assertEqual((status, said["errcode"], headers["Set-Cookie"]), (403, "M_FORBIDDEN", None))
+        # The fourth one in a row costs a second, in which not even the right one is looked at.
+        status, headers, said = self.log_in(engine)
+        self.assertEqual((status, said["errcode"], headers["Retry-After"]), (429, "M_LIMIT_EXCEEDED", "1"))
+        time.sleep(1.1)
+        self.assertEqual(self.log_in(engine)[0], 200)
+        self.assertEqual(self.metric(engine, "weir_console_logins_total", 'result="wrong_secret"'), 4)
+        self.assertEqual(self.metric(engine, "weir_console_logins_total", 'result="slowed_down"'), 1)
+        self.assertEqual(self.metric(engine, "weir_console_logins_total", 'result="opened"'), 1)
+        warned = self.logged(engine, "somebody tried to log in to the console with another secret than http.secret")
+        self.assertEqual(warned[0]["client"], "127.0.0.1")
+        self.assertNotIn(SECRET, engine.log.read_text())
+        self.stop_engine(engine)
+
+    def test_another_secret_ends_the_sessions(self):
+        engine = self.begin(f"secret: {SECRET}")
+        cookie = self.cookie(engine)
+        path = self.folder / "weir.yaml"
+        self.assertEqual(self.ask(engine, "POST", "/v1/reload", Cookie=cookie, X_Weir_Console="1")[0], 200)
+        self.assertEqual(self.ask(engine, "GET", "/v1/reload", Cookie=cookie)[0], 200, "the secret is the same")
+        path.write_text(path.read_text().replace(SECRET, "another"))
+        engine.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.ask(engine, "GET", "/v1/reload", Cookie=cookie)[0] == 401, what="the end")
+        self.assertEqual(self.log_in(engine, "another")[0], 200)
+        self.stop_engine(engine)
+
+    def test_a_session_ends_by_itself(self):
+        engine = self.begin(f"secret: {SECRET}", rest="console: {session: 1m}")
+        status, headers, _ = self.log_in(engine)
+        self.assertEqual(status, 200)
+        self.assertIn("Max-Age=60", headers["Set-Cookie"])
+        self.stop_engine(engine)
+
+    def test_the_cookie_over_tls(self):
+        authority = certificates.Authority(self.folder)
+        certificate, key = authority.issue("server")
+        engine = self.begin(f"secret: {SECRET}, tls: {{certificate_file: {certificate}, private_key_file: {key}}}")
+        context = ssl.create_default_context(cafile=str(authority.certificate))
+        connection = http.client.HTTPSConnection(*engine.http.rsplit(":", 1), timeout=20, context=context)
+        self.addCleanup(connection.close)
+        connection.request("POST", "/console/session", json.dumps({"secret": SECRET}), {"X-Weir-Console": "1"})
+        answer = connection.getresponse()
+        answer.read()
+        self.assertEqual(answer.status, 200)
+        self.assertTrue(answer.headers["Set-Cookie"].endswith("; Secure"))
+        self.stop_engine(engine)
+
+
+class WithoutSecret(Console):
+    def test_other_names_and_other_sites(self):
+        engine = self.begin()
+        port = engine.http.rsplit(":", 1)[1]
+        self.assertEqual(self.session(engine), {"needed": False, "open": True})
+        for path in ("/", "/console/session", "/v1/reload"):
+            for host in (engine.http, "localhost", f"LOCALHOST:{port}", f"[::1]:{port}", "127.9.9.9"):
+                self.assertEqual(self.ask(engine, "GET", path, Host=host)[0], 200, (path, host))
+            for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example",
+                         f"0.0.0.0:{port}", "", "127.0.0.1:x"):
+                self.assertEqual(self.refusal(engine, "GET", path, Host=host), (403, "M_FORBIDDEN"), (path, host))
+        own = {"Origin": f"http://{engine.http}", "Sec_Fetch_Site": "same-origin"}
+        self.assertEqual(self.ask(engine, "POST", "/v1/reload", **own)[0], 200)
+        self.assertEqual(self.ask(engine, "POST", "/v1/reload")[0], 200, "no browser")
+        for foreign in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:1"},
+                        {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"},
+                        {**own, "Sec_Fetch_Site": "cross-site"}):
+            self.assertEqual(self.refusal(engine, "POST", "/v1/reload", **foreign), (403, "M_FORBIDDEN"), foreign)
+        self.assertEqual(self.ask(engine, "GET", "/metrics", Host="weir.internal")[0], 200)
+        self.assertGreaterEqual(self.metric(engine, "weir_http_foreign_total"), 27)
+        self.assertTrue(self.logged(engine, "an HTTP request that another site may have made a browser send was refused"))
+        self.stop_engine(engine)
+
+    def test_with_a_secret_the_name_does_not_matter(self):
+        engine = self.begin(f"secret: {SECRET}")
+        self.assertEqual(self.ask(engine, "GET", "/", Host="weir.example.org")[0], 200)
+        self.assertEqual(self.ask(engine, "GET", "/v1/reload", Host="weir.example.org", Cookie=self.cookie(engine))[0], 200)
+        self.stop_engine(engine)
+
+
+class Listener:
+    """Somebody who listens to /v1/verdicts."""
+
+    def __init__(self, test, engine, query="", **headers):
+        self.connection = http.client.HTTPConnection(*engine.http.rsplit(":", 1), timeout=20)
+        test.addCleanup(self.connection.close)
+        self.connection.request("GET", "/v1/verdicts" + query, None, headers)
+        self.answer = self.connection.getresponse()
+        test.addCleanup(self.answer.close)
+        self.status, self.headers = self.answer.status, self.answer.headers
+
+    def event(self):
+        """The next event `verdicts`; None at the end of the stream."""
+        name = data = None
+        while line := self.answer.readline():
+            line = line.rstrip(b"\n")
+            if line.startswith(b"event: "):
+                name = line[7:]
+            elif line.startswith(b"data: "):
+                data = json.loads(line[6:])
+            elif not line and data is not None:
+                assert name == b"verdicts", name
+                return data
+        return None
+
+    def close(self):
+        self.answer.close()
+        self.connection.close()
+
+    def until(self, judged):
+        """Everything until so many were judged: (rows, left out, denied)."""
+        rows, left_out, denied = [], 0, 0
+        while judged > 0:
+            event = self.event()
+            assert len(event["rows"]) <= 50
+            rows += event["rows"]
+            left_out, denied, judged = left_out + event["left_out"], denied + event["denied"], judged - event["judged"]
+        assert judged == 0, judged
+        return rows, left_out, denied
+
+
+class Verdicts(Console):
+    """Of ten events one passes, one would be refused by a module in dry run, and eight are refused."""
+
+    modules = """
+modules:
+  - {module: keywords, dry_run: true, config: {patterns: [trial]}}
+  - {module: keywords, config: {patterns: [spam]}}
+"""
+
+    def observe(self, http="", events=3000, rest=""):
+        bodies = self.folder / "bodies.jsonl"
+        bodies.write_text("".join(body_line(self.event_id(token), body=("fine", "trial", *["spam"] * 8)[token % 10]) + "\n"
+                                  for token in range(1, events + 1)))
+        engine = self.begin(http, self.modules, f"bodies: {{file: {bodies}}}\n{rest}")
+        wait_until(lambda: self.http(engine, "/readyz")[0] == 200, what="readiness")
+        self.publish("POSITION events persister1 0 0")
+        self.next_token = 1
+        return engine
+
+    @staticmethod
+    def event_id(token):
+        return f"$event-{token}-{'x' * 200}"
+
+    def happen(self, count):
+        pipeline = self.redis.pipeline(transaction=False)
+        for token in range(self.next_token, self.next_token + count):
+            pipeline.publish(SERVER_NAME, rdata(token, ev_row(self.event_id(token))))
+        pipeline.execute()
+        self.next_token += count
+
+    def listening(self, engine):
+        return self.metric(engine, "weir_verdict_listeners")
+
+    def test_rows_as_they_come(self):
+        engine = self.observe()
+        listener = Listener(self, engine)
+        self.assertEqual((listener.status, listener.headers["Content-Type"], listener.headers["Cache-Control"]),
+                         (200, "text/event-stream", "no-store"))
+        before = time.time()
+        self.happen(30)
+        rows, left_out, denied = listener.until(judged=30)
+        self.assertEqual((len(rows), left_out, denied), (27, 0, 24))
+        self.assertEqual([(row["token"], row["row"]) for row in rows],
+                         [(token, json.loads(text)) for token, text in self.durable()])
+        self.assertEqual(sum(row["row"]["dry_run"] for row in rows), 3)
+        for row in rows:
+            self.assertLess(abs(row["at"] / 1000 - before), 20)
+        listener.close()
+        wait_until(lambda: self.listening(engine) == 0, what="the end of the listener")
+        self.stop_engine(engine)
+
+    def test_more_than_one_can_read(self):
+        engine = self.observe()
+        listeners = [Listener(self, engine) for _ in range(2)]
+        self.happen(3000)
+        for listener in listeners:
+            rows, left_out, denied = listener.until(judged=3000)
+            self.assertEqual((len(rows) + left_out, denied), (2700, 2400))
+            self.assertGreater(left_out, 0)
+        self.stop_engine(engine)
+
+    def test_filters(self):
+        engine = self.observe()
+        wanted = [1503, 1999, 2777]
+        exact = [Listener(self, engine, f"?event_id={self.event_id(token)}&code=M_FORBIDDEN") for token in wanted]
+        dry = Listener(self, engine, "?dry_run=true&module=keywords&room=*:lab.test")
+        none = Listener(self, engine, "?sender=@nobody:*")
+        self.happen(3000)
+        for token, listener in zip(wanted, exact):
+            rows, left_out, _ = listener.until(judged=3000)
+            self.assertEqual([row["token"] for row in rows], [token])
+            self.assertEqual(left_out, 0)
+        rows, left_out, _ = dry.until(judged=3000)
+        self.assertEqual([row["row"]["dry_run"] for row in rows], [True] * len(rows))
+        self.assertGreaterEqual(len(rows), 50)
+        self.assertLess(abs(len(rows) + left_out - 300), 150, "worked out from samples")
+        self.assertEqual(none.until(judged=3000), ([], 0, 2400))
+        for query in ("?colour=red", "?dry_run=perhaps", "?room=%FF", "?module=" + "x" * 2000, "?module=a&module=b",
+                      "?limit=5", "?since=1h"):
+            self.assertEqual(self.refusal(engine, "GET", "/v1/verdicts" + query), (400, "M_INVALID_PARAM"), query)
+        self.assertEqual(self.ask(engine, "HEAD", "/v1/verdicts")[::2], (200, b""))
+        self.assertEqual(self.listening(engine), 5)
+        self.stop_engine(engine)
+
+    def test_who_asked_is_told_of_too(self):
+        engine = self.observe(rest="requests: {http: true}")
+        listener = Listener(self, engine)
+        for body, expected in (("spam", "M_FORBIDDEN"), ("fine", None)):
+            event = {"type": "m.room.message", "room_id": "!r:lab.test", "sender": "@a:lab.test", "event_id": "$1",
+                     "content": {"body": body}}
+            self.assertEqual(self.ask(engine, "POST", "/v1/callbacks/check_event_for_spam",
+                                      json.dumps({"args": {"event": event}}))[0], 200)
+        rows, left_out, denied = listener.until(judged=2)
+        self.assertEqual(([row["row"]["origin"] for row in rows], left_out, denied), (["request"], 0, 1))
+        self.stop_engine(engine)
+
+    def test_as_many_as_may_listen(self):
+        engine = self.observe()
+        listeners = [Listener(self, engine) for _ in range(20)]
+        self.assertEqual(self.refusal(engine, "GET", "/v1/verdicts"), (503, "M_LIMIT_EXCEEDED"))
+        listeners[3].close()
+        wait_until(lambda: self.listening(engine) == 19, what="a place")
+        self.assertEqual(Listener(self, engine).status, 200)
+        self.stop_engine(engine)
+
+    def test_who_does_not_read_is_cut_off(self):
+        engine = self.observe(events=20000)
+        slow = socket.socket()
+        self.addCleanup(slow.close)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = engine.http.rsplit(":", 1)
+        slow.connect((host, int(port)))
+        slow.sendall(b"GET /v1/verdicts HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: self.listening(engine) == 1)
+        reader = Listener(self, engine)
+        deadline = time.monotonic() + 60
+        judged = 0
+        while not self.metric(engine, "weir_verdict_listeners_cut_total") and time.monotonic() < deadline:
+            self.happen(60)
+            reader.until(judged=60)
+            judged += 60
+            time.sleep(0.05)
+        self.assertEqual((self.metric(engine, "weir_verdict_listeners_cut_total"), self.listening(engine)), (1, 1))
+        self.happen(10)
+        self.assertEqual(len(reader.until(judged=10)[0]), 9)
+        self.stop_engine(engine)
+
+    def test_a_stop_does_not_wait_for_listeners(self):
+        engine = self.observe(rest="shutdown: {timeout: 10s}" if False else "")
+        listener = Listener(self, engine)
+        self.happen(10)
+        listener.until(judged=10)
+        begun = time.monotonic()
+        engine.send_signal(signal.SIGTERM)
+        self.assertIsNone(listener.event(), "the end of the answer")
+        self.assertTrue(listener.answer.isclosed())
+        self.assertEqual(engine.wait(timeout=20), 0, engine.log.read_text()[-2000:])
+        self.assertLess(time.monotonic() - begun, 4)
+
+    def test_the_end_of_a_session_ends_what_it_listens_to(self):
+        engine = self.observe(f"secret: {SECRET}")
+        self.assertEqual(self.refusal(engine, "GET", "/v1/verdicts"), (401, "M_MISSING_TOKEN"))
+        cookie = self.cookie(engine)
+        listener, other = Listener(self, engine, Cookie=cookie), Listener(self, engine, Cookie=self.cookie(engine))
+        bearer = Listener(self, engine, Authorization=f"Bearer {SECRET}")
+        self.ask(engine, "DELETE", "/console/session", Cookie=cookie, X_Weir_Console="1")
+        self.assertIsNone(listener.event())
+        wait_until(lambda: self.listening(engine) == 2)
+        path = self.folder / "weir.yaml"
+        path.write_text(path.read_text().replace(SECRET, "another"))
+        engine.send_signal(signal.SIGHUP)
+        self.assertIsNone(other.event())
+        self.assertIsNone(bearer.event())
+        self.stop_engine(engine)
+
+    def test_over_the_admin_socket(self):
+        engine = self.observe(f"secret: {SECRET}", rest=f"state_dir: {self.folder}")
+        connection = socket.socket(socket.AF_UNIX)
+        self.addCleanup(connection.close)
+        connection.connect(str(self.folder / "weir1.sock"))
+        connection.sendall(b"GET /v1/verdicts HTTP/1.0\r\n\r\n")
+        answer = connection.makefile("rb")
+        self.addCleanup(answer.close)
+        wait_until(lambda: self.listening(engine) == 1)
+        self.happen(5)
+        self.assertIn(b" 200 OK", answer.readline())
+        rows = 0
+        while rows < 5 and (line := answer.readline()):
+            self.assertNotIn(b"chunked", line)
+            rows += len(json.loads(line[6:])["rows"]) if line.startswith(b"data: ") else 0
+        self.assertEqual(rows, 5)
+        self.stop_engine(engine)
+        self.assertEqual(answer.read().strip(), b"")
+
+
+if __name__ == "__main__":
+    unittest.main()
