@@ -83,7 +83,9 @@ class Manual(PostgresServer):
             self.write(name, self.page_of(
                 "server_name: example.org\nredis: {host: 127.0.0.1, port: 6379}\nbodies: {file: recording.events.jsonl.zst}\n"
                 "http: {listen: 127.0.0.1:9180, secret_path: http-secret}\nrequests: {http: true}\n"
+                "state_dir: /var/lib/weir\n"
                 "modules:\n  - module: hold\n  - module: sender_list\n    config: {users: ['@spam*:bad.example', '@u049:lab.test']}\n"))
+        self.write("community.json", "[]")
         for name in ("cases.yaml", "more-cases.yaml"):
             self.write(name, 'cases: [{name: ordinary talk, text: "see you at eight", expect: pass}]\n')
         shutil.copy(SAMPLE / "recording.events.jsonl.zst", self.folder / "etc/weir")
