@@ -190,7 +190,7 @@ Test(option, the_exit_codes_of_subcommand_main)
     cr_assert_eq(subcommand_main(2, (char *[]){"help", "check", NULL}), EXIT_CODE_OK);
     cr_assert_eq(subcommand_main(2, (char *[]){"check", "--help", NULL}), EXIT_CODE_OK);
     cr_assert_eq(subcommand_main(1, (char *[]){"chekc", NULL}), EXIT_CODE_USAGE);
-    cr_assert_eq(subcommand_main(1, (char *[]){"check", NULL}), EXIT_CODE_USAGE);
+    cr_assert_eq(subcommand_main(1, (char *[]){"replay", NULL}), EXIT_CODE_USAGE);
     cr_assert_eq(subcommand_main(3, (char *[]){"check", "-c", "/nowhere/weir.yaml", NULL}), EXIT_CODE_CONFIGURATION);
     cr_assert_eq(subcommand_main(2, (char *[]){"modules", "keyword", NULL}), EXIT_CODE_FAILED);
     cr_assert_eq(subcommand_main(2, (char *[]){"modules", "keywords", NULL}), EXIT_CODE_OK);
