@@ -6,10 +6,10 @@ A block is preceded by such a comment where its kind alone does not say what to 
     <!-- test: engine -->                    an engine runs meanwhile, with the page's weir.yaml
     <!-- test: file new.yaml -->             the block is that file in the page's folder from here on
     <!-- test: postgres -->                  a PostgreSQL with Synapse's tables runs
-    <!-- test: traffic -->                   a recording is played first, as example.org
+    <!-- test: traffic -->                   then a recording is played, as example.org
     <!-- test: plugin -->                    shouting.so lies in the page's folder
     <!-- test: exit 1 -->                    the last command of the block ends with this
-    <!-- test: output -->                    what the last command printed has these lines (those with an … are passed over)
+    <!-- test: output -->                    what was printed has these lines; an … is anything, a number any number
     <!-- test: skip, needs systemd -->       it cannot run in a test; the reason is one of manual_pages_test.REASONS
 """
 

@@ -151,9 +151,6 @@ class Manual(PostgresServer):
             self.need_database()
         if "engine" in block.directives:
             self.need_engine(block.directives["engine"])
-        if "traffic" in block.directives:
-            harness.run_weir("play", SAMPLE / "recording.jsonl.zst", "--redis", self.socket, "--speed", "max", "--server-name",
-                             "example.org")
 
     # ---- each kind
 
@@ -168,6 +165,9 @@ class Manual(PostgresServer):
             wanted = int(block.directives.get("exit", 0)) if place == len(commands) - 1 else 0
             ran["commands"] += 1
             self.type(block, self.page_of(command), wanted)
+        if "traffic" in block.directives:
+            harness.run_weir("play", SAMPLE / "recording.jsonl.zst", "--redis", self.socket, "--speed", "max", "--server-name",
+                             "example.org")
 
     def type(self, block, command, wanted):
         script = (f". {self.environment}\ncd {self.folder}\n{command}\nstatus=$?\n"
@@ -197,13 +197,15 @@ class Manual(PostgresServer):
 
     def expect_output(self, block):
         """Of a program that goes on it may come a little later."""
-        lines = [line.strip() for line in block.text.splitlines() if line.strip() and "…" not in line]
+        lines = [line.split() for line in self.page_of(block.text).splitlines() if line.strip()]
         self.assertTrue(lines, f"{block}: nothing to compare")
+        wanted = [re.compile(r" ".join(r"\d+" if word.isdigit() else re.escape(word).replace("…", ".*?") for word in line))
+                  for line in lines]
 
         def missing():
             texts = [self.output] + [process.log.read_text() for _, process in self.lasting]
-            shown = " ".join(" ".join(texts).split())
-            return [line for line in map(self.page_of, lines) if " ".join(line.split()) not in shown]
+            shown = "\n".join(" ".join(line.split()) for text in texts for line in text.splitlines())
+            return [pattern.pattern for pattern in wanted if not pattern.search(shown)]
         try:
             wait_until(lambda: not missing(), seconds=10)
         except AssertionError:
