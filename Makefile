@@ -22,7 +22,9 @@ OPTIMISE := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sa
 else
 OPTIMISE := -O3 -g -flto=auto
 endif
-WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+# Empty for whoever builds with a compiler that warns of more than those it was written with: WERROR=
+WERROR ?= -Werror
+WARN := -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?=
 CPPFLAGS ?=
 LDFLAGS ?=
@@ -250,7 +252,7 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@$(BUILD)/weir manual configuration.md >docs/reference/configuration.md
 
 .PHONY: install
-install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, units of systemd, samples and examples under DESTDIR/PREFIX
+install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, units of systemd, the board and alerts, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	$(BUILD)/weir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
@@ -274,6 +276,8 @@ install: all ## install the program, manual pages, completion for bash and zsh, 
 	install -d $(DESTDIR)$(PREFIX)/share/weir/profiles/tests
 	install -m 644 deploy/profiles/*.yaml deploy/profiles/*.txt deploy/profiles/README.md $(DESTDIR)$(PREFIX)/share/weir/profiles/
 	install -m 644 deploy/profiles/tests/*.yaml $(DESTDIR)$(PREFIX)/share/weir/profiles/tests/
+	install -D -m 644 deploy/grafana/weir.json $(DESTDIR)$(PREFIX)/share/weir/grafana/weir.json
+	install -D -m 644 deploy/prometheus/weir.rules.yaml $(DESTDIR)$(PREFIX)/share/weir/prometheus/weir.rules.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/weir/examples/plugin
 	install -m 644 deploy/examples/plugin/* $(DESTDIR)$(PREFIX)/share/weir/examples/plugin/
 
