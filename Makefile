@@ -37,12 +37,15 @@ ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CPPFLAGS) $(CFLAGS)
 LIBS_base := -lyyjson -lxxhash -lm
 LIBS_filters := -ljansson -lhs -lpcre2-8 -llua5.4 -lcrypto -ldl $(LIBS_base)
 LIBS_replication := -levent_core -lpq -lzstd -ldl $(LIBS_base)
+LIBS_program := -lncursesw -ltinfo
 LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 
 BASE_SOURCES := $(sort $(wildcard base/*.c))
 FILTERS_SOURCES := $(sort $(wildcard filters/*.c filters/modules/*.c))
 REPLICATION_SOURCES := $(sort $(wildcard replication/*.c))
-ENGINE_SOURCES := $(sort $(filter-out engine/main.c,$(wildcard engine/*.c)))
+# What only the program needs, and with it the library for terminals.
+PROGRAM_SOURCES := engine/main.c engine/terminal_ncurses.c
+ENGINE_SOURCES := $(sort $(filter-out $(PROGRAM_SOURCES),$(wildcard engine/*.c)))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(foreach part,$(1),$(BUILD)/libweir-$(part).a)
 ARCHIVES_base := base
@@ -54,9 +57,9 @@ ARCHIVES_engine := engine replication filters base
 .PHONY: all
 all: $(BUILD)/weir ## build the program (release, LTO): build/weir
 
-$(BUILD)/weir: $(call objects,engine/main.c) $(call archive,$(ARCHIVES_engine))
+$(BUILD)/weir: $(call objects,$(PROGRAM_SOURCES)) $(call archive,$(ARCHIVES_engine))
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_engine)
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_engine) $(LIBS_program)
 
 $(BUILD)/libweir-base.a: $(call objects,$(BASE_SOURCES))
 $(BUILD)/libweir-filters.a: $(call objects,$(FILTERS_SOURCES))

@@ -93,10 +93,11 @@ void own_streams_seal(struct own_streams *streams, struct transaction *transacti
             transaction_set_number(transaction, buffer_slice(&streams->positions_key),
                                    buffer_slice(&streams->fields[stream]), (int64_t)streams->tokens[stream]);
     }
-    if (!streams->format_stored || streams->store_all)
+    if (streams->store_all || (transaction->raises_tokens && !streams->format_stored)) {
         transaction_set_number(transaction, buffer_slice(&streams->positions_key), buffer_slice(&streams->format_field),
                                STORED_FORMAT);
-    streams->format_stored = true;
+        streams->format_stored = true;
+    }
     streams->store_all = false;
 }
 

@@ -48,8 +48,8 @@ void own_streams_end_row(struct own_streams *streams, enum own_stream stream, st
                          int64_t keep);
 /* POSITION of each stream, for whoever sent REPLICATE. */
 void own_streams_announce(struct own_streams *streams, struct transaction *transaction);
-/* POSITION of each stream that went on without a row, and the tokens that the transaction raises, and the form, into
- * the hash of positions: to be called once, before transaction_end. */
+/* POSITION of each stream that went on without a row, and the tokens that the transaction raises, and once the form,
+ * into the hash of positions: to be called once, before transaction_end. */
 void own_streams_seal(struct own_streams *streams, struct transaction *transaction);
 /* Takes a token from the hash of positions; false if `name` is none of our streams. */
 bool own_streams_restore(struct own_streams *streams, struct slice name, int64_t token);

@@ -190,7 +190,7 @@ Test(option, the_exit_codes_of_subcommand_main)
     cr_assert_eq(subcommand_main(2, (char *[]){"help", "check", NULL}), EXIT_CODE_OK);
     cr_assert_eq(subcommand_main(2, (char *[]){"check", "--help", NULL}), EXIT_CODE_OK);
     cr_assert_eq(subcommand_main(1, (char *[]){"chekc", NULL}), EXIT_CODE_USAGE);
-    cr_assert_eq(subcommand_main(1, (char *[]){"check", NULL}), EXIT_CODE_USAGE);
+    cr_assert_eq(subcommand_main(1, (char *[]){"replay", NULL}), EXIT_CODE_USAGE);
     cr_assert_eq(subcommand_main(3, (char *[]){"check", "-c", "/nowhere/weir.yaml", NULL}), EXIT_CODE_CONFIGURATION);
     cr_assert_eq(subcommand_main(2, (char *[]){"modules", "keyword", NULL}), EXIT_CODE_FAILED);
     cr_assert_eq(subcommand_main(2, (char *[]){"modules", "keywords", NULL}), EXIT_CODE_OK);
@@ -225,4 +225,26 @@ Test(option, several_values_up_to_the_next_option)
     }
     buffer_free(&error);
     buffer_free(&files);
+}
+
+Test(option, a_configuration_has_a_default)
+{
+    static const struct option_definition table[] = {
+        {.name = "config",
+         .letter = 'c',
+         .type = OPTION_CONFIGURATION,
+         .argument = "FILE",
+         .text = "The configuration."},
+        {.name = NULL},
+    };
+    const struct subcommand with_default = {.name = "x", .options = table, .options_size = sizeof(const char *)};
+    struct buffer error = {0};
+    const char *configuration = NULL;
+    size_t operands;
+    cr_expect_eq(option_parse(&with_default, NULL, 0, &configuration, &operands, &error), OPTION_PARSE_OK);
+    cr_expect_str_eq(configuration, "/etc/weir/weir.yaml");
+    char *arguments[] = {"-c", "other.yaml"};
+    cr_expect_eq(option_parse(&with_default, arguments, 2, &configuration, &operands, &error), OPTION_PARSE_OK);
+    cr_expect_str_eq(configuration, "other.yaml");
+    buffer_free(&error);
 }

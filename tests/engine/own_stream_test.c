@@ -63,7 +63,8 @@ Test(own_stream, rows_of_both_streams_with_their_tokens)
                     "PUBLISH|hs/weir|RDATA verdicts weir1 1 {}\n"
                     "PUBLISH|hs/weir|RDATA presence_routes weir1 2 [2]\n"
                     "HSET|hs/weir/positions|weir1 verdicts weir1|1\n"
-                    "HSET|hs/weir/positions|weir1 presence_routes weir1|2\n");
+                    "HSET|hs/weir/positions|weir1 presence_routes weir1|2\n"
+                    "HSET|hs/weir/positions|weir1 format weir|1\n");
 }
 
 Test(own_stream, a_token_without_a_row_is_told_by_a_position)
@@ -79,6 +80,7 @@ Test(own_stream, a_token_without_a_row_is_told_by_a_position)
                     "PUBLISH|hs/weir|POSITION verdicts weir1 41 43\n"
                     "HSET|hs/weir/positions|weir1 verdicts weir1|43\n"
                     "HSET|hs/weir/positions|weir1 presence_routes weir1|0\n"
+                    "HSET|hs/weir/positions|weir1 format weir|1\n"
                     "PUBLISH|hs/weir|POSITION verdicts weir1 43 43\n"
                     "PUBLISH|hs/weir|POSITION presence_routes weir1 0 0\n");
 }
