@@ -67,9 +67,9 @@ cat >>/root/sample.yaml <<'YAML'
     config: {syntax: regex, patterns: ['(?<!not )(?=.*prize)claim\w+'], fields: [body]}
   - module: lua
     config: {script: /var/lib/weir/spam.lua}
+admin_socket: /run/weir/weir1.sock
+# the administrator's own line
 YAML
-echo "admin_socket: /run/weir/weir1.sock" >>/root/sample.yaml
-echo "# the administrator's own line" >>/root/sample.yaml
 cat /root/sample.yaml >/etc/weir/weir.yaml
 chown -R weir:weir /var/lib/weir
 weir check -c /etc/weir/weir.yaml >/root/check 2>&1 || die "$(cat /root/check)"
