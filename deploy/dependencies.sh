@@ -22,7 +22,7 @@ synapse="python3-attr python3-bcrypt python3-bleach python3-canonicaljson python
  python3-ijson python3-jwt python3-msgpack python3-psycopg2 python3-service-identity python3-treq"
 lint="$build clang-format clang-tidy shellcheck"
 package="$build debhelper dh-python dpkg-dev fakeroot binutils lintian debootstrap systemd python3 git"
-image="debootstrap buildah podman crun podman-compose python3 python3-yaml git"
+image="debootstrap podman runc buildah docker-compose redis-server redis-tools git"
 
 check=false
 wanted=""
