@@ -21,6 +21,7 @@ static const struct {
     {"N", OPTION_VALUE_ANY},
     {"NAME", OPTION_VALUE_ANY},
     {"SIZE", OPTION_VALUE_ANY},
+    {"TEXT", OPTION_VALUE_ANY},
     {"TIME", OPTION_VALUE_ANY},
     {"TOKEN", OPTION_VALUE_ANY},
     {"URL", OPTION_VALUE_ANY},
