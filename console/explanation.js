@@ -54,7 +54,7 @@ function callback(asked, slowest) {
     return make("p", { class: "hint" }, `${asked.name} (${asked.family}): ${asked.not_asked ? `not asked: ${asked.not_asked}` : "no module"}`);
   }
   return make("section", { class: "callback" },
-    make("h4", {}, asked.name, " ", make("small", {}, asked.family)),
+    make("h3", {}, asked.name, " ", make("small", {}, asked.family)),
     asked.not_asked ? make("p", { class: "hint" }, `Not asked: ${asked.not_asked}`) : null,
     make("ol", { class: "path" }, ...asked.modules.map((module) => step(module, slowest))));
 }
