@@ -293,7 +293,6 @@ class Page(ConsoleServer):
         self.browser.key("Enter")
         self.browser.until("document.querySelector('#login-problem').innerText === 'That is not the secret.'")
         self.assertFalse(self.browser.visible("#inside"))
-        time.sleep(1.5)  # a wrong one costs a pause
         self.browser.fill("#secret", SECRET)
         self.browser.key("Enter")
         self.works()
