@@ -61,6 +61,21 @@ static void append_exit_status(struct buffer *output, const char *more)
     }
 }
 
+/* Command lines, each on a line of its own however long it is: a space in front keeps a line as it is. */
+static void append_examples(struct buffer *output, const char *examples)
+{
+    struct buffer lines = {0};
+    for (const char *line = examples; *line;) {
+        size_t length = strcspn(line, "\n");
+        buffer_append_string(&lines, *line == ' ' ? "" : " ");
+        buffer_append(&lines, line, length);
+        buffer_append_char(&lines, '\n');
+        line += length + (line[length] == '\n');
+    }
+    append_text(output, "EXAMPLES", buffer_string(&lines));
+    buffer_free(&lines);
+}
+
 void option_append_page(struct buffer *output, const struct subcommand *subcommand)
 {
     append_heading(output, "NAME");
@@ -70,7 +85,7 @@ void option_append_page(struct buffer *output, const struct subcommand *subcomma
     append_options(output, subcommand->options);
     append_exit_status(output, subcommand->exit_status);
     if (subcommand->examples)
-        append_text(output, "EXAMPLES", subcommand->examples);
+        append_examples(output, subcommand->examples);
 }
 
 void option_append_overview(struct buffer *output, const struct subcommand *const *all)

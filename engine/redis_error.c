@@ -14,7 +14,7 @@ static const struct {
     {"NOREPLICAS ", "Redis misses replicas (min-replicas-to-write) and takes no writes: see to its replicas"},
     {"NOAUTH ", "Redis asks for a password: set redis.password, and redis.username of an ACL user"},
     {"WRONGPASS ", "check redis.username and redis.password"},
-    {"NOPERM ", "the ACL user lacks a right: README, section \"Redis\", shows the ACL SETUSER line that Weir needs"},
+    {"NOPERM ", "the ACL user lacks a right: docs/redis.md shows the ACL SETUSER line that Weir needs"},
     {"max number of clients", "Redis has too many clients: raise its maxclients, or find who does not close them"},
     {"EXECABORT ", "Redis refused a part of the transaction: see its log"},
     {"WRONGTYPE ", "a key of Weir's (<server_name>/weir/...) holds something else: rename or delete it"},

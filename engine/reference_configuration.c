@@ -34,7 +34,7 @@ void reference_append_configuration(struct buffer *output)
                          "Paths are relative to the file that holds them; durations are a whole number with one of the "
                          "units ms, s, m, h, d, or of milliseconds without one. Where there is no default, the key is "
                          "left out, or must be there, as its text says. The modules are in [modules.md](modules.md), "
-                         "a commented file to start from in [sample/weir.yaml](../sample/weir.yaml).\n\n"
+                         "a commented file to start from in [sample/weir.yaml](../../deploy/sample/weir.yaml).\n\n"
                          "This page is printed by `weir manual configuration.md`.\n");
     append_section(output, "", configuration_settings);
 }

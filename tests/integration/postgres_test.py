@@ -26,6 +26,9 @@ class PostgresServer(harness.Server):
 
     def setUp(self):
         super().setUp()
+        self.set_up_database()
+
+    def set_up_database(self):
         self.folder.chmod(0o755)
         self.database = self.folder / "postgres"
         self.database.mkdir()

@@ -292,10 +292,10 @@ class States(StatesServer):
 
 
 class Access(StatesServer):
-    """An ACL user that may do what the README lists, and nothing else."""
+    """An ACL user that may do what the page lists, and nothing else."""
 
     def acl_line(self):
-        text = (harness.ROOT / "README.md").read_text()
+        text = (harness.ROOT / "docs/redis.md").read_text()
         return re.search(r"ACL SETUSER weir .*", text)[0].replace("example.org", SERVER_NAME).replace("PASSWORD", "s3cret")
 
     def setUp(self):
@@ -305,7 +305,7 @@ class Access(StatesServer):
     def denials(self):
         return self.redis.execute_command("ACL", "LOG")
 
-    def test_the_rights_of_the_readme_are_enough(self):
+    def test_the_rights_of_the_page_are_enough(self):
         engine = self.begin(f"{{path: {self.socket}, username: weir, password: s3cret}}")
         listener = self.subscribe()
         self.send(100)
@@ -326,7 +326,7 @@ class Access(StatesServer):
         del listener
 
     def test_the_rights_for_a_role_are_enough(self):
-        line = re.search(r"ACL SETUSER weir \+eval.*", (harness.ROOT / "README.md").read_text())[0]
+        line = re.search(r"ACL SETUSER weir \+eval.*", (harness.ROOT / "docs/redis.md").read_text())[0]
         self.redis.execute_command(*line.split())
         self.write("bodies.jsonl", "".join(body_line(f"${number}", body="spam") + "\n" for number in range(1, 100)))
         engine = self.start_engine(self.configuration(
