@@ -54,7 +54,7 @@ class Screenshots(ConsoleServer):
         sizes.append(self.take("dark"))
         browser.key("Escape")
         browser.size(360, 740, phone=True, scale=2)
-        browser.evaluate("document.querySelector('#verdicts').scrollTop = 0; scrollTo(0, 0)")
+        browser.evaluate("document.querySelector('#verdicts').scrollTop = 0; scrollTo(0, 0); document.activeElement.blur()")
         time.sleep(3)
         sizes.append(self.take("phone"))
         self.assertLess(sum(sizes), ALTOGETHER, sizes)
