@@ -22,7 +22,9 @@ OPTIMISE := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sa
 else
 OPTIMISE := -O3 -g -flto=auto
 endif
-WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+# Empty for whoever builds with a compiler that warns of more than those it was written with: WERROR=
+WERROR ?= -Werror
+WARN := -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CFLAGS ?=
 CPPFLAGS ?=
 LDFLAGS ?=
@@ -35,12 +37,15 @@ ALL_CFLAGS = $(COMMON_CFLAGS) $(OPTIMISE) $(WARN) $(CPPFLAGS) $(CFLAGS)
 LIBS_base := -lyyjson -lxxhash -lm
 LIBS_filters := -ljansson -lhs -lpcre2-8 -llua5.4 -lcrypto -ldl $(LIBS_base)
 LIBS_replication := -levent_core -lpq -lzstd -ldl $(LIBS_base)
+LIBS_program := -lncursesw -ltinfo
 LIBS_engine := -levent_core -levent_extra -levent_openssl -lssl -lcrypto -lhiredis -lyaml $(LIBS_filters) $(LIBS_replication)
 
 BASE_SOURCES := $(sort $(wildcard base/*.c))
 FILTERS_SOURCES := $(sort $(wildcard filters/*.c filters/modules/*.c))
 REPLICATION_SOURCES := $(sort $(wildcard replication/*.c))
-ENGINE_SOURCES := $(sort $(filter-out engine/main.c,$(wildcard engine/*.c)))
+# What only the program needs, and with it the library for terminals.
+PROGRAM_SOURCES := engine/main.c engine/terminal_ncurses.c
+ENGINE_SOURCES := $(sort $(filter-out $(PROGRAM_SOURCES),$(wildcard engine/*.c)))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 archive = $(foreach part,$(1),$(BUILD)/libweir-$(part).a)
 ARCHIVES_base := base
@@ -52,9 +57,9 @@ ARCHIVES_engine := engine replication filters base
 .PHONY: all
 all: $(BUILD)/weir ## build the program (release, LTO): build/weir
 
-$(BUILD)/weir: $(call objects,engine/main.c) $(call archive,$(ARCHIVES_engine))
+$(BUILD)/weir: $(call objects,$(PROGRAM_SOURCES)) $(call archive,$(ARCHIVES_engine))
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_engine)
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_engine) $(LIBS_program)
 
 $(BUILD)/libweir-base.a: $(call objects,$(BASE_SOURCES))
 $(BUILD)/libweir-filters.a: $(call objects,$(FILTERS_SOURCES))
@@ -247,7 +252,7 @@ reference: $(BUILD)/weir ## write the reference pages again, from the program's 
 	@$(BUILD)/weir manual configuration.md >docs/reference/configuration.md
 
 .PHONY: install
-install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, units of systemd, samples and examples under DESTDIR/PREFIX
+install: all ## install the program, manual pages, completion for bash and zsh, the plug-in header, the module for Synapse, the bot, units of systemd, the board and alerts, samples and examples under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 	$(BUILD)/weir completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
@@ -271,6 +276,8 @@ install: all ## install the program, manual pages, completion for bash and zsh, 
 	install -d $(DESTDIR)$(PREFIX)/share/weir/profiles/tests
 	install -m 644 deploy/profiles/*.yaml deploy/profiles/*.txt deploy/profiles/README.md $(DESTDIR)$(PREFIX)/share/weir/profiles/
 	install -m 644 deploy/profiles/tests/*.yaml $(DESTDIR)$(PREFIX)/share/weir/profiles/tests/
+	install -D -m 644 deploy/grafana/weir.json $(DESTDIR)$(PREFIX)/share/weir/grafana/weir.json
+	install -D -m 644 deploy/prometheus/weir.rules.yaml $(DESTDIR)$(PREFIX)/share/weir/prometheus/weir.rules.yaml
 	install -d $(DESTDIR)$(PREFIX)/share/weir/examples/plugin
 	install -m 644 deploy/examples/plugin/* $(DESTDIR)$(PREFIX)/share/weir/examples/plugin/
 

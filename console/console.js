@@ -86,7 +86,8 @@ function choose(name, focus) {
     byId(`panel-${one}`).hidden = one !== tab;
   }
   if (focus) byId(`tab-${tab}`).focus();
-  if (location.hash !== `#${tab}`) history.replaceState(null, "", `#${tab}`);
+  // A slash, so that no browser takes it for the ID of something to scroll to.
+  if (location.hash !== `#/${tab}`) history.replaceState(null, "", `#/${tab}`);
   if (status) show();
   if (tab === "verdicts") verdictsShown();
 }
@@ -261,7 +262,7 @@ byId("login-form").addEventListener("submit", logIn);
 byId("leave").addEventListener("click", logOut);
 byId("tabs").addEventListener("keydown", moveTab);
 for (const name of TABS) byId(`tab-${name}`).addEventListener("click", () => choose(name));
-addEventListener("hashchange", () => { if (TABS.includes(location.hash.slice(1))) choose(location.hash.slice(1)); });
+addEventListener("hashchange", () => { if (TABS.includes(location.hash.slice(2))) choose(location.hash.slice(2)); });
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   (inside ? byId("main") : byId("secret")).focus();
@@ -276,5 +277,5 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) verdictsWanted(false);
   else poll();
 });
-choose(location.hash.slice(1));
+choose(location.hash.slice(2));
 begin();

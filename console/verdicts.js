@@ -15,6 +15,7 @@ let source = null;
 let retry = 0;
 let retryTimer = 0;
 let wanted = false; // whether verdicts are to come at all: logged in, and the page can be seen
+let applied = {}; // the filter of what the list shows
 let next = null;
 let search = 0;
 let loaded = 0;
@@ -29,11 +30,12 @@ function filter() {
 }
 
 function describeFilter() {
-  const active = Object.keys(filter()).length;
+  const active = Object.keys(applied).length;
   setText(byId("filter-open"), active ? `Filter (${active})` : "Filter");
   byId("filter-open").classList.toggle("active", active > 0);
-  return active;
 }
+
+const nothing = () => (Object.keys(applied).length ? "Nothing that fits the filter so far" : "No verdict so far");
 
 // ---- live
 
@@ -46,12 +48,12 @@ function closeSource() {
 function openSource() {
   closeSource();
   if (!wanted || mode !== "live") return;
-  const query = new URLSearchParams(filter()).toString();
+  const query = new URLSearchParams(applied).toString();
   const mine = new EventSource(query ? `/v1/verdicts?${query}` : "/v1/verdicts");
   source = mine;
   mine.addEventListener("open", () => {
     retry = 0;
-    if (!list.list.childElementCount) list.say(describeFilter() ? "Nothing that fits the filter so far" : "No verdict so far");
+    if (!list.list.childElementCount) list.say(nothing());
   });
   mine.addEventListener("verdicts", (event) => {
     const told = JSON.parse(event.data);
@@ -90,10 +92,10 @@ async function beginLive() {
   list.clear("Reads the newest verdicts");
   openSource();
   try {
-    const answer = await get("/v1/log", { ...filter(), limit: PAGE });
+    const answer = await get("/v1/log", { ...applied, limit: PAGE });
     if (mine !== search) return;
     list.append(answer.rows);
-    list.say(describeFilter() ? "Nothing that fits the filter so far" : "No verdict so far");
+    list.say(nothing());
   } catch (refusal) {
     if (mine === search) list.say(`What is stored cannot be read: ${refusal.message}`);
   }
@@ -109,7 +111,7 @@ async function searchPast(before) {
     loaded = 0;
   }
   older.disabled = true;
-  const parameters = { ...filter(), limit: PAGE };
+  const parameters = { ...applied, limit: PAGE };
   if (form.elements.since.value) parameters.since = form.elements.since.value;
   if (before) parameters.before = before;
   try {
@@ -138,6 +140,7 @@ async function searchPast(before) {
 // ---- both
 
 function begin() {
+  applied = filter();
   describeFilter();
   if (!wanted) return;
   if (mode === "live") beginLive();
@@ -214,9 +217,9 @@ export function verdictsStart() {
     byId("filter-open").setAttribute("aria-expanded", open);
   });
   let typing = 0;
-  form.addEventListener("input", () => {
+  form.addEventListener("input", (event) => {
     clearTimeout(typing);
-    typing = setTimeout(begin, 350);
+    typing = setTimeout(begin, event.target instanceof HTMLSelectElement ? 0 : 350);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -231,7 +234,7 @@ async function resume() {
   openSource();
   const mine = search;
   try {
-    const answer = await get("/v1/log", { ...filter(), limit: PAGE });
+    const answer = await get("/v1/log", { ...applied, limit: PAGE });
     if (mine === search) list.add(answer.rows.reverse(), 0);
   } catch {
     // The live ones come all the same.

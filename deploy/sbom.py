@@ -35,7 +35,7 @@ LIBRARIES = [
     ("zstd", r"libzstd\.", "BSD-3-Clause OR GPL-2.0-only", SHARED),
     ("xxHash", r"libxxhash\.", "BSD-2-Clause", SHARED),
     ("libpq", r"libpq\.", "PostgreSQL", SHARED),
-    ("ncurses", r"lib(ncursesw?|tinfo)\.", "MIT-open-group", SHARED),
+    ("ncurses", r"lib(ncursesw?|tinfo)\.", "X11-distribute-modifications-variant", SHARED),
     ("glibc", r"lib(c|m|dl|pthread)\.so|ld-linux", "LGPL-2.1-or-later", SHARED),
     ("libcurl", None, "curl", LOADED),
     ("ICU", None, "Unicode-3.0", LOADED),
@@ -160,7 +160,7 @@ def document(program):
     return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
             "name": f"weir-{told['version']}", "documentNamespace": f"{HOME}/weir-{told['version']}-{digest}",
             "creationInfo": {"created": built_at(), "creators": [f"Tool: weir-sbom-{told['version']}"],
-                             "licenseListVersion": "3.22"},
+                             "licenseListVersion": "3.24"},
             **{key: value for key, value in body.items() if value}}
 
 

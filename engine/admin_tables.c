@@ -57,12 +57,10 @@ void admin_append_writers(yyjson_val *writers, size_t indent, struct buffer *out
 void admin_append_module_name(yyjson_val *module, struct buffer *output)
 {
     struct slice name = admin_json_text(module, "/module"), label = admin_json_text(module, "/label");
-    if (!slice_present(label) || slice_equal(name, label)) {
-        buffer_append_slice(output, slice_present(name) ? name : SLICE("?"));
-        return;
-    }
+    if (!slice_present(label))
+        label = slice_present(name) ? name : SLICE("?");
     buffer_append_slice(output, label);
-    if (slice_present(name)) {
+    if (slice_present(name) && !slice_starts_with(label, name)) {
         buffer_append_string(output, " (");
         buffer_append_slice(output, name);
         buffer_append_char(output, ')');

@@ -14,7 +14,7 @@ void admin_append_writers(yyjson_val *writers, size_t indent, struct buffer *out
 /* `modules` of a status, with their counts; below it what its marks mean. */
 void admin_append_modules(yyjson_val *modules, size_t indent, struct buffer *output);
 
-/* How a module is called: its label, with the kind of module behind it if that is another word. */
+/* How a module is called: its label, with the kind of module behind it unless that begins the label. */
 void admin_append_module_name(yyjson_val *module, struct buffer *output);
 /* Whether it decides: "decides", "dry run"; with a `*` if that is not what the configuration says. */
 const char *admin_module_mode(yyjson_val *module);

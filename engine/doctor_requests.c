@@ -45,6 +45,12 @@ static void check_verdicts(struct doctor *doctor)
     buffer_free(&text);
 }
 
+/* The time in a stream's id, "1795700000000-0". */
+static int64_t time_of(const redisReply *id)
+{
+    return id->type == REDIS_REPLY_STRING ? strtoll(id->str, NULL, 10) : 0;
+}
+
 /* XPENDING's summary: [count, lowest id, highest id, [[consumer, count], …]]. */
 struct pending {
     bool known;
@@ -67,8 +73,7 @@ static void take_pending(void *context, const redisReply *reply)
     if (!pending->known)
         return;
     pending->count = reply->element[0]->integer;
-    if (reply->element[1]->type == REDIS_REPLY_STRING)
-        pending->oldest_ms = strtoll(reply->element[1]->str, NULL, 10);
+    pending->oldest_ms = time_of(reply->element[1]);
 }
 
 static void check_group(struct doctor *doctor)
@@ -100,60 +105,54 @@ static void check_group(struct doctor *doctor)
     buffer_free(&key);
 }
 
-/* XREVRANGE's answer for one entry: [[id, [field, value, …]]]. */
-struct last_request {
-    int64_t at_ms;
-    char asker[NAME_SHOWN];
-    bool refused;
-};
-
-static void take_asker(struct last_request *last, const redisReply *fields)
+/* XINFO STREAM's answer: names and values in turn. An entry is deleted once it is answered; the id stays. */
+static void take_stream(void *context, const redisReply *reply)
 {
-    for (size_t index = 0; fields->type == REDIS_REPLY_ARRAY && index + 1 < fields->elements; index += 2) {
-        const redisReply *name = fields->element[index], *value = fields->element[index + 1];
-        if (name->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || strcmp(name->str, "reply_to") != 0)
-            continue;
-        const char *slash = strrchr(value->str, '/');
-        snprintf(last->asker, sizeof last->asker, "%s", slash ? slash + 1 : value->str);
+    int64_t *last_ms = context;
+    for (size_t index = 0; reply->type == REDIS_REPLY_ARRAY && index + 1 < reply->elements; index += 2) {
+        const redisReply *name = reply->element[index];
+        if (name->type == REDIS_REPLY_STRING && strcmp(name->str, "last-generated-id") == 0)
+            *last_ms = time_of(reply->element[index + 1]);
     }
+    if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
+        *last_ms = -1;
 }
 
-static void take_request(void *context, const redisReply *reply)
+/* Without that right, whether the engine has answered any. */
+static bool engine_has_answered(const struct doctor *doctor)
 {
-    struct last_request *last = context;
-    last->refused = reply->type == REDIS_REPLY_ERROR;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 || reply->element[0]->type != REDIS_REPLY_ARRAY ||
-        reply->element[0]->elements != 2 || reply->element[0]->element[0]->type != REDIS_REPLY_STRING)
-        return;
-    last->at_ms = strtoll(reply->element[0]->element[0]->str, NULL, 10);
-    take_asker(last, reply->element[0]->element[1]);
+    return json_integer_value(json_object_get(json_object_get(doctor->status, "requests"), "answered")) > 0;
+}
+
+static void say_never(struct doctor *doctor, const char *sentence)
+{
+    doctor_say(doctor, DOCTOR_NOTE, "%s", sentence);
+    doctor_fix(doctor, "modules:     # in homeserver.yaml; then restart Synapse\n"
+                       "  - module: weir_module.WeirModule\n"
+                       "    config: {callbacks: all, timeout: 2s, on_timeout: pass}");
 }
 
 static void check_module(struct doctor *doctor)
 {
     const struct configuration *configuration = doctor->configuration;
     struct buffer key = {0};
-    struct last_request last = {0};
+    int64_t last_ms = 0;
     if (!configuration->requests_redis)
         return;
     buffer_append_format(&key, "%s/weir/requests", configuration->server_name);
-    struct slice words[] = {SLICE("XREVRANGE"), buffer_slice(&key), SLICE("+"), SLICE("-"), SLICE("COUNT"), SLICE("1")};
-    redis_probe_ask(doctor->redis, words, 6, take_request, &last);
-    int64_t age_ms = clock_wall_ms() - last.at_ms;
-    if (last.refused) {
-        doctor_say(doctor, DOCTOR_NOTE, "whether Synapse asks is not told: Redis refuses to read the requests");
-    } else if (last.at_ms == 0 || age_ms > RECENT_MS) {
-        doctor_say(doctor, DOCTOR_NOTE,
-                   last.at_ms
-                       ? "Synapse's module has not asked for more than a day: what Weir denies is told, not refused"
-                       : "Synapse's module has never asked: Weir sees what was stored, and Synapse refuses nothing");
-        doctor_fix(doctor, "modules:     # in homeserver.yaml; then restart Synapse\n"
-                           "  - module: weir_module.WeirModule\n"
-                           "    config: {callbacks: all, timeout: 2s, on_timeout: pass}");
-    } else {
-        doctor_say(doctor, DOCTOR_OK, "Synapse's module asks: the last time %lld s ago, %s", (long long)(age_ms / 1000),
-                   last.asker);
-    }
+    struct slice words[] = {SLICE("XINFO"), SLICE("STREAM"), buffer_slice(&key)};
+    redis_probe_ask(doctor->redis, words, 3, take_stream, &last_ms);
+    int64_t age_ms = clock_wall_ms() - last_ms;
+    if (last_ms < 0 && engine_has_answered(doctor))
+        doctor_say(doctor, DOCTOR_OK, "Synapse's module has asked since the engine was started");
+    else if (last_ms < 0)
+        doctor_say(doctor, DOCTOR_OK, "when Synapse's module asked last is not told (Redis: +xinfo|stream)");
+    else if (last_ms == 0)
+        say_never(doctor, "Synapse's module has never asked: Weir sees what was stored, and Synapse refuses nothing");
+    else if (age_ms > RECENT_MS)
+        say_never(doctor, "Synapse's module has not asked for more than a day: what Weir denies is told, not refused");
+    else
+        doctor_say(doctor, DOCTOR_OK, "Synapse's module asks: the last time %lld s ago", (long long)(age_ms / 1000));
     buffer_free(&key);
 }
 

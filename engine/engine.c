@@ -43,6 +43,15 @@ static void on_outbox_flow(void *context, bool stop)
     engine_apply_flow(engine);
 }
 
+static void on_body(void *context, uint64_t ticket, struct slice body)
+{
+    struct engine *engine = context;
+    if (ticket & EXPLAIN_LOOKUP_TICKET)
+        explain_lookup_arrived(engine->explain_lookup, ticket, body);
+    else
+        observer_body_arrived(engine->observer, ticket, body);
+}
+
 static void on_judged(void *context, const struct verdict *verdict)
 {
     struct engine *engine = context;
@@ -263,7 +272,7 @@ static void start_observer(struct engine *engine)
                                            .chain_unused = engine_on_chain_unused};
     engine->observer = observer_create(&settings, &callbacks, engine->metrics);
     writer_metrics_register(engine->metrics, engine->observer);
-    bodies_answer_to(engine->bodies, observer_body_arrived, engine->observer);
+    bodies_answer_to(engine->bodies, on_body, engine);
     struct presence_router_callbacks presence_callbacks = {
         .context = engine, .route = on_route, .position = on_position};
     engine->presence = presence_router_create(configuration->chain, &presence_callbacks, engine->metrics);

@@ -47,25 +47,32 @@ static struct verdict_feed *create_feed(struct engine *engine)
 void engine_admin_start(struct engine *engine)
 {
     const struct configuration *configuration = engine->configuration;
+    engine->explain_lookup = explain_lookup_create(engine->base, engine->bodies);
     engine->explain_area = (struct explain_area){.questions = engine->questions,
+                                                 .lookup = engine->explain_lookup,
                                                  .instance_name = configuration->instance_name,
                                                  .as_synapse = &configuration->observe_as_synapse};
     engine->reload_area = reload_area_create(engine->reload);
     engine->verdict_area = verdict_area_create(engine->base, &configuration->redis, configuration->server_name);
     engine->feed = create_feed(engine);
+    engine->backtest_area = backtest_area_create(engine->base, configuration->console_backtest);
 }
 
 void engine_admin_add_areas(struct engine *engine, struct http_server *server)
 {
-    const struct http_area areas[] = {
+    struct http_area areas[] = {
         reload_area_http(engine->reload_area),
         explain_area_http(&engine->explain_area),
         engine_status_http(engine),
+        engine_dry_run_http(engine),
         verdict_area_http(engine->verdict_area),
         verdict_feed_http(engine->feed),
+        backtest_area_http(engine->backtest_area),
     };
-    for (size_t index = 0; index < sizeof areas / sizeof *areas; index++)
+    for (size_t index = 0; index < sizeof areas / sizeof *areas; index++) {
+        areas[index].browser = true;
         http_server_add_area(server, &areas[index]);
+    }
 }
 
 void engine_admin_stop(struct engine *engine)
@@ -73,6 +80,8 @@ void engine_admin_stop(struct engine *engine)
     reload_area_stop(engine->reload_area);
     verdict_area_stop(engine->verdict_area);
     verdict_feed_stop(engine->feed);
+    backtest_area_stop(engine->backtest_area);
+    explain_lookup_stop(engine->explain_lookup);
 }
 
 void engine_admin_free(struct engine *engine)
@@ -80,4 +89,6 @@ void engine_admin_free(struct engine *engine)
     reload_area_destroy(engine->reload_area);
     verdict_area_destroy(engine->verdict_area);
     verdict_feed_destroy(engine->feed);
+    backtest_area_destroy(engine->backtest_area);
+    explain_lookup_destroy(engine->explain_lookup);
 }

@@ -10,6 +10,7 @@
 #include "engine/admin_socket.h"
 #include "engine/antispam_area.h"
 #include "engine/audit.h"
+#include "engine/backtest_area.h"
 #include "engine/bodies.h"
 #include "engine/callback_area.h"
 #include "engine/catch_up.h"
@@ -88,6 +89,8 @@ struct engine {
     struct antispam_area *antispam_area;
     struct reload_area *reload_area; /* of the administration, as the next */
     struct explain_area explain_area;
+    struct explain_lookup *explain_lookup;
+    struct backtest_area *backtest_area;
     struct verdict_area *verdict_area;
     struct verdict_feed *feed;         /* likewise */
     bool feed_wanted;                  /* somebody listens to it */
@@ -162,6 +165,11 @@ const char *engine_readiness(const struct engine *engine);
 struct http_area engine_status_http(struct engine *engine);
 /* Appends the entry of one module of the chain, as it stands in the status. */
 void engine_append_module(const struct engine *engine, uint32_t index, struct buffer *json);
+
+/* Switching a module's dry_run until the next reload (engine/engine_dry_run.c). */
+struct http_area engine_dry_run_http(struct engine *engine);
+/* Before the chain is given up: says which modules had been switched. */
+void engine_dry_run_warn_lost(const struct engine *engine, struct buffer *warnings);
 
 /* The administration API, for whichever listener may have it: its areas are added to a server between start and stop,
  * and freed when no server has them any more. */

@@ -156,6 +156,7 @@ static bool use(void *context, struct configuration *loaded, struct service_batc
         buffer_append_string(refusal, NEEDS_RESTART);
         return false;
     }
+    engine_dry_run_warn_lost(engine, warnings);
     module_state_hand_over(engine->configuration->chain, loaded->chain);
     retire(engine, configuration_take_chain(engine->configuration, loaded));
     engine->chain_services = services;

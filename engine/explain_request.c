@@ -30,7 +30,7 @@ static const char *read_members(struct slice body, struct request_members *membe
     if (status == JSON_MEMBERS_NOT_JSON)
         return "the body is not valid JSON";
     if (status == JSON_MEMBERS_NOT_OBJECT || (!slice_present(members->callback) && !slice_present(members->event)))
-        return "the body must be an object with `event`, or with `callback` and `args`";
+        return "the body must be an object with `event`, with `event_id`, or with `callback` and `args`";
     if (slice_present(members->args) && !slice_present(members->callback))
         return "`args` belongs to `callback`";
     if (slice_present(members->callback) && callback_named(members->callback) == CALLBACK_UNKNOWN)
@@ -63,4 +63,22 @@ bool explain_request(const struct explain_settings *settings, struct slice body,
         return explain_members(settings, &members, output, problem);
     buffer_append_string(problem, wrong);
     return false;
+}
+
+bool explain_request_event_id(struct slice body, struct buffer *event_id)
+{
+    static const char *const names[] = {"event_id", "callback", "event"};
+    struct slice values[3];
+    struct buffer scratch = {0};
+    enum json_members_status status = json_members_find(body, names, 3, values, &scratch);
+    buffer_free(&scratch);
+    if (status != JSON_MEMBERS_FOUND || !slice_present(values[0]) || slice_present(values[1]) ||
+        slice_present(values[2]))
+        return false;
+    json_t *text = json_loadb(values[0].data, values[0].length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    bool is_text = json_is_string(text);
+    if (is_text)
+        buffer_append(event_id, json_string_value(text), json_string_length(text));
+    json_decref(text);
+    return is_text;
 }

@@ -9,4 +9,8 @@
 bool explain_request(const struct explain_settings *settings, struct slice body, struct buffer *output,
                      const char **errcode, struct buffer *problem);
 
+/* Whether `body` is {"event_id": "$…"}, an event that somebody else has; the id is appended as it is, and may be
+ * anything. */
+bool explain_request_event_id(struct slice body, struct buffer *event_id);
+
 #endif

@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+/* Longer than anything lasts. */
+#define SPAN_MAXIMUM_MS 1e15
+
 void human_append_count(struct buffer *output, uint64_t count)
 {
     if (count >= 1000) {
@@ -26,13 +29,14 @@ void human_append_rate(struct buffer *output, double rate)
         human_append_count(output, rate < 1e18 ? (uint64_t)(rate + 0.5) : UINT64_C(1000000000000000000));
 }
 
-void human_append_span(struct buffer *output, int64_t milliseconds)
+void human_append_span(struct buffer *output, double milliseconds)
 {
     static const struct {
         const char *name;
         int64_t seconds;
     } units[] = {{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}};
-    int64_t left = milliseconds > 0 ? milliseconds / 1000 : 0;
+    int64_t left =
+        milliseconds > 0 ? (int64_t)(milliseconds < SPAN_MAXIMUM_MS ? milliseconds / 1000 : SPAN_MAXIMUM_MS / 1000) : 0;
     size_t unit = 0;
     while (unit < 3 && left < units[unit].seconds)
         unit++;
@@ -53,7 +57,7 @@ void human_append_seconds(struct buffer *output, double seconds)
     else if (seconds < 100)
         buffer_append_format(output, "%.3g s", seconds);
     else
-        human_append_span(output, seconds < 9e15 ? (int64_t)(seconds * 1000) : INT64_MAX);
+        human_append_span(output, seconds * 1000);
 }
 
 void human_append_bytes(struct buffer *output, double bytes)

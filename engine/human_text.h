@@ -9,7 +9,7 @@ void human_append_count(struct buffer *output, uint64_t count);
 /* So many a second: "0", "0.25", "12.5", "1,234". */
 void human_append_rate(struct buffer *output, double rate);
 /* A time that has passed, in its two largest units: "4 s", "3 min 20 s", "2 h 46 min", "5 d 3 h"; "0 s" below 0. */
-void human_append_span(struct buffer *output, int64_t milliseconds);
+void human_append_span(struct buffer *output, double milliseconds);
 /* A short time, of three digits: "0.42 ms", "21 us", "1.2 s". */
 void human_append_seconds(struct buffer *output, double seconds);
 /* "18.0 MiB" */

@@ -474,6 +474,11 @@ void questions_use_chain(struct questions *questions, struct chain *chain)
     }
 }
 
+void questions_forget_answers(struct questions *questions)
+{
+    answer_cache_clear(questions->cache);
+}
+
 struct chain *questions_chain(const struct questions *questions)
 {
     return questions->chain;

@@ -85,6 +85,8 @@ void questions_forget(struct questions *questions, struct question *question);
 bool questions_resume(struct questions *questions, uint64_t ticket, const struct service_answer *answer);
 /* Another chain takes over. Questions that wait are asked of it from the start; the old one may then be destroyed. */
 void questions_use_chain(struct questions *questions, struct chain *chain);
+/* The chain answers differently from now on: what was remembered is forgotten. */
+void questions_forget_answers(struct questions *questions);
 struct chain *questions_chain(const struct questions *questions);
 struct questions_counts questions_counts(const struct questions *questions);
 /* From a question to its end. */

@@ -17,11 +17,18 @@
 /* An empty buffer larger than this is given back: a long message shall not cost its memory for ever. */
 #define KEPT_BUFFER (1u << 20)
 
+/* What hiredis counts the elements of an array in: 1.0 changed it. */
+#if HIREDIS_MAJOR >= 1
+typedef size_t reply_elements;
+#else
+typedef int reply_elements;
+#endif
+
 struct redis_decoder {
     struct pubsub_reader *pubsub; /* NULL: commands */
     redisReader *reader;          /* of commands, as all that follows */
     redisReplyObjectFunctions functions;
-    void *(*create_reply_array)(const redisReadTask *, int); /* hiredis's own */
+    void *(*create_reply_array)(const redisReadTask *, reply_elements); /* hiredis's own */
     char *room;
     struct redis_decoder_callbacks callbacks;
     bool stopped;
@@ -36,7 +43,7 @@ static void *refuse(struct redis_decoder *decoder, const char *failure)
     return NULL;
 }
 
-static void *reply_array(const redisReadTask *task, int elements)
+static void *reply_array(const redisReadTask *task, reply_elements elements)
 {
     struct redis_decoder *decoder = task->privdata;
     if (!task->parent)

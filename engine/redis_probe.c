@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "engine/clock.h"
 
 #define WORDS_MAXIMUM 16u
 
@@ -51,18 +50,19 @@ static void on_reply(void *context, const redisReply *reply)
 static void on_time(evutil_socket_t socket, short what, void *context)
 {
     (void)socket, (void)what;
-    event_base_loopbreak(context);
+    bool *late = context;
+    *late = true;
 }
 
 /* Runs the loop until `*done`, a problem, or the end of the time. */
 static void run_until(struct event_base *base, const bool *done, const struct buffer *problem, int64_t timeout_ms)
 {
-    struct event *timer = event_new(base, -1, 0, on_time, base);
-    uint64_t end_ns = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
+    bool late = false;
+    struct event *timer = event_new(base, -1, 0, on_time, &late);
     struct timeval time = {.tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
     event_add(timer, &time);
-    while (!*done && problem->length == 0 && clock_now_ns() < end_ns)
-        event_base_dispatch(base);
+    while (!*done && problem->length == 0 && !late)
+        event_base_loop(base, EVLOOP_ONCE);
     event_free(timer);
 }
 

@@ -145,10 +145,6 @@ void reload_area_destroy(struct reload_area *area)
 
 struct http_area reload_area_http(struct reload_area *area)
 {
-    return (struct http_area){.methods = methods,
-                              .handle = handle,
-                              .context = area,
-                              .body_maximum = BODY_MAXIMUM,
-                              .closed = true,
-                              .browser = true};
+    return (struct http_area){
+        .methods = methods, .handle = handle, .context = area, .body_maximum = BODY_MAXIMUM, .closed = true};
 }

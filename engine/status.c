@@ -163,7 +163,7 @@ void status_append_module(const struct status_module *module, struct buffer *jso
     append_text(json, ",\"label\":", module->label);
     append_text(json, ",\"place\":", buffer_string(&place));
     buffer_append_format(json, ",\"dry_run\":%s,\"dry_run_configured\":%s",
-                         boolean(chain_module_options(module->chain, module->index)->dry_run),
+                         boolean(chain_module_in_dry_run(module->chain, module->index)),
                          boolean(module->dry_run_configured));
     append_callbacks(module, json);
     append_count(json, ",\"asked\":", counts.asked);

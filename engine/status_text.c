@@ -80,7 +80,7 @@ static void append_since(struct page *page, const char *path)
     if (isnan(then) || isnan(page->now))
         buffer_append_char(page->output, '?');
     else
-        human_append_span(page->output, (int64_t)(page->now - then));
+        human_append_span(page->output, page->now - then);
 }
 
 static void append_strong(struct page *page, const char *colour, const char *text)

@@ -51,8 +51,8 @@ const struct subcommand subcommand_positions = {
         "events were read and wait to be judged, and whether its rows come live, are being fetched because some were "
         "missed, or its position is not known yet (`waiting`).",
     .exit_status = ADMIN_EXIT_STATUS,
-    .examples = "weir positions\n"
-                "weir positions -c weir.yaml --json",
+    .examples = " weir positions\n"
+                " weir positions -c weir.yaml --json",
     .options = definitions,
     .options_size = sizeof(struct positions_options),
     .run = run,

@@ -85,9 +85,9 @@ const struct subcommand subcommand_reload = {
                    "line and column, and the old configuration goes on.\n\n"
                    "The engine reads the file that it was started with, which need not be the one of --config.",
     .exit_status = "3 also when the engine refused its configuration. " ADMIN_EXIT_STATUS,
-    .examples = "weir reload\n"
-                "weir reload -c weir.yaml\n"
-                "weir reload --socket /var/lib/weir/weir1.sock --json",
+    .examples = " weir reload\n"
+                " weir reload -c weir.yaml\n"
+                " weir reload --socket /var/lib/weir/weir1.sock --json",
     .options = definitions,
     .options_size = sizeof(struct reload_options),
     .run = run,

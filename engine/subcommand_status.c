@@ -58,9 +58,9 @@ const struct subcommand subcommand_status = {
         "Counts begin with the process. `asked` and `ns` (nanoseconds for each question) of modules are estimated from "
         "every 256th event.",
     .exit_status = "0: it is ready, to do the job or to take it over. 5: it runs, and is not ready. " ADMIN_EXIT_STATUS,
-    .examples = "weir status\n"
-                "weir status -c weir.yaml\n"
-                "weir status --json | jq .writers",
+    .examples = " weir status\n"
+                " weir status -c weir.yaml\n"
+                " weir status --json | jq .writers",
     .options = definitions,
     .options_size = sizeof(struct status_options),
     .run = run,

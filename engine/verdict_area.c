@@ -100,8 +100,8 @@ void verdict_area_stop(struct verdict_area *area)
 {
     if (!area)
         return;
-    struct asking *asking;
-    while ((asking = LIST_FIRST(&area->waiting))) {
+    for (struct asking *asking = LIST_FIRST(&area->waiting), *next; asking; asking = next) {
+        next = LIST_NEXT(asking, link);
         verdict_pages_forget(asking->reading);
         on_found(asking, &(struct verdict_found){.problem = "this server is shutting down"});
     }

@@ -268,7 +268,7 @@ static const char *methods(void *context, struct slice path)
 
 struct http_area verdict_feed_http(struct verdict_feed *feed)
 {
-    return (struct http_area){.methods = methods, .handle = handle, .context = feed, .closed = true, .browser = true};
+    return (struct http_area){.methods = methods, .handle = handle, .context = feed, .closed = true};
 }
 
 /* ---- life */

@@ -199,19 +199,27 @@ static void on_reply(void *context, const redisReply *reply)
 static void on_ready(void *context)
 {
     struct verdict_pages *pages = context;
-    struct verdict_reading *reading;
-    while ((reading = TAILQ_FIRST(&pages->waiting)))
+    for (struct verdict_reading *reading = TAILQ_FIRST(&pages->waiting), *next; reading; reading = next) {
+        next = TAILQ_NEXT(reading, link);
         ask(reading);
+    }
+}
+
+static void end_all(struct readings *readings, const char *problem)
+{
+    for (struct verdict_reading *reading = TAILQ_FIRST(readings), *next; reading; reading = next) {
+        next = TAILQ_NEXT(reading, link);
+        end_with_problem(reading, problem, false);
+    }
 }
 
 static void on_lost(void *context, const char *reason)
 {
     struct verdict_pages *pages = context;
-    struct verdict_reading *reading;
     struct buffer problem = {0};
     buffer_append_format(&problem, "Redis is away: %s", reason);
-    while ((reading = TAILQ_FIRST(&pages->asked)) || (reading = TAILQ_FIRST(&pages->waiting)))
-        end_with_problem(reading, buffer_string(&problem), false);
+    end_all(&pages->asked, buffer_string(&problem));
+    end_all(&pages->waiting, buffer_string(&problem));
     buffer_free(&problem);
 }
 
@@ -291,9 +299,12 @@ void verdict_pages_destroy(struct verdict_pages *pages)
 {
     if (!pages)
         return;
-    struct verdict_reading *reading;
-    while ((reading = TAILQ_FIRST(&pages->asked)) || (reading = TAILQ_FIRST(&pages->waiting)))
-        release(reading);
+    struct readings *const lists[] = {&pages->asked, &pages->waiting};
+    for (size_t list = 0; list < sizeof lists / sizeof *lists; list++)
+        for (struct verdict_reading *reading = TAILQ_FIRST(lists[list]), *next; reading; reading = next) {
+            next = TAILQ_NEXT(reading, link);
+            release(reading);
+        }
     redis_link_destroy(pages->link);
     event_free(pages->idle);
     buffer_free(&pages->key);

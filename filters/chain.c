@@ -73,7 +73,11 @@ void chain_destroy(struct chain *chain)
         free_module(&chain->modules[index]);
     for (int callback = 0; callback < CALLBACK_COUNT; callback++)
         free(chain->links[callback]);
-    free(chain->second_links);
+    while (chain->second_lists) {
+        struct link_list *list = chain->second_lists;
+        chain->second_lists = list->next;
+        free(list);
+    }
     free(chain->modules);
     free(chain->resources);
     free(chain->server_name);
@@ -105,19 +109,18 @@ uint64_t module_tag(const struct module_setup *setup, const char *name, const ch
     return bit;
 }
 
-/* The tags that the modules of the chain may set so far, and those before the module that it belongs to. */
-static uint64_t tags_so_far(const struct chain *chain)
+uint64_t chain_tags_so_far(const struct chain *chain)
 {
     uint64_t tags = 0;
     for (; chain; chain = chain->outer)
         for (uint32_t index = 0; index < chain->module_count; index++)
-            tags |= chain->modules[index].tags;
+            tags |= chain->modules[index].dry_run ? 0 : chain->modules[index].tags;
     return tags;
 }
 
 bool module_tag_is_set(const struct module_setup *setup, uint64_t tags)
 {
-    return tags_so_far(setup->registrar->chain) & tags;
+    return chain_tags_so_far(setup->registrar->chain) & tags;
 }
 
 void module_register_resource(const struct module_setup *setup, const struct web_resource *resource)
@@ -172,6 +175,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
                                   .config_hash = definition->save ? hash_of_config(config) : 0};
     if (options)
         module.options = *options;
+    module.dry_run = module.options.dry_run;
     module.configuration = memory_allocate_zeroed(1, definition->configuration_size);
     const struct parameter *table = definition->parameters;
     struct registrar registrar = {.chain = chain};
@@ -203,7 +207,7 @@ bool chain_append(struct chain *chain, const struct module_definition *definitio
         free_module(&module);
         return false;
     }
-    module.tags = definition->sets_tags && !module.options.dry_run ? registrar.tags : 0;
+    module.tags = definition->sets_tags ? registrar.tags : 0;
     module.tags_read = registrar.tags | (module.options.selector ? selector_tags(module.options.selector) : 0);
     keep_resources(chain, &registrar, chain->module_count);
     chain->modules = memory_reallocate(chain->modules, (chain->module_count + 1) * sizeof *chain->modules);
@@ -278,29 +282,12 @@ static void look_who_waits(struct chain *chain)
     }
 }
 
-static const struct link *find_link(const struct chain *chain, enum callback callback, uint32_t module_index)
+const struct link *chain_find_link(const struct chain *chain, enum callback callback, uint32_t module_index)
 {
     for (uint32_t number = 0; number < chain->link_counts[callback]; number++)
         if (chain->links[callback][number].module_index == module_index)
             return &chain->links[callback][number];
     return NULL;
-}
-
-/* Of an event that check_event_allowed let pass. In dry_run what a module says to either is told; and who looks at tags
- * may find others there. */
-static void set_second_links(struct chain *chain)
-{
-    uint64_t tags = tags_so_far(chain);
-    uint32_t count = chain->link_counts[CALLBACK_check_event_for_spam];
-    const struct link *links = chain->links[CALLBACK_check_event_for_spam];
-    chain->second_links = memory_allocate_zeroed(count, sizeof *links);
-    for (uint32_t number = 0; number < count; number++) {
-        const struct chain_module *module = &chain->modules[links[number].module_index];
-        const struct link *first = find_link(chain, CALLBACK_check_event_allowed, links[number].module_index);
-        if (!module->answers_alike || module->options.dry_run || module->tags_read & tags || !first ||
-            first->function != links[number].function)
-            chain->second_links[chain->second_count++] = links[number];
-    }
 }
 
 bool chain_seal(struct chain *chain, chain_conflict_function *report, void *context)
@@ -316,13 +303,13 @@ bool chain_seal(struct chain *chain, chain_conflict_function *report, void *cont
         }
     }
     look_who_waits(chain);
-    set_second_links(chain);
+    chain_set_second(chain);
     return good;
 }
 
 bool chain_module_answers(const struct chain *chain, uint32_t index, enum callback callback)
 {
-    return find_link(chain, callback, index) != NULL;
+    return chain_find_link(chain, callback, index) != NULL;
 }
 
 enum semantics chain_semantics(const struct chain *chain)

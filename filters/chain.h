@@ -5,6 +5,7 @@
 #ifndef WEIR_FILTERS_CHAIN_H
 #define WEIR_FILTERS_CHAIN_H
 
+#include "base/buffer.h"
 #include "filters/callback.h"
 #include "filters/module.h"
 #include "filters/selector.h"
@@ -136,6 +137,13 @@ void chain_count_denied_question(struct chain *chain, uint32_t index);
 /* What a module says of itself for the metrics page; nothing if it has no figures. */
 void chain_module_figures(const struct chain *chain, uint32_t index, module_figure_function *figure, void *context);
 
+/* Whether a module is in dry_run now: as its options say, until chain_set_dry_run says otherwise. */
+bool chain_module_in_dry_run(const struct chain *chain, uint32_t index);
+/* Puts a module of a sealed chain into dry_run, or takes it out: for every answer from now on, also in walks that are
+ * parked. Not from within a module. False, with a sentence in `problem`, and all is as it was, where other modules were
+ * made by what it did before. */
+bool chain_set_dry_run(struct chain *chain, uint32_t index, bool dry_run, struct buffer *problem);
+
 /* Called for every answer of a module while it is set: for `weir explain`. NULL ends it. `nanoseconds` is what the
  * module took. */
 typedef void chain_trace_function(void *context, uint32_t module_index, const struct callback_arguments *arguments,
@@ -164,12 +172,12 @@ struct walk {
     const struct chain *chain;
     const struct chain_rule *rule;
     struct callback_arguments arguments;
-    uint32_t place;         /* the link that is being asked */
-    bool second;            /* see walk_start_second */
-    uint64_t ticket;        /* of a pending walk */
-    struct result gathered; /* by rules that add up */
-    void *memory;           /* of such a rule, in the arena */
-    struct outcome outcome; /* once it has ended */
+    uint32_t place;                 /* the link that is being asked */
+    const struct link_list *second; /* see walk_start_second; NULL: every link of the callback */
+    uint64_t ticket;                /* of a pending walk */
+    struct result gathered;         /* by rules that add up */
+    void *memory;                   /* of such a rule, in the arena */
+    struct outcome outcome;         /* once it has ended */
 };
 
 /* Starts a walk. `arguments->arena` must be set unless no module registered for the callback needs it. A module that

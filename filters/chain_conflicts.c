@@ -223,7 +223,7 @@ static void find_unset_tags(struct finding *finding)
             if (unset & 1ull << bit)
                 tell(finding, false, index, index, "selects by the tag `%s`, which no module before it sets",
                      tag_names_at(&chain->tags, bit));
-        set |= chain->modules[index].tags;
+        set |= chain->modules[index].dry_run ? 0 : chain->modules[index].tags;
     }
 }
 

@@ -261,7 +261,7 @@ static enum asked ask_specially(struct walk *walk, const struct link *link, stru
     uint64_t started = walk->chain->watched ? now_ns() : 0;
     result->tags = 0;
     link->function(link->state, &arguments, result);
-    if (!walk->chain->modules[link->module_index].options.dry_run)
+    if (!walk->chain->modules[link->module_index].dry_run)
         walk->arguments.tags |= result->tags;
     if (walk->chain->watched)
         tell_watchers(walk->chain, link->module_index, &arguments, result, now_ns() - started);
@@ -327,7 +327,7 @@ static bool settle(struct walk *walk, const struct link *link)
 {
     struct chain_module *module = &walk->chain->modules[link->module_index];
     struct result *result = &walk->outcome.result;
-    if (module->options.dry_run) {
+    if (module->dry_run) {
         try_answer(walk, link, result);
         return false;
     }
@@ -343,8 +343,8 @@ static const struct link *links_of(const struct walk *walk, uint32_t *count)
 {
     const struct chain *chain = walk->chain;
     enum callback callback = walk->arguments.callback;
-    *count = walk->second ? chain->second_count : chain->link_counts[callback];
-    return walk->second ? chain->second_links : chain->links[callback];
+    *count = walk->second ? walk->second->count : chain->link_counts[callback];
+    return walk->second ? walk->second->links : chain->links[callback];
 }
 
 /* The walk twice, so that one which nobody watches looks at that once, and not for each module. */
@@ -400,7 +400,8 @@ static bool login_type_known(const struct walk *walk)
     return false;
 }
 
-static enum walk_state start(struct walk *walk, const struct chain *chain, enum callback callback, bool second)
+static enum walk_state start(struct walk *walk, const struct chain *chain, enum callback callback,
+                             const struct link_list *second)
 {
     struct arena *arena = walk->arguments.arena;
     walk->chain = chain;
@@ -426,19 +427,19 @@ static enum walk_state start(struct walk *walk, const struct chain *chain, enum 
 enum walk_state walk_start(struct walk *walk, const struct chain *chain, enum callback callback)
 {
     walk->arguments.tags = 0;
-    return start(walk, chain, callback, false);
+    return start(walk, chain, callback, NULL);
 }
 
 enum walk_state walk_start_inside(struct walk *walk, const struct chain *chain, enum callback callback)
 {
-    return start(walk, chain, callback, false);
+    return start(walk, chain, callback, NULL);
 }
 
 enum walk_state walk_start_second(struct walk *walk, const struct chain *chain)
 {
     walk->arguments.tags = 0;
     bool second = !chain->trace && slice_present(walk->arguments.event->event_id);
-    return start(walk, chain, CALLBACK_check_event_for_spam, second);
+    return start(walk, chain, CALLBACK_check_event_for_spam, second ? chain->second : NULL);
 }
 
 enum walk_state walk_begin(struct walk *walk, const struct chain *chain, enum callback callback,

@@ -18,11 +18,19 @@ struct link {
     struct module_callback registered;
 };
 
+/* Links in their order; as long as the chain, since a walk that is parked goes on in it. */
+struct link_list {
+    struct link_list *next;
+    uint32_t count;
+    struct link links[];
+};
+
 struct chain_module {
     const struct module_definition *definition;
     void *configuration;
     void *state;
     struct module_options options;
+    bool dry_run;    /* now; `options` has what it was made with */
     bool needs_body; /* as its create had the last word */
     bool uses_body;
     bool concurrent;
@@ -31,7 +39,7 @@ struct chain_module {
     bool waits;
     bool reads_state;
     bool handed_over;                  /* it goes on where another of this process was */
-    uint64_t tags;                     /* that its answers may set; 0 in dry_run */
+    uint64_t tags;                     /* that its answers may set, unless it is in dry_run */
     uint64_t tags_read;                /* that its create asked for to read, or its selector names */
     uint64_t config_hash;              /* of its `config`, however its keys are ordered */
     struct module_callback *callbacks; /* all that it registered, in order */
@@ -59,8 +67,8 @@ struct chain {
     uint32_t module_count;
     struct link *links[CALLBACK_COUNT];
     uint32_t link_counts[CALLBACK_COUNT];
-    struct link *second_links; /* of check_event_for_spam, for walk_start_second */
-    uint32_t second_count;
+    struct link_list *second;       /* of check_event_for_spam, for walk_start_second */
+    struct link_list *second_lists; /* that one, and those that it was */
     struct chain_resource *resources;
     uint32_t resource_count;
     struct field_table *fields;
@@ -76,5 +84,13 @@ struct chain {
     struct chain_sample sample;
     struct chain_dry_run dry_runs[LANES_MAXIMUM];
 };
+
+/* The link of a module among those of a callback; NULL if it has none. */
+const struct link *chain_find_link(const struct chain *chain, enum callback callback, uint32_t module_index);
+/* The tags that the modules of the chain may set so far, and those before the module that it belongs to. */
+uint64_t chain_tags_so_far(const struct chain *chain);
+
+/* chain_dry_run.c: makes `second` of what the modules are now. */
+void chain_set_second(struct chain *chain);
 
 #endif

@@ -97,7 +97,7 @@ static void take_needs(const struct chain *chain, const struct module_setup *set
     /* Of two callbacks, what one of them does not ask is known in one answer only. */
     bool both = (chain->link_counts[CALLBACK_check_event_allowed] > 0) ==
                 (chain->link_counts[CALLBACK_check_event_for_spam] > 0);
-    *setup->answers_alike = *setup->answers_alike && both && chain->second_count == 0;
+    *setup->answers_alike = *setup->answers_alike && both && chain->second->count == 0;
 }
 
 static bool keeps_state(const struct nested_module *module)

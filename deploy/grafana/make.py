@@ -12,7 +12,7 @@ COLUMNS = 24  # of a dashboard, as Grafana has them
 HEIGHTS = {"stat": 4, "lines": 8, "table": 8}
 RATE = "$__rate_interval"
 DATA = {"type": "prometheus", "uid": "${datasource}"}
-METRIC = re.compile(r"(?<![\w:])(weir_[a-z0-9_]+)(?:\{([^}]*)\})?")
+METRIC = re.compile(r"(?<![\w:])((?:weir|process)_[a-z0-9_]+)(?:\{([^}]*)\})?")
 
 
 def rate(metric, by="instance"):
@@ -72,13 +72,38 @@ ROWS = [
          "What modules on trial would have done.", None),
         ("table", 12, "Denials in the chosen time", "short",
          [("sort_desc(sum by (module) (increase(weir_module_denials_total[$__range])))", "{{module}}")],
-         "Who denies most.", None),
+         "Who denies most, of events.", None),
+        ("table", 12, "Refused requests in the chosen time", "short",
+         [("sort_desc(sum by (module) (increase(weir_module_requests_denied_total[$__range])))", "{{module}}")],
+         "Who refuses most of what workers ask. Such events are never stored.", None),
         ("lines", 12, "Failures of modules", "eps",
          [(rate("weir_module_raised_total", "module"), "{{module}} failed"),
           (rate("weir_module_illegal_total", "module"), "{{module}} illegal answer")],
          "Should be none: the log names the module and the reason.", None),
     ]),
+    ("What modules do", [
+        ("lines", 12, "Time for an answer", "s",
+         [("sum by (module) (rate(weir_module_seconds_total[$__rate_interval])) / "
+           "sum by (module) (rate(weir_module_asked_total[$__rate_interval]))", "{{module}}")],
+         "Worked out from every 256th event and request. A module that waits for a service is told of without the waiting.",
+         None),
+        ("lines", 12, "Share of a processor", "percentunit", [(rate("weir_module_seconds_total", "module"), "{{module}}")],
+         "How much of one core each module takes.", None),
+        ("lines", 12, "Refused, of what it was asked", "percentunit",
+         [("(sum by (module) (rate(weir_module_denials_total[$__rate_interval])) + "
+           "sum by (module) (rate(weir_module_requests_denied_total[$__rate_interval]))) / "
+           "sum by (module) (rate(weir_module_asked_total[$__rate_interval]))", "{{module}}")],
+         "Events and requests together.", None),
+        ("lines", 12, "Asked", "ops", [(rate("weir_module_asked_total", "module"), "{{module}}")],
+         "A module behind one that denies much is asked less.", None),
+    ]),
     ("Lag and queues", [
+        ("lines", 12, "Lag of writers", "s", [("weir_writer_lag_seconds", "{{stream}} {{writer}}")],
+         "How long the oldest event that is known and not judged has been waiting. A gap: the writer is not heard.", None),
+        ("lines", 12, "Behind", "short",
+         [("weir_writer_newest_token - weir_writer_position", "{{stream}} {{writer}} tokens"),
+          ("weir_writer_held_events", "{{stream}} {{writer}} events that wait")],
+         "Between what is known of a writer and what of it was judged.", None),
         ("lines", 12, "From a line to its verdict", "s", quantiles("weir_line_to_verdict_seconds"),
          "From a line of the replication channel to Redis's answer. Grows when the database, a service or Redis is slow.", None),
         ("lines", 12, "What waits", "short",
@@ -120,6 +145,10 @@ ROWS = [
               ("weir_requests_expired_total", "too late"), ("weir_requests_malformed_total", "malformed"),
               ("weir_requests_poisoned_total", "poisoned")),
          "docs/requests.md says what each means.", None),
+        ("lines", 12, "Refused requests", "reqps",
+         [(rate("weir_requests_denied_total"), "{{instance}}"),
+          (rate("weir_module_requests_denied_total", "module"), "{{module}}")],
+         "Of spam checkers and third-party rules: what Synapse was told not to let in.", None),
         ("lines", 12, "Time to answer", "s", quantiles("weir_request_seconds"),
          "Without the way over the net.", None),
         ("lines", 12, "Time in the queue", "s", quantiles("weir_request_queue_seconds"),
@@ -210,6 +239,19 @@ ROWS = [
              ("weir_state_file_writes_total", "positions"), ("weir_state_file_failures_total", "positions failed")),
          "Files in state_dir. Sums since the start.", None),
         ("lines", 12, "Size of modules' state", "bytes", [("weir_module_state_bytes", "{{instance}}")], "", None),
+    ]),
+    ("The process", [
+        ("stat", 12, "Version", "short", [("weir_build_info", "{{instance}} {{version}}")], "What runs where.",
+         {"1": ("blue", "runs")}),
+        ("stat", 12, "Runs since", "dateTimeFromNow", [("process_start_time_seconds * 1000", "{{instance}}")],
+         "Taking over and reloading are no new starts.", None),
+        ("lines", 8, "Memory", "bytes", [("process_resident_memory_bytes", "{{instance}}")],
+         "Resident. It grows with `capacity` of modules and with what waits, and both are bounded.", None),
+        ("lines", 8, "Processor", "percentunit", [(rate("process_cpu_seconds_total"), "{{instance}}")],
+         "1 is a core. Events are judged on one of them.", None),
+        ("lines", 8, "Open files", "short",
+         now(("process_open_fds", "open"), ("process_max_fds", "at most")),
+         "Connections are files, too: `LimitNOFILE=` of the unit.", None),
     ]),
 ]
 

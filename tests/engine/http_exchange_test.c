@@ -40,6 +40,12 @@ static void handle(void *context, struct http_exchange *exchange, const struct h
     struct world *world = context;
     cr_expect(slice_equal(request->method, SLICE("POST")));
     cr_expect(slice_equal(request->client, SLICE("127.0.0.1")), "%s", request->client.data);
+    if (slice_equal(request->path, SLICE("/area/stream"))) {
+        http_exchange_on_gone(exchange, on_gone, world);
+        if (http_exchange_stream(exchange, "text/event-stream", SLICE("first;")))
+            world->held[world->held_count++] = exchange;
+        return;
+    }
     if (slice_equal(request->path, SLICE("/area/later"))) {
         world->held[world->held_count++] = exchange;
         if (!world->deaf)
@@ -126,6 +132,8 @@ static void wait_for(struct world *world, const size_t *count, size_t wanted)
 }
 
 #define LATER "POST /area/later HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
+#define STREAM "POST /area/stream HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
+#define OLD_STREAM "POST /area/stream HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}"
 #define NOW "POST //area///now?a//b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
 
 Test(http_exchange, is_answered_at_once_or_later)
@@ -395,4 +403,70 @@ Test(http_exchange, may_have_a_large_answer)
         world_close(&world);
     }
     free(body);
+}
+
+Test(http_exchange, may_go_on)
+{
+    struct world world;
+    world_open(&world);
+    int client = connect_to(&world);
+    say(client, NOW);
+    hear(&world, client, "b 3"); /* evhttp remembers that it has answered something */
+    say(client, STREAM);
+    const char *answer = hear(&world, client, "first;");
+    cr_expect_not_null(strstr(answer, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "%s", answer);
+    cr_expect_not_null(strstr(answer, "\r\nTransfer-Encoding: chunked\r\n"), "%s", answer);
+    cr_expect_not_null(strstr(answer, "\r\nCache-Control: no-store\r\n\r\n6\r\nfirst;"), "%s", answer);
+    cr_expect_eq(http_server_busy(world.server), 0, "nobody waits for its end");
+    for (int index = 0; index < 5; index++)
+        turn(&world);
+    http_exchange_send(world.held[0], SLICE("second;"));
+    answer = hear(&world, client, "second;");
+    cr_expect_not_null(strstr(answer, "7\r\nsecond;"), "%s", answer);
+    http_exchange_end(world.held[0]);
+    answer = hear(&world, client, NULL);
+    cr_expect_str_eq(strstr(answer, "0\r\n") ? strstr(answer, "0\r\n") : answer, "0\r\n\r\n");
+    cr_expect_eq(world.gone_count, 0);
+    close(client);
+    world_close(&world);
+}
+
+Test(http_exchange, goes_on_without_chunks_for_who_does_not_know_them)
+{
+    struct world world;
+    world_open(&world);
+    int client = connect_to(&world);
+    say(client, OLD_STREAM);
+    wait_for(&world, &world.held_count, 1);
+    http_exchange_send(world.held[0], SLICE("second;"));
+    http_exchange_end(world.held[0]);
+    const char *answer = hear(&world, client, NULL);
+    cr_expect_null(strstr(answer, "chunked"), "%s", answer);
+    cr_expect_not_null(strstr(answer, "\r\n\r\nfirst;second;"), "%s", answer);
+    close(client);
+    world_close(&world);
+}
+
+Test(http_exchange, that_goes_on_ends_with_its_client_and_with_the_server)
+{
+    struct world world;
+    world_open(&world);
+    int client = connect_to(&world), cut = connect_to(&world), last = connect_to(&world), old = connect_to(&world);
+    say(client, STREAM);
+    wait_for(&world, &world.held_count, 1);
+    close(client);
+    wait_for(&world, &world.gone_count, 1);
+    say(cut, STREAM);
+    wait_for(&world, &world.held_count, 2);
+    http_exchange_cut(world.held[1]);
+    cr_expect_eq(world.gone_count, 2);
+    say(last, STREAM);
+    say(old, OLD_STREAM);
+    wait_for(&world, &world.held_count, 4);
+    http_server_stop(world.server);
+    world_close(&world);
+    cr_expect_eq(world.gone_count, 4);
+    close(cut);
+    close(last);
+    close(old);
 }

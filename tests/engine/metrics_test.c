@@ -17,6 +17,18 @@ static bool holds(struct buffer *text, const char *part)
     return strstr(buffer_string(text), part) != NULL;
 }
 
+Test(metrics, several_labels)
+{
+    static const struct metric_definition writers = {"weir_writers", METRIC_GAUGE, "Writers.", NULL};
+    const struct metric_label labels[] = {{"stream", "events"}, {"writer", "p\"1\n"}};
+    struct buffer text = {0};
+    metrics_append_labelled(&text, &writers, labels, 2, 0.5);
+    metrics_append_labelled(&text, &writers, NULL, 0, 5120);
+    cr_expect_str_eq(buffer_string(&text),
+                     "weir_writers{stream=\"events\",writer=\"p\\\"1\\n\"} 0.5\nweir_writers 5120\n");
+    buffer_free(&text);
+}
+
 Test(metrics, prometheus_text)
 {
     static const struct metric_definition events = {"weir_events_total", METRIC_COUNTER, "Events\njudged \\ all.",

@@ -226,3 +226,25 @@ Test(option, several_values_up_to_the_next_option)
     buffer_free(&error);
     buffer_free(&files);
 }
+
+Test(option, a_configuration_has_a_default)
+{
+    static const struct option_definition table[] = {
+        {.name = "config",
+         .letter = 'c',
+         .type = OPTION_CONFIGURATION,
+         .argument = "FILE",
+         .text = "The configuration."},
+        {.name = NULL},
+    };
+    const struct subcommand with_default = {.name = "x", .options = table, .options_size = sizeof(const char *)};
+    struct buffer error = {0};
+    const char *configuration = NULL;
+    size_t operands;
+    cr_expect_eq(option_parse(&with_default, NULL, 0, &configuration, &operands, &error), OPTION_PARSE_OK);
+    cr_expect_str_eq(configuration, "/etc/weir/weir.yaml");
+    char *arguments[] = {"-c", "other.yaml"};
+    cr_expect_eq(option_parse(&with_default, arguments, 2, &configuration, &operands, &error), OPTION_PARSE_OK);
+    cr_expect_str_eq(configuration, "other.yaml");
+    buffer_free(&error);
+}

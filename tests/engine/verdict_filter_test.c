@@ -15,6 +15,7 @@ static const struct {
 } cases[] = {
     {"", ROW, true},
     {"", " {} ", true},
+    {"", "{\"a\":1e777}", true},
     {"", "", false},
     {"", "{", false},
     {"", "{}x", false},

@@ -388,7 +388,7 @@ Test(combine, asked_once_of_an_observed_event)
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
         struct module_fixture fixture = {0};
         open_combine(&fixture, rows[row].configuration);
-        cr_expect_eq(fixture.chain->second_count == 0, rows[row].alike, "%s", rows[row].configuration);
+        cr_expect_eq(fixture.chain->second->count == 0, rows[row].alike, "%s", rows[row].configuration);
         fixture_close(&fixture);
     }
 }

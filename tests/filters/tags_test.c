@@ -99,10 +99,10 @@ Test(tags, are_looked_at_by_each_callback)
     cr_assert(modules_append(&fixture, "mentions", "{}", NULL));
     cr_assert(modules_append(&fixture, "shape", "{}", "{\"only\": {\"tags\": \"trusted\"}}"));
     modules_seal(&fixture);
-    cr_assert_eq(fixture.chain->second_count, 3);
-    cr_expect_eq(fixture.chain->second_links[0].module_index, 0);
-    cr_expect_eq(fixture.chain->second_links[1].module_index, 2);
-    cr_expect_eq(fixture.chain->second_links[2].module_index, 3);
+    cr_assert_eq(fixture.chain->second->count, 3);
+    cr_expect_eq(fixture.chain->second->links[0].module_index, 0);
+    cr_expect_eq(fixture.chain->second->links[1].module_index, 2);
+    cr_expect_eq(fixture.chain->second->links[2].module_index, 3);
     fixture_close(&fixture);
 }
 

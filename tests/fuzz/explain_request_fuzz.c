@@ -98,6 +98,14 @@ static void check_text(struct slice text)
         require((unsigned char)text.data[index] >= ' ' || text.data[index] == '\n');
 }
 
+static void check_event_id(struct slice body)
+{
+    struct buffer event_id = {0};
+    bool named = explain_request_event_id(body, &event_id);
+    require(event_id.length <= body.length && (named || !event_id.length));
+    buffer_free(&event_id);
+}
+
 static void explain(struct chain *chain, struct slice body, bool json)
 {
     const struct explain_settings settings = {
@@ -123,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct chain *chain;
     if (!chain)
         chain = make_chain();
+    check_event_id(slice_of((const char *)data, size));
     explain(chain, slice_of((const char *)data, size), true);
     explain(chain, slice_of((const char *)data, size), false);
     return 0;

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool is_object(struct slice row)
 {
-    yyjson_doc *document = yyjson_read(row.data, row.length, YYJSON_READ_NOFLAG);
+    yyjson_doc *document = yyjson_read(row.data, row.length, YYJSON_READ_NUMBER_AS_RAW);
     bool object = document && yyjson_is_obj(yyjson_doc_get_root(document));
     yyjson_doc_free(document);
     return object;

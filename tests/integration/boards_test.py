@@ -37,7 +37,7 @@ modules:
   - {module: http_service, config: {url: "URL", callbacks: [check_event_for_spam]}}
 """
 
-METRIC = re.compile(r"(?<![\w:])(weir_[a-z0-9_]+)(?![\w:])(?:\{([^}]*)\})?")
+METRIC = re.compile(r"(?<![\w:])((?:weir|process)_[a-z0-9_]+)(?![\w:])(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(?:=~|!=|!~|=)\s*"([^"]*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
 SCRAPED = {"job", "instance"}  # what Prometheus adds itself
@@ -172,11 +172,13 @@ class Names(Everything):
         self.assertEqual(self.known.types.keys(), self.known.helps.keys())
         for name, kind in self.known.types.items():
             with self.subTest(name):
+                if name.startswith("process_") or name == "weir_build_info":
+                    continue  # named as Prometheus's own clients do it
                 self.assertRegex(name, "^weir_[a-z0-9_]+$")
                 self.assertEqual(name.endswith("_total"), kind == "counter", kind)
                 self.assertNotRegex(name, "_(count|sum|bucket|info)$")
                 self.assertNotRegex(name, "(milli|micro|nano)seconds|_ms$|_(minutes|hours|days|kilobytes|megabytes|percent)")
-                self.assertEqual(name.endswith("_seconds"), kind == "histogram" or name.endswith("longest_seconds")
+                self.assertEqual(name.endswith("_seconds"), kind == "histogram" or name.endswith(("longest_seconds", "lag_seconds"))
                                  or name.endswith("timestamp_seconds"))
                 self.assertGreater(len(self.known.helps[name]), 10)
                 self.assertLessEqual(sum(map(len, self.known.labels[name].values())), 80, "labels are bounded")
@@ -217,11 +219,14 @@ RINGS = {
     "WeirNotReady": {"weir_ready": "0"},
     "WeirJobUnattended": {"weir_lease_held": "0"},
     "WeirTakeovers": {"weir_takeovers_total": "1+0.2x"},
+    "WeirRestarts": {"process_start_time_seconds": "0+60x"},
+    "WeirFilesRunOut": {"process_open_fds": "99", "process_max_fds": "100"},
     "WeirReloadRefused": {"weir_reload_last_successful": "0"},
     "WeirHttpFull": {"weir_http_full_total": "0+1x"},
     "WeirHearsNothing": {"weir_replication_lines_total": "7"},
     "WeirLagGrows": {'weir_line_to_verdict_seconds_bucket{le="5"}': "0", 'weir_line_to_verdict_seconds_bucket{le="10"}': "0+9x",
                      'weir_line_to_verdict_seconds_bucket{le="+Inf"}': "0+9x"},
+    "WeirWriterLags": {'weir_writer_lag_seconds{stream="events",writer="persister1"}': "90"},
     "WeirEventsWait": {"weir_events_waiting": "5000"},
     "WeirBodiesMissing": {"weir_bodies_missing_total": "0+3x"},
     "WeirBadLines": {"weir_replication_bad_lines_total": "0+1x"},
@@ -241,6 +246,8 @@ RINGS = {
     "WeirModuleRaises": {'weir_module_raised_total{module="keywords"}': "0+1x"},
     "WeirServiceBreakerOpen": {f"weir_service_breaker_state{{{SERVICE}}}": "1"},
     "WeirDenialWave": {"weir_events_denied_total": f"0+1x{USUAL} 360+60x"},
+    "WeirRequestDenialWave": {"weir_requests_denied_total": f"0+1x{USUAL} 360+60x"},
+    "WeirJoinWave": {'weir_module_join_wave_waves_total{module="join_wave"}': "0+1x"},
     "WeirPolicyListsUnread": {"weir_followed_rooms_unread": "1"},
     "WeirFollowedRoomsStale": {"weir_followed_waiting": "1"},
     "WeirPolicyListsFull": {'weir_module_policy_list_left_out_total{module="policy_list"}': "0+0.1x"},
@@ -251,6 +258,8 @@ QUIET = {
     "it catches up and gets on": {"weir_ready": "0", "weir_catch_up_waiting": "3", 'weir_catch_up_rows_total{source="database"}': "0+900x"},
     "an engine that only answers": {"weir_replication_lines_total": "0", "weir_events_judged_total": "0"},
     "some events wait": {"weir_events_waiting": "900", "weir_outbox_waiting": "9"},
+    "two restarts": {"process_start_time_seconds": f"100x{MINUTES - 20} 200x5 300x"},
+    "a writer lags for a moment": {'weir_writer_lag_seconds{stream="events",writer="persister1"}': "40"},
     "few bodies are missing": {"weir_bodies_missing_total": "0+0.5x"},
     "few shared rates fail": {"weir_shared_rate_failed_total": "0+2x"},
     "five times the usual denials": {"weir_events_denied_total": f"0+10x{USUAL} 3050+50x"},

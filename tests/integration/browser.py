@@ -57,6 +57,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.call("Audits.enable")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
         self.size(width, height)
 
     def first_page(self):
@@ -132,7 +133,7 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, expression, seconds=30):
-        return wait_until(lambda: self.evaluate(expression), seconds, expression)
+        return wait_until(lambda: self.evaluate(f"Boolean({expression})"), seconds, expression)
 
     def text(self, selector):
         return self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText ?? null")

@@ -63,7 +63,7 @@ class Completion(unittest.TestCase):
         return [line for line in done.stdout.splitlines() if line]
 
     def test_subcommands(self):
-        self.assertEqual(self.offers("re"), ["replay", "record"])
+        self.assertEqual(self.offers("re"), ["replay", "record", "reload"])
         listed = re.findall(r"^ {7}([a-z-]+) {2,}", run_weir("help").stdout.decode().split("SUBCOMMANDS")[1]
                             .split("EXIT STATUS")[0], re.MULTILINE)
         self.assertIn("run", listed)
@@ -83,6 +83,9 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offers("run", "--config", "="), self.offers("run", "--config", ""))
         self.assertEqual(sorted(self.offers("replay", "-c", "weir.yaml", "week")), ["week one.jsonl", "week two.jsonl"])
         self.assertEqual(self.offers("tail", "weir"), [])
+        for subcommand in ("status", "top", "positions", "log", "reload"):
+            self.assertEqual(self.offers(subcommand, "-c", "weir"), ["weir.yaml"], subcommand)
+            self.assertEqual(self.offers(subcommand, "--socket", "weir"), ["weir.yaml"], subcommand)
 
     def test_choices_and_names(self):
         self.assertEqual(self.offers("check", "--for", "r"), ["run", "replay"])
@@ -92,6 +95,10 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offers("explain", "--callback", "user_may_inv"), ["user_may_invite"])
         self.assertEqual(self.offers("callbacks", "get_int"), ["get_interested_users"])
         self.assertEqual(self.offers("replay", "--jobs", ""), [])
+        self.assertEqual(self.offers("log", "--dry-run", ""), ["yes", "no"])
+        self.assertEqual(self.offers("log", "--module", "media"), ["media", "media_hash"])
+        self.assertEqual(self.offers("log", "--callback", "user_may_inv"), ["user_may_invite"])
+        self.assertEqual(self.offers("log", "--since", ""), [])
 
     def test_an_unknown_shell(self):
         done = run_weir("completion", "fish", check=False)

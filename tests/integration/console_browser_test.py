@@ -40,7 +40,7 @@ class Page(ConsoleServer):
         lines = self.until_lines(20)
         self.assertTrue(any("sender_list" in line and "denied" in line for line in lines), lines)
         self.assertTrue(any("dry run" in line for line in lines), lines)
-        self.browser.until("document.querySelector('#state').innerText === 'Works'")
+        self.works()
         self.assertEqual(self.browser.text("#whose"), f"{SERVER_NAME} · weir1")
         events = self.status()["events"]
         self.browser.until("document.querySelector('.gauge svg path.line').getAttribute('d').length > 10")
@@ -74,9 +74,10 @@ class Page(ConsoleServer):
         self.until_lines(20)
 
     def test_new_verdicts_obey_the_filter(self):
-        bodies = self.bodies_of({"body": "as"}, {"body": "at https://evil-casino.example"}, {"body": "as again"})
+        bodies = self.bodies_of({"body": "as"}, {"body": "at https://crypto-gains.example"}, {"body": "as again"})
         self.begin(bodies=bodies)
         self.open()
+        self.works()
         self.browser.choose("#filters [name=module]", "link_domains")
         self.browser.until("document.querySelector('#verdicts-empty').innerText.includes('Nothing that fits')")
         for number in range(1, 4):
@@ -244,6 +245,7 @@ class Page(ConsoleServer):
     def test_reloads(self):
         self.begin()
         self.open()
+        self.works()
         self.go("engine")
         self.allowed = ("status of 422",)
         good = (self.folder / "weir.yaml").read_text()
@@ -259,7 +261,7 @@ class Page(ConsoleServer):
         self.write("weir.yaml", good)
         self.browser.press("#reload")
         self.browser.until("document.querySelector('#reload-result').innerText.startsWith('Loaded: 4 modules')")
-        self.browser.until("document.querySelector('#state').innerText === 'Works'")
+        self.works()
 
     def test_the_last_backtest(self):
         self.begin()
@@ -294,7 +296,7 @@ class Page(ConsoleServer):
         time.sleep(1.5)  # a wrong one costs a pause
         self.browser.fill("#secret", SECRET)
         self.browser.key("Enter")
-        self.browser.until("document.querySelector('#state').innerText === 'Works'")
+        self.works()
         self.assertFalse(self.browser.visible("#login"))
         self.assertNotIn("weir_session", self.browser.evaluate("document.cookie"), "no script can read it")
         self.play_recording()
@@ -313,7 +315,7 @@ class Page(ConsoleServer):
                         "status of 503")
         self.begin()
         self.open()
-        self.browser.until("document.querySelector('#state').innerText === 'Works'")
+        self.works()
         self.stop_engine(self.engine)
         self.browser.until("document.querySelector('#state').innerText.startsWith('Connection lost')")
         port = self.engine.http.rsplit(":", 1)[1]
@@ -334,7 +336,7 @@ class Page(ConsoleServer):
         self.open()
         self.until_lines(5)
         self.browser.key("Tab")
-        self.assertEqual(self.browser.evaluate("document.activeElement.className"), "skip")
+        self.assertEqual(self.browser.focused(), "a:Skip to the content")
         self.assertGreaterEqual(self.browser.evaluate("document.activeElement.getBoundingClientRect().top"), 0)
         self.tab_to("button#tab-verdicts")
         for name in PARTS[1:] + PARTS[:1]:
@@ -476,7 +478,7 @@ class Flood(ConsoleServer):
             json.dumps({"t": index / self.RATE, "ch": SERVER_NAME, "data": rdata(index + 1, ev_row(f"$flood{index}"))}) + "\n"
             for index in range(self.RATE)))
         self.open()
-        self.browser.until("document.querySelector('#state').innerText === 'Works'")
+        self.works()
         self.start([harness.WEIR, "play", recording, "--redis", self.socket, "--speed", "1", "--loop",
                     "--wait-for-subscribers", "1"], stderr=open(os.devnull, "w"))
         self.until_lines(50)

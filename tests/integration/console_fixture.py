@@ -109,6 +109,9 @@ class ConsoleServer(Server):
         self.browser.open(self.address)
         self.browser.until("!document.querySelector('#inside').hidden")
 
+    def works(self):
+        self.browser.until("document.querySelector('#state').innerText === 'Works'")
+
     def go(self, tab):
         self.browser.press(f"#tab-{tab}")
         self.browser.until(f"document.querySelector('#panel-{tab}').checkVisibility()")

@@ -1,14 +1,18 @@
 """The console's side of the engine: its page, who may look at it, and what it is told."""
 
+import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import ssl
+import subprocess
 import time
 import unittest
 
 import certificates
+import postgres_test
 from harness import ROOT, SERVER_NAME, Server, body_line, ev_row, rdata, wait_until
 
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -251,7 +255,7 @@ class Listener:
         return rows, left_out, denied
 
 
-class Verdicts(Console):
+class Observing(Console):
     """Of ten events one passes, one would be refused by a module in dry run, and eight are refused."""
 
     modules = """
@@ -284,6 +288,8 @@ modules:
     def listening(self, engine):
         return self.metric(engine, "weir_verdict_listeners")
 
+
+class Verdicts(Observing):
     def test_rows_as_they_come(self):
         engine = self.observe()
         listener = Listener(self, engine)
@@ -424,6 +430,193 @@ modules:
         self.assertEqual(rows, 5)
         self.stop_engine(engine)
         self.assertEqual(answer.read().strip(), b"")
+
+
+class DryRun(Observing):
+    def module(self, engine, index=1):
+        return json.loads(self.ask(engine, "GET", "/v1/status")[2])["chain"]["modules"][index]
+
+    def switch(self, engine, dry_run, module=1, label="keywords.2", **headers):
+        body = json.dumps({"module": module, "label": label, "dry_run": dry_run})
+        status, _, content = self.ask(engine, "POST", "/v1/dry-run", body, **headers)
+        return status, json.loads(content)
+
+    def test_a_module_is_switched(self):
+        engine = self.observe()
+        label = self.module(engine)["label"]
+        listener = Listener(self, engine)
+        status, module = self.switch(engine, True, label=label)
+        self.assertEqual((status, module["dry_run"], module["dry_run_configured"]), (200, True, False))
+        self.assertEqual(module, self.module(engine))
+        self.happen(10)
+        rows, _, denied = listener.until(judged=10)
+        self.assertEqual(denied, 0)
+        self.assertEqual({row["row"]["dry_run"] for row in rows}, {True})
+        self.assertEqual({row["row"]["event_id"] for row in rows}, {self.event_id(token) for token in range(1, 10)})
+        self.assertEqual(self.switch(engine, True, label=label)[0], 200, "it is so already")
+        self.assertEqual(self.switch(engine, False, label=label)[1]["dry_run"], False)
+        self.happen(10)
+        rows, _, denied = listener.until(judged=10)
+        self.assertEqual((denied, sum(not row["row"]["dry_run"] for row in rows)), (8, 8))
+        warned = [line for line in self.log_lines(engine) if "was switched" in line["message"]]
+        self.assertEqual([(line["level"], line["module"], line["by"]) for line in warned],
+                         [("warning", label, "127.0.0.1")] * 2)
+        self.stop_engine(engine)
+
+    def test_what_a_reload_forgets_is_said(self):
+        engine = self.observe()
+        label = self.module(engine)["label"]
+        self.assertEqual(self.switch(engine, True, label=label)[0], 200)
+        self.assertEqual(self.switch(engine, False, 0, self.module(engine, 0)["label"])[0], 200)
+        status, _, content = self.ask(engine, "POST", "/v1/reload")
+        self.assertEqual(status, 200)
+        self.assertEqual(sum("had been switched by hand" in line for line in json.loads(content)["warnings"]), 2)
+        self.assertEqual([self.module(engine, index)["dry_run"] for index in (0, 1)], [True, False])
+        self.assertFalse(any("by hand" in line for line in json.loads(self.ask(engine, "POST", "/v1/reload")[2])["warnings"]))
+        self.stop_engine(engine)
+
+    def test_what_is_refused(self):
+        engine = self.observe(f"secret: {SECRET}")
+        bearer = {"Authorization": f"Bearer {SECRET}"}
+        self.assertEqual(self.switch(engine, True)[0], 401)
+        self.assertEqual(self.switch(engine, True, Cookie=self.cookie(engine))[0], 403)
+        for module, label in ((1, "links"), (2, "keywords"), (-1, "keywords"), (1 << 40, "keywords"), (0, "")):
+            status, said = self.switch(engine, True, module, label, **bearer)
+            self.assertEqual((status, said["errcode"]), (409, "M_CONFLICT"))
+        for body in (b"", b"[]", b"{}", b'{"module": 1}', b'{"module": "1", "label": "keywords", "dry_run": true}',
+                     b'{"module": 1, "label": "keywords", "dry_run": 1}', b'{"module": 1e99, "label": "", "dry_run": true}'):
+            self.assertEqual(self.ask(engine, "POST", "/v1/dry-run", body, **bearer)[0], 400, body)
+        self.assertEqual(self.ask(engine, "GET", "/v1/dry-run", **bearer)[0], 405)
+        self.stop_engine(engine)
+
+
+class Backtest(Console):
+    def test_the_report(self):
+        engine = self.begin(rest=f"state_dir: {self.folder}")
+        path = self.folder / "backtest.html"
+        status, _, content = self.ask(engine, "GET", "/v1/backtest")
+        self.assertEqual((status, json.loads(content)["errcode"]), (404, "M_NOT_FOUND"))
+        for size in (0, 1, 5000, 256 << 10, (3 << 20) + 17, 16 << 20):
+            page = (b"<!DOCTYPE html><p>report</p>" + os.urandom(1000).hex().encode() * (size // 2000 + 1))[:size]
+            path.write_bytes(page)
+            status, headers, content = self.ask(engine, "GET", "/v1/backtest")
+            self.assertEqual((status, content == page or (size == 0 and content == b"\n")), (200, True), size)
+        self.assertEqual(headers["Content-Security-Policy"],
+                         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox")
+        self.assertEqual(headers["Content-Type"], "text/html; charset=utf-8")
+        self.assertEqual(self.ask(engine, "HEAD", "/v1/backtest")[::2], (200, b""))
+        self.assertIsNotNone(json.loads(self.ask(engine, "GET", "/v1/status")[2])["backtest"])
+        with path.open("ab") as file:
+            file.write(b"x")
+        status, _, content = self.ask(engine, "GET", "/v1/backtest")
+        self.assertEqual((status, "larger than 16 MiB" in json.loads(content)["error"]), (404, True))
+        path.unlink()
+        path.mkdir()
+        self.assertEqual(self.ask(engine, "GET", "/v1/backtest")[0], 404)
+        path.rmdir()
+        os.mkfifo(path)
+        self.assertEqual(self.ask(engine, "GET", "/v1/backtest")[0], 404)
+        self.stop_engine(engine)
+
+    def test_a_client_that_reads_slowly_holds_up_nobody(self):
+        engine = self.begin(rest=f"state_dir: {self.folder}")
+        (self.folder / "backtest.html").write_bytes(b"x" * (10 << 20))
+        slow = []
+        for _ in range(8):
+            client = socket.create_connection(engine.http.rsplit(":", 1), timeout=20)
+            self.addCleanup(client.close)
+            client.sendall(b"GET /v1/backtest HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertIn(b" 200 OK", client.recv(1000))
+            slow.append(client)
+        self.assertEqual(self.refusal(engine, "GET", "/v1/backtest"), (503, "M_LIMIT_EXCEEDED"))
+        slow.pop().close()
+        wait_until(lambda: self.ask(engine, "GET", "/v1/backtest")[0] == 200, what="a place")
+        self.stop_engine(engine)
+
+
+class Explain(Observing):
+    def test_an_event_by_its_id(self):
+        engine = self.observe()
+        status, _, content = self.ask(engine, "POST", "/v1/explain", json.dumps({"event_id": self.event_id(5)}))
+        self.assertEqual(status, 200)
+        explained = json.loads(content)
+        event = json.loads(body_line("", body="spam"))["json"]
+        by_body = json.loads(self.ask(engine, "POST", "/v1/explain", json.dumps({"event": event}))[2])
+        self.assertEqual(set(explained), set(by_body))
+        self.assertIn(self.event_id(5), content.decode())
+        status, headers, content = self.ask(engine, "POST", "/v1/explain?format=text",
+                                            json.dumps({"event_id": self.event_id(5)}))
+        self.assertEqual((status, headers["Content-Type"]), (200, "text/plain; charset=utf-8"))
+        self.assertEqual(self.refusal(engine, "POST", "/v1/explain", b'{"event_id": "$nobody"}'), (404, "M_NOT_FOUND"))
+        for wrong in ("", "$", "5", "x" * 256, "$" + "x" * 255, "$a\0b"):
+            self.assertEqual(self.refusal(engine, "POST", "/v1/explain", json.dumps({"event_id": wrong})),
+                             (400, "M_INVALID_PARAM"), wrong)
+        for wrong in (b'{"event_id": 5}', b'{"event_id": null}', b'{"event_id": "$a"', b'{"event_ids": "$a"}'):
+            self.assertEqual(self.ask(engine, "POST", "/v1/explain", wrong)[0], 400, wrong)
+        self.stop_engine(engine)
+
+    def test_without_a_source(self):
+        engine = self.begin()
+        status, _, content = self.ask(engine, "POST", "/v1/explain", b'{"event_id": "$a"}')
+        self.assertEqual((status, "no source of bodies" in json.loads(content)["error"]), (404, True))
+        self.stop_engine(engine)
+
+
+class ExplainFromPostgres(postgres_test.PostgresServer):
+    begin, ask, refusal = Console.begin, Console.ask, Console.refusal
+
+    def test_an_event_by_its_id(self):
+        event = json.loads(body_line("", body="spam"))["json"]
+        self.insert([("$there", event)])
+        engine = self.begin("", postgres_test.KEYWORD, self.bodies)
+        wait_until(lambda: self.http(engine, "/readyz")[0] == 200, what="readiness")
+        status, _, content = self.ask(engine, "POST", "/v1/explain", b'{"event_id": "$there"}')
+        self.assertEqual((status, b"M_FORBIDDEN" in content, b"$there" in content), (200, True, True))
+        self.assertEqual(self.refusal(engine, "POST", "/v1/explain", b'{"event_id": "$nobody"}'), (404, "M_NOT_FOUND"))
+        # One that is asked for meanwhile is judged all the same, and who hangs up takes only his answer with him.
+        for _ in range(3):
+            client = socket.create_connection(engine.http.rsplit(":", 1), timeout=20)
+            client.sendall(b"POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
+                           b'{"event_id":"$gone"}')
+            time.sleep(0.1)
+            client.close()
+        self.publish("POSITION events persister1 0 0", rdata(1, ev_row("$there")))
+        wait_until(lambda: len(self.durable()) == 1, what="the verdict")
+        self.assertEqual(self.ask(engine, "POST", "/v1/explain", b'{"event_id": "$there"}')[0], 200)
+        # Asked for when the engine stops: it waits for the answer, as for all that was asked over HTTP.
+        client = socket.create_connection(engine.http.rsplit(":", 1), timeout=20)
+        self.addCleanup(client.close)
+        client.sendall(b"POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
+                       b'{"event_id":"$gone"}')
+        time.sleep(0.1)
+        self.stop_engine(engine)
+        self.assertRegex(client.recv(1000), b"^HTTP/1.1 (404|503) ")
+
+    def test_a_database_that_does_not_answer(self):
+        engine = self.begin("", postgres_test.KEYWORD, self.bodies)
+        wait_until(lambda: self.http(engine, "/readyz")[0] == 200, what="readiness")
+        with self.locked():
+            begun = time.monotonic()
+            self.assertEqual(self.refusal(engine, "POST", "/v1/explain", b'{"event_id": "$late"}'), (503, "M_UNKNOWN"))
+            self.assertLess(time.monotonic() - begun, 20)
+        self.postgres.kill()
+        self.postgres.wait()
+        wait_until(lambda: self.http(engine, "/readyz")[0] != 200, what="the loss")
+        self.assertEqual(self.refusal(engine, "POST", "/v1/explain", b'{"event_id": "$a"}'), (503, "M_UNKNOWN"))
+        self.stop_engine(engine)
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Nobody reads event_json meanwhile."""
+        session = subprocess.Popen(["psql", "-qAt", "-h", self.database, "-U", "synapse", "-d", "postgres"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        session.stdin.write(b"BEGIN; LOCK TABLE event_json IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
+        session.stdin.flush()
+        self.assertEqual(session.stdout.readline().strip(), b"locked")
+        try:
+            yield
+        finally:
+            session.communicate(b"ROLLBACK;\n")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,8 @@ class Engine(harness.Server):
         status, text = self.http(engine, "/metrics")
         self.assertEqual(status, 200)
         for line in text.splitlines():
-            self.assertRegex(line, r'^(# (HELP|TYPE) weir_\w+ .+|weir_\w+({[a-z]+="[^"]*"})? [0-9.e+-]+|'
+            self.assertRegex(line, r'^(# (HELP|TYPE) (weir|process)_\w+ .+|'
+                                   r'(weir|process)_\w+({[a-z]+="[^"]*"(,[a-z]+="[^"]*")*})? [0-9.e+-]+|'
                                    r'weir_\w+_bucket{le="(\+Inf|[0-9.e+-]+)"} [0-9]+)$')
         self.assertEqual(self.metric(engine, "weir_module_denials_total", 'module="keywords"'), 1)
         self.assertEqual(self.metric(engine, "weir_line_to_verdict_seconds_count"), 1)

@@ -64,7 +64,14 @@ class Manual(PostgresServer):
         for name in ("bin", "etc/weir", "etc/matrix-synapse", "var/lib/weir", "var/cache/weir", "run/weir"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "var/lib/weir").chmod(0o700)
-        (self.folder / "bin/weir").symlink_to(WEIR)
+        # What is found at /etc/weir/weir.yaml by itself is there in the page's own /etc.
+        self.executable("bin/weir", f'''#!/bin/sh
+case "$1 $*" in
+*" -c "* | *" --config "* | *" -s "* | *" --socket "*) ;;
+status* | top* | positions* | log* | reload* | doctor*) set -- "$@" -c {self.folder}/etc/weir/weir.yaml ;;
+esac
+exec {WEIR} "$@"
+''')
         for name, arguments in (("redis-cli", f"-p {self.port}"),):
             self.executable(f"bin/{name}", f'#!/bin/sh\nexec {shutil.which(name)} {arguments} "$@"\n')
         self.executable("bin/weir_actions.py",

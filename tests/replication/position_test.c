@@ -271,6 +271,46 @@ Test(position, a_reset_while_asking)
     stop(&follower);
 }
 
+static void append_standing(void *context, const struct position_standing *standing)
+{
+    struct buffer *log = context;
+    buffer_append_format(log, "%s %.*s ", stream_definitions[standing->stream].name, (int)standing->writer.length,
+                         standing->writer.data);
+    if (standing->known)
+        buffer_append_format(log, "%lld..%lld", (long long)standing->token, (long long)standing->newest);
+    buffer_append_format(log, "%s%s; ", standing->announced ? " announced" : "", standing->open ? " open" : "");
+}
+
+#define EXPECT_STANDING(follower, text)                                                                                \
+    do {                                                                                                               \
+        buffer_clear(&(follower)->log);                                                                                \
+        position_each_standing((follower)->tracker, append_standing, &(follower)->log);                                \
+        EXPECT_LOG(follower, text);                                                                                    \
+    } while (0)
+
+Test(position, where_a_writer_stands)
+{
+    struct follower follower;
+    start(&follower, 1ull << STREAM_events);
+    position_restore(follower.tracker, STREAM_events, SLICE("p1"), 10);
+    EXPECT_STANDING(&follower, "events p1 10..10; ");
+    line(&follower, "RDATA receipts r1 5 []");
+    line(&follower, "POSITION events p1 12 14");
+    EXPECT_STANDING(&follower, "events p1 10..14 announced; ");
+    line(&follower, "RDATA events p1 15 []");
+    EXPECT_STANDING(&follower, "events p1 10..15 announced; ");
+    answer(&follower, 13);
+    EXPECT_STANDING(&follower, "events p1 13..15 announced; ");
+    done(&follower, 14, false, false);
+    EXPECT_STANDING(&follower, "events p1 15..15 announced open; ");
+    /* Nobody to ask: what is missing is given up, and the writer is not behind for ever. */
+    follower.answers = false;
+    line(&follower, "POSITION events p1 17 20");
+    EXPECT_STANDING(&follower, "events p1 15..15 announced open; ");
+    position_disconnected(follower.tracker);
+    stop(&follower);
+}
+
 Test(position, bounds)
 {
     struct follower follower;
