@@ -234,6 +234,31 @@ exec {WEIR} "$@"
         done = harness.run_weir("check", "-c", path, check=False)
         self.assertEqual(done.returncode, 0, f"{block}: {done.stderr.decode()}{text}")
 
+    def check_synapse(self, block):
+        """Synapse's own file; what it gives to Weir's module, that module reads."""
+        parsed = yaml.safe_load(textwrap.dedent(block.text))
+        configurations = [entry["config"] for entry in parsed.get("modules", ()) if "WeirModule" in entry["module"]]
+        if "on_timeout" in parsed:
+            configurations.append(parsed)
+        for configuration in configurations:
+            code = ("import json, sys; sys.path.insert(0, 'deploy/synapse'); import weir_module; "
+                    "weir_module.WeirModule.parse_config(json.load(sys.stdin))")
+            done = subprocess.run(["/usr/bin/python3", "-B", "-c", code], input=json.dumps(configuration).encode(), cwd=ROOT,
+                                  capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 0, f"{block}: {done.stderr.decode()}")
+            ran["configurations of the module for Synapse"] += 1
+
+    def check_nginx(self, block):
+        if not shutil.which("nginx"):
+            skips["nginx is not installed"] += 1
+            return
+        folders = " ".join(f"{kind}_temp_path {self.folder}/nginx;" for kind in "client_body proxy fastcgi uwsgi scgi".split())
+        path = self.write("nginx.conf", f"pid {self.folder}/nginx.pid; error_log {self.folder}/nginx.log; events {{}}\n"
+                                        f"http {{ access_log off; {folders}\n"
+                                        f"server {{ listen 127.0.0.1:{harness.free_port()};\n{block.text}}}\n}}\n")
+        done = subprocess.run(["nginx", "-t", "-c", path, "-p", self.folder], capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, f"{block}: {done.stderr.decode()}")
+
     def check_cases(self, block):
         text = textwrap.dedent(block.text)
         if isinstance(yaml.safe_load(text), list):
@@ -282,8 +307,12 @@ exec {WEIR} "$@"
             self.check_yaml(block)
         elif block.kind == "yaml cases":
             self.check_cases(block)
+        elif block.kind == "yaml synapse":
+            self.check_synapse(block)
         elif block.kind.startswith("yaml"):
             yaml.safe_load(block.text)
+        elif block.kind == "nginx":
+            self.check_nginx(block)
         elif block.kind == "json":
             for line in ([block.text] if len(block.text.splitlines()) > 1 and not self.is_lines(block.text)
                          else block.text.splitlines()):
