@@ -30,12 +30,10 @@ SAMPLE = ROOT / "deploy/sample"
 # Why a block, or a line that begins with such a word, is not run. There are no other reasons.
 REASONS = {
     "needs systemd": ["systemctl", "journalctl", "systemd-analyze"],
-    "needs root": ["sudo", "apt", "apt-get", "adduser", "install", "chown"],
+    "needs root": ["sudo", "apt", "apt-get", "adduser", "chown"],
     "builds the program": ["make"],
     "needs a homeserver": [],
     "needs a container runtime": ["podman", "docker"],
-    "asks a debugger": ["gdb"],
-    "a pattern, not a command": [],
 }
 LASTING = re.compile(r"weir (run|tail|record|top)\b(?!.*--(stored|count|help))|weir_actions\.py ")
 KINDS = {"", "text", "sh", "yaml", "json", "lua", "sql", "redis", "nginx", "ini", "c", "http", "yaml synapse", "yaml prometheus",
@@ -132,8 +130,8 @@ exec {WEIR} "$@"
         if not self.database:
             self.set_up_database()
             self.insert((line["event_id"], line["json"]) for line in oracle.read_jsonl(SAMPLE / "recording.events.jsonl.zst"))
-            self.sql("CREATE ROLE weir LOGIN")
-            self.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO weir")
+            if not self.makes_role:
+                self.sql("CREATE ROLE weir LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weir")
             subprocess.run(["psql", "-qAt", "-h", self.database, "-U", "synapse", "-d", "template1", "-c",
                             "CREATE DATABASE synapse TEMPLATE postgres"], check=True, capture_output=True)
             for name in ("weir.yaml", "new.yaml"):
@@ -339,6 +337,7 @@ exec {WEIR} "$@"
 
     def run_page(self, page):
         begun = time.monotonic()
+        self.makes_role = "CREATE ROLE weir " in page.text
         for block in page.blocks:
             with self.subTest(str(block)):
                 try:
