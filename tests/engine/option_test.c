@@ -58,7 +58,7 @@ static const struct subcommand sample = {
     .summary = "does nothing",
     .synopsis = "weir sample -c FILE RECORDING [OTHER]",
     .description = "First paragraph.\n\nSecond paragraph.",
-    .examples = " weir sample -c x y",
+    .examples = " weir sample -c x y\nweir sample -c x z",
     .options = definitions,
     .options_size = sizeof(struct sample_options),
     .minimum_operands = 1,
@@ -164,7 +164,7 @@ Test(option, the_page_has_the_parts_of_a_manual_page)
         "\nOPTIONS\n       -c FILE, --config FILE (required)\n           The configuration.\n",
         "\n       -h, --help\n",
         "\nEXIT STATUS\n       0   It was done.\n",
-        "\nEXAMPLES\n        weir sample -c x y\n"};
+        "\nEXAMPLES\n        weir sample -c x y\n        weir sample -c x z\n"};
     for (size_t index = 0; index < sizeof parts / sizeof *parts; index++)
         cr_expect_not_null(strstr(text, parts[index]), "%s\nis not in\n%s", parts[index], text);
     buffer_free(&page);

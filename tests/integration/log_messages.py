@@ -50,10 +50,12 @@ def texts(expression):
 
 
 def resolved(source, name, before):
-    """What stands behind a macro, or what the callers of the function around `before` give for a parameter."""
+    """What stands behind a macro or a constant, or what the callers of the function around `before` give for a parameter."""
     macro = re.search(rf"^#define {name}[ \t]+((?:.*\\\n)*.*)", source, re.MULTILINE)
     if macro:
         return texts(macro[1].replace("\\\n", "\n"))
+    if constant := re.search(rf'\bchar \*?(?:const )?{name}(?:\[\])? = ((?:\s*"(?:[^"\\]|\\.)*")+);', source):
+        return texts(constant[1])
     function = list(re.finditer(r"^[a-z][^;{}()]*?\b(\w+)\(([^;{}]*?)\)\n\{", source[:before], re.MULTILINE))[-1]
     place = [parameter.split()[-1].lstrip("*") for parameter in function[2].split(",")].index(name)
     found = []
