@@ -144,11 +144,29 @@ static void check_writer(struct doctor *doctor, const struct replication_writer 
         doctor_say(doctor, state, "%s: judged up to %lld, %s is at %lld", configuration->instance_name,
                    (long long)stored.token, writer->name, (long long)writer->newest);
         if (state != DOCTOR_OK)
-            doctor_fix(doctor, "weir status -c %s     (whether it catches up; docs/alerts.md says what slows it)",
+            doctor_fix(doctor, "weir positions -c %s     (whether it catches up; docs/alerts.md says what slows it)",
                        doctor->settings.configuration);
     }
     buffer_free(&key);
     buffer_free(&field);
+}
+
+/* What the engine says of its own writers: one that is not followed as it writes. */
+static void check_states(struct doctor *doctor)
+{
+    json_t *writer;
+    size_t index;
+    json_array_foreach(json_object_get(doctor->status, "writers"), index, writer)
+    {
+        const char *state = json_string_value(json_object_get(writer, "state"));
+        const char *name = json_string_value(json_object_get(writer, "writer"));
+        if (!state || !name || strcmp(state, "live") == 0)
+            continue;
+        doctor_say(doctor, DOCTOR_NOTE, "%s is not followed as it writes now: %s", name,
+                   strcmp(state, "fetching") == 0 ? "events that were missed are being fetched"
+                                                  : "its position is not known yet");
+        doctor_fix(doctor, "weir positions -c %s     (again, in a minute)", doctor->settings.configuration);
+    }
 }
 
 static void check_lag(struct doctor *doctor)
@@ -158,6 +176,7 @@ static void check_lag(struct doctor *doctor)
     for (size_t index = 0; index < doctor->answers->writer_count; index++)
         if (doctor->answers->writers[index].events)
             check_writer(doctor, &doctor->answers->writers[index]);
+    check_states(doctor);
 }
 
 const struct doctor_check doctor_engine_checks[] = {

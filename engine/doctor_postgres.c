@@ -1,5 +1,6 @@
 /* Synapse's database, as the source of bodies and of missed events. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/clock.h"
 #include "engine/doctor_parts.h"
@@ -101,32 +102,33 @@ static void check_body(struct doctor *doctor)
 
 static void check_role(struct doctor *doctor)
 {
-    static const char statement[] = "SELECT rolsuper, has_table_privilege(to_regclass('event_json'), 'INSERT') FROM "
-                                    "pg_roles WHERE rolname = current_user";
-    struct buffer problem = {0};
+    static const char statement[] =
+        "SELECT current_setting('is_superuser'), has_table_privilege(to_regclass('event_json'), 'INSERT')";
+    struct buffer problem = {0}, tables = {0};
     if (!is_used(doctor))
         return;
     PGresult *result = postgres_probe_ask(doctor->postgres, statement, NULL, &problem);
     bool known = result && PQntuples(result) == 1;
     if (!known) {
         doctor_say(doctor, DOCTOR_NOTE, "the database does not tell what the role may do: %s", buffer_string(&problem));
-    } else if (*PQgetvalue(result, 0, 0) == 't' || *PQgetvalue(result, 0, 1) == 't') {
+    } else if (strcmp(PQgetvalue(result, 0, 0), "on") == 0 || *PQgetvalue(result, 0, 1) == 't') {
         doctor_say(doctor, DOCTOR_NOTE, "Weir reads with a role that %s; one that only reads is enough",
-                   *PQgetvalue(result, 0, 0) == 't' ? "may do everything (SUPERUSER)" : "may change Synapse's tables");
-        doctor_fix(doctor, "CREATE ROLE weir LOGIN PASSWORD '...';\n"
-                           "GRANT SELECT ON event_json, events, state_events, redactions, event_relations, "
-                           "room_memberships, rejections, ex_outlier_stream, stream_positions, current_state_events, "
-                           "rooms TO weir;");
+                   strcmp(PQgetvalue(result, 0, 0), "on") == 0 ? "may do everything (SUPERUSER)"
+                                                               : "may change Synapse's tables");
+        postgres_tables_append(&tables);
+        doctor_fix(doctor, "CREATE ROLE weir LOGIN PASSWORD '...';\nGRANT SELECT ON %s TO weir;",
+                   buffer_string(&tables));
     } else {
         doctor_say(doctor, DOCTOR_OK, "the role can only read");
     }
     PQclear(result);
+    buffer_free(&tables);
     buffer_free(&problem);
 }
 
 static void check_clock(struct doctor *doctor)
 {
-    static const char statement[] = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    static const char statement[] = "SELECT (date_part('epoch', clock_timestamp()) * 1000)::bigint";
     struct buffer problem = {0};
     if (!is_used(doctor))
         return;

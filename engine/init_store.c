@@ -66,6 +66,20 @@ static bool write_all(int descriptor, const char *content)
     return fsync(descriptor) == 0;
 }
 
+/* A configuration that is written over is kept beside it: somebody may have worked on it. */
+static bool keep_old(const char *path)
+{
+    struct buffer old = {0};
+    buffer_append_format(&old, "%s.old", path);
+    unlink(buffer_string(&old));
+    bool kept = link(path, buffer_string(&old)) == 0;
+    if (kept)
+        printf("  kept what was there as %s\n", buffer_string(&old));
+    bool nothing = !kept && errno == ENOENT;
+    buffer_free(&old);
+    return kept || nothing;
+}
+
 static bool store_file(const char *path, const struct stored_file *file, bool force)
 {
     struct buffer other = {0};
@@ -76,6 +90,7 @@ static bool store_file(const char *path, const struct stored_file *file, bool fo
     bool good = descriptor >= 0 && write_all(descriptor, file->content) && fchmod(descriptor, file->mode) == 0;
     if (good)
         give_away(descriptor, file->mode == 0600);
+    good = good && (!force || file->name || keep_old(path));
     good = good && (force ? rename(name, path) : link(name, path)) == 0;
     if (!good)
         complain(path, strerror(errno));

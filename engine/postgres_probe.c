@@ -178,6 +178,12 @@ bool postgres_rights_check(struct postgres_probe *probe, struct postgres_rights 
     return true;
 }
 
+void postgres_tables_append(struct buffer *output)
+{
+    for (size_t index = 0; index < TABLE_COUNT; index++)
+        buffer_append_format(output, "%s%s", index ? ", " : "", tables[index]);
+}
+
 void postgres_rights_free(struct postgres_rights *rights)
 {
     buffer_free(&rights->missing);

@@ -33,6 +33,9 @@ struct postgres_rights {
 bool postgres_rights_check(struct postgres_probe *probe, struct postgres_rights *rights, struct buffer *problem);
 void postgres_rights_free(struct postgres_rights *rights);
 
+/* All tables that Weir reads, a list as GRANT takes it. */
+void postgres_tables_append(struct buffer *output);
+
 /* "/run/postgresql, database synapse, role weir" for people, without the password; what libpq chose where nothing is
  * configured. */
 void postgres_probe_describe(struct postgres_probe *probe, struct buffer *output);

@@ -31,7 +31,7 @@ static const struct right {
     {"+xrevrange", {"XREVRANGE", "%/weir/verdicts", "+", "-", "COUNT", "1"}, false},
     {"+xack", {"XACK", "%/weir/requests", "weir", "0-1"}, false},
     {"+xdel", {"XDEL", "%/weir/requests", "0-1"}, false},
-    {"+xgroup", {"XGROUP", "CREATE", "%/weir/requests", "weir", "$", "MKSTREAM"}, false},
+    {"+xgroup|create", {"XGROUP", "CREATE", "%/weir/requests", "weir", "$", "MKSTREAM"}, false},
     {"+xreadgroup", {"XREADGROUP", "GROUP", "weir", "x", "STREAMS", "%/weir/requests", ">"}, false},
     {"+xpending", {"XPENDING", "%/weir/requests", "weir"}, false},
     {"+xclaim", {"XCLAIM", "%/weir/requests", "weir", "x", "1000", "0-1"}, false},

@@ -18,10 +18,9 @@ struct doctor_options {
 static const struct option_definition options[] = {
     {.name = "config",
      .letter = 'c',
-     .type = OPTION_TEXT,
+     .type = OPTION_CONFIGURATION,
      .offset = offsetof(struct doctor_options, configuration),
      .argument = "FILE",
-     .required = true,
      .text = "The configuration that the engine runs with."},
     {.name = "timeout",
      .type = OPTION_TEXT,
@@ -71,7 +70,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 const struct subcommand subcommand_doctor = {
     .name = "doctor",
     .summary = "check a set-up end to end, with a fix for each finding",
-    .synopsis = "weir doctor -c FILE [--timeout DURATION] [--json]",
+    .synopsis = "weir doctor [-c FILE] [--timeout DURATION] [--json]",
     .description =
         "Looks at everything that Weir needs, one thing after the other: the configuration and the files that it "
         "names, "
@@ -84,10 +83,10 @@ const struct subcommand subcommand_doctor = {
         "at, since something before it failed), with what it means and, where there is one, a fix to copy. Nothing is "
         "changed: rights on Redis are tried in a transaction that is thrown away, and what is published is REPLICATE, "
         "as an engine does when it starts: Synapse's processes answer with their positions.\n\n"
-        "It sees what its user sees: run it as the engine's, `sudo -u weir weir doctor -c /etc/weir/weir.yaml`.",
+        "It sees what its user sees: run it as the engine's, `sudo -u weir weir doctor`.",
     .exit_status = "0 without a problem (there may be notes), 1 with problems, 3 if the configuration cannot be used.",
-    .examples = "weir doctor -c /etc/weir/weir.yaml\n"
-                "weir doctor -c /etc/weir/weir.yaml --json | jq '.checks[] | select(.state == \"problem\")'",
+    .examples = "weir doctor\n"
+                "weir doctor -c weir.yaml --json | jq '.checks[] | select(.state == \"problem\")'",
     .options = options,
     .options_size = sizeof(struct doctor_options),
     .run = run,

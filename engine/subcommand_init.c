@@ -97,7 +97,10 @@ static const struct option_definition options[] = {
      .type = OPTION_FLAG,
      INTO(untested),
      .text = "Connects to nothing: for a configuration that is made on another machine."},
-    {.name = "force", .type = OPTION_FLAG, INTO(force), .text = "Writes over files that are there."},
+    {.name = "force",
+     .type = OPTION_FLAG,
+     INTO(force),
+     .text = "Writes over files that are there; a configuration is kept as FILE.old."},
     {.name = NULL},
 };
 
@@ -262,17 +265,16 @@ static bool check_written(const char *path)
 static void tell_next_steps(const char *path)
 {
     int folder = (int)(strrchr(path, '/') - path);
-    printf(
-        "\nWhat next:\n"
-        "  1. Start it:        weir run -c %s     (with the package: systemctl enable --now weir)\n"
-        "  2. See what it says: http://127.0.0.1:9180/ in a browser, with the secret in %.*s/http-secret; or weir "
-        "tail -c %s\n"
-        "  3. Nothing is denied yet. When you like what it says, take `dry_run: true` out of %s and send the engine a "
-        "SIGHUP\n"
-        "So that Synapse asks before it acts, in homeserver.yaml (deploy/synapse/README.md):\n"
-        "  modules: [{module: weir_module.WeirModule, config: {callbacks: all, timeout: 2s, on_timeout: pass}}]\n"
-        "If something does not work: weir doctor -c %s\n",
-        path, folder, path, path, path, path);
+    printf("\nWhat next:\n"
+           "  1. Start it:        weir run -c %s     (with the package: systemctl enable --now weir)\n"
+           "  2. See what it says: http://127.0.0.1:9180/ in a browser, with the secret in %.*s/http-secret; or weir "
+           "tail -c %s\n"
+           "  3. Nothing is denied yet. When you like what it says, take `dry_run: true` out of %s; then weir reload "
+           "-c %s\n"
+           "So that Synapse asks before it acts, in homeserver.yaml (deploy/synapse/README.md):\n"
+           "  modules: [{module: weir_module.WeirModule, config: {callbacks: all, timeout: 2s, on_timeout: pass}}]\n"
+           "If something does not work: weir doctor -c %s\n",
+           path, folder, path, path, path, path, path);
 }
 
 static int write_and_tell(struct init_answers *answers, const struct init_options *chosen)
@@ -344,7 +346,7 @@ const struct subcommand subcommand_init = {
         "Then it writes a configuration with comments, in which the rules are in dry run: they are asked and recorded, "
         "and deny nothing. Passwords, and a secret for the console that is made here, go into files of their own "
         "beside it, which only their owner can read; made by root they belong to the user `weir`, if there is one. No "
-        "file is written over without --force.\n\n"
+        "file is written over without --force, which keeps the configuration that was there as FILE.old.\n\n"
         "Passwords are asked for without an echo, or come from files or from Synapse's.",
     .exit_status = "1 if a server cannot be used or a file cannot be written (nothing was written, or it is said what "
                    "was), 3 if Synapse's files, or what was written, cannot be used.",

@@ -125,8 +125,11 @@ class Init(FirstRun):
         self.assertEqual(again.returncode, 1)
         self.assertIn("--force", again.stderr.decode())
         self.assertEqual((self.output.parent / "http-secret").read_text(), secret)
+        self.output.write_text("# of somebody\n")
         self.assertEqual(self.init(*arguments, "--force").returncode, 0)
         self.assertNotEqual((self.output.parent / "http-secret").read_text(), secret)
+        self.assertEqual((self.output.parent / "weir.yaml.old").read_text(), "# of somebody\n")
+        self.assertEqual(self.written(), ["http-secret", "weir-state", "weir.yaml", "weir.yaml.old"])
 
     def test_what_was_written_runs(self):
         self.writer().write(5)
@@ -415,6 +418,7 @@ class Doctor(FirstRun):
         self.assertEqual(sorted(self.redis.keys()), keys, "nothing was changed")
         self.assertIn("the last time", self.texts(checks["requests.module"]))
         self.assertIn("judged up to 5", self.texts(checks["engine.lag"]))
+        self.assertIn("as this program", self.texts(checks["engine.version"]))
         self.assertIn("master (at 5)", self.texts(checks["replication.writers"]))
         text = run_weir("doctor", "-c", self.folder / "weir.yaml").stdout.decode()
         self.assertIn("No problem was found", text)
@@ -447,6 +451,8 @@ class Doctor(FirstRun):
              ["worker_replication_secret"], "note", 0),
             ("replication.map", {"more": "instance_map: {p9: {host: localhost, port: 9}}\nworker_replication_secret: x"},
              ["p9"], "note", 0),
+            ("engine.version", {"more": f"instance_name: weir2\nadmin_socket: {self.state}/weir1.sock"}, ["another"],
+             "problem", 1),
             ("verdicts.stream", {"more": "publish: {keep: 1000}"}, ["XTRIM"], "note", 0),
         ]
         for number in range(20000):
