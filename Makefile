@@ -154,6 +154,13 @@ soak: deps-test ## ask two engines about everything for SECONDS=300 while they a
 	@$(MAKE) --no-print-directory $(BUILD)/weir
 	@/usr/bin/python3 -B tests/soak/soak.py --weir $(BUILD)/weir --seconds $(SECONDS)
 
+# ---- pictures of the console for the manual, small ones
+
+.PHONY: screenshots
+screenshots: deps-test ## take the manual's pictures of the console: docs/images/console-*.png
+	@$(MAKE) --no-print-directory $(BUILD)/weir
+	@WEIR=$(BUILD)/weir /usr/bin/python3 -B -W ignore tests/integration/console_screenshots.py docs/images
+
 # ---- fuzzing: everything built again by clang with libFuzzer, build/fuzz/<name> from tests/fuzz/<name>_fuzz.c
 
 FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined

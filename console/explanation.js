@@ -5,12 +5,17 @@ import { nanoseconds } from "./format.js";
 // Outcomes that have a colour of their own; everything else passed.
 const KINDS = { denied: "denied", failed: "failed", changed: "changed", passed: "passed", open: "wait" };
 
-function evidence(where) {
+const bytesOf = (text) => new TextEncoder().encode(text ?? "").length;
+
+// The text around what hit, as the engine cut it out of the event.
+function evidence(where, bytes) {
   const key = where.key ? `${where.parent ? `${where.parent}.` : ""}${where.key}` : "the event";
-  const cut = where.end - where.start > new TextEncoder().encode(where.text).length;
+  const cut = where.end - where.start > bytesOf(where.text);
+  const begins = bytesOf(where.before) >= where.start;
+  const ends = !where.replaced_event && where.end + bytesOf(where.after) >= bytes;
   return make("figure", { class: "evidence" },
     make("figcaption", {}, `${where.replaced_event ? "in the replaced event, " : ""}${key}, bytes ${where.start} to ${where.end}`),
-    make("code", {}, where.before ?? "", make("mark", {}, where.text, cut ? "…" : ""), where.after ?? ""));
+    make("code", {}, begins ? "" : "…", where.before ?? "", make("mark", {}, where.text, cut ? "…" : ""), where.after ?? "", ends ? "" : "…"));
 }
 
 function fact(name, value) {
@@ -32,7 +37,7 @@ function bar(part, whole) {
 
 const timeOf = (module) => module.median_ns ?? module.ns;
 
-function step(module, slowest) {
+function step(module, slowest, bytes) {
   const asked = module.not_asked === null || module.not_asked === undefined;
   const kind = !asked ? "skipped" : module.ends ? "ends" : module.would_have_ended ? "trial" : "passed";
   const head = make("p", { class: "step-head" },
@@ -46,17 +51,17 @@ function step(module, slowest) {
     make("p", { class: "step-time" }, bar(timeOf(module), slowest), `${nanoseconds(timeOf(module))}${waited}`),
     fact("Rule", module.rule), fact("Reason", module.reason),
     module.tags?.length ? fact("Tags", module.tags.join(", ")) : null,
-    module.where ? evidence(module.where) : null);
+    module.where ? evidence(module.where, bytes) : null);
 }
 
-function callback(asked, slowest) {
+function callback(asked, slowest, bytes) {
   if (!asked.modules.length) {
     return make("p", { class: "hint" }, `${asked.name} (${asked.family}): ${asked.not_asked ? `not asked: ${asked.not_asked}` : "no module"}`);
   }
   return make("section", { class: "callback" },
-    make("h4", {}, asked.name, " ", make("small", {}, asked.family)),
+    make("h3", {}, asked.name, " ", make("small", {}, asked.family)),
     asked.not_asked ? make("p", { class: "hint" }, `Not asked: ${asked.not_asked}`) : null,
-    make("ol", { class: "path" }, ...asked.modules.map((module) => step(module, slowest))));
+    make("ol", { class: "path" }, ...asked.modules.map((module) => step(module, slowest, bytes))));
 }
 
 function outcomeText(outcome) {
@@ -78,7 +83,7 @@ export function showExplanation(place, explanation) {
     make("p", { class: `outcome ${KINDS[outcome?.kind] ?? "wait"}` }, outcome ? outcomeText(outcome) : "No outcome"),
     make("p", { class: "hint" }, `${asked.length} answers in ${nanoseconds(total)}`,
       event?.bytes ? `, ${event.bytes} bytes of event` : "", explanation.reason ? `; ${explanation.reason}` : ""),
-    ...callbacks.map((one) => callback(one, slowest)),
+    ...callbacks.map((one) => callback(one, slowest, event?.bytes)),
     explanation.after ? details("After the edits", explanation.after) : "",
     details("All of it as JSON", explanation));
 }

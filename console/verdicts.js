@@ -19,6 +19,7 @@ let applied = {}; // the filter of what the list shows
 let next = null;
 let search = 0;
 let loaded = 0;
+let filled = false;
 
 function filter() {
   const parameters = {};
@@ -53,7 +54,7 @@ function openSource() {
   source = mine;
   mine.addEventListener("open", () => {
     retry = 0;
-    if (!list.list.childElementCount) list.say(nothing());
+    fill();
   });
   mine.addEventListener("verdicts", (event) => {
     const told = JSON.parse(event.data);
@@ -86,19 +87,28 @@ function tell({ rows, left_out: leftOut, judged, denied }) {
   Object.assign(told, { since: now, judged: 0, denied: 0, leftOut: 0, rows: 0 });
 }
 
-// The list begins with what is stored, so that nobody looks at an empty page in a quiet hour.
-async function beginLive() {
-  const mine = ++search;
-  list.clear("Reads the newest verdicts");
-  openSource();
+// What is stored, beside what comes: a list begins with it, so that nobody looks at an empty page in a quiet hour, and one
+// that was away gets what it missed, as far as a page of it goes back. Asked only when the live ones come, so that none
+// falls in between.
+async function fill() {
+  const mine = search;
   try {
     const answer = await get("/v1/log", { ...applied, limit: PAGE });
     if (mine !== search) return;
-    list.append(answer.rows);
+    if (filled) list.add(answer.rows.reverse(), 0);
+    else list.append(answer.rows);
+    filled = true;
     list.say(nothing());
   } catch (refusal) {
     if (mine === search) list.say(`What is stored cannot be read: ${refusal.message}`);
   }
+}
+
+function beginLive() {
+  search++;
+  filled = false;
+  list.clear("Reads the newest verdicts");
+  openSource();
 }
 
 // ---- the past
@@ -229,25 +239,13 @@ export function verdictsStart() {
   form.addEventListener("reset", () => setTimeout(begin));
 }
 
-// What came while nobody looked, as far as one page of the stored verdicts goes back.
-async function resume() {
-  openSource();
-  const mine = search;
-  try {
-    const answer = await get("/v1/log", { ...applied, limit: PAGE });
-    if (mine === search) list.add(answer.rows.reverse(), 0);
-  } catch {
-    // The live ones come all the same.
-  }
-}
-
 // Verdicts come while somebody may see them.
 export function verdictsWanted(yes) {
   if (wanted === yes) return;
   wanted = yes;
   if (!yes) closeSource();
   else if (!list.list.childElementCount) begin();
-  else if (mode === "live") resume();
+  else if (mode === "live") openSource();
 }
 
 // The list can be seen again.

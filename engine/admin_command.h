@@ -15,8 +15,8 @@ struct admin_options {
     bool json;
 };
 
-/* Their rows in the table of options. */
-#define ADMIN_OPTIONS                                                                                                  \
+/* Their rows in the table of options; the text is that of --json. */
+#define ADMIN_OPTIONS(json_text)                                                                                       \
     {.name = "config",                                                                                                 \
      .letter = 'c',                                                                                                    \
      .type = OPTION_TEXT,                                                                                              \
@@ -32,8 +32,10 @@ struct admin_options {
          .text = "The admin socket itself, in place of a configuration."},                                             \
     {                                                                                                                  \
         .name = "json", .letter = 'j', .type = OPTION_FLAG, .offset = offsetof(struct admin_options, json),            \
-        .text = "Print the engine's answer as it is: JSON, one line (docs/admin-api.md)."                              \
+        .text = json_text                                                                                              \
     }
+
+#define ADMIN_JSON_TEXT "Print the engine's answer as it is: JSON, one line (docs/admin-api.md)."
 
 /* What their help says of exit codes. */
 #define ADMIN_EXIT_STATUS                                                                                              \

@@ -85,6 +85,8 @@ void manual_append_program(struct buffer *output)
     roff_append_section(output, "FILES");
     roff_append_item(output, "/etc/weir/weir.yaml", NULL,
                      "The configuration, unless a subcommand is told of another with `--config`.");
+    roff_append_item(output, "STATE_DIR/INSTANCE_NAME.sock", NULL,
+                     "Where `weir status` and its like ask the engine, unless `admin_socket` says otherwise.");
     roff_append_item(output, "PREFIX/share/weir/profiles", NULL,
                      "Ready-made sets of modules, found from the program's own place.");
     roff_append_item(output, "PREFIX/share/weir/sample", NULL,

@@ -184,7 +184,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
     }
 
 static const struct option_definition definitions[] = {
-    ADMIN_OPTIONS,
+    ADMIN_OPTIONS("Print a JSON object a line: id, at, token and the row (docs/admin-api.md)."),
     TEXT_OPTION("room", 'r', room, "ID", "Of this room. `*` stands for anything."),
     TEXT_OPTION("sender", 'u', sender, "ID", "Of this user. `*` stands for anything: '*:bad.example'."),
     TEXT_OPTION("module", 'm', module, "MODULE", "Decided by this module, as its rows call it."),

@@ -37,7 +37,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 }
 
 static const struct option_definition definitions[] = {
-    ADMIN_OPTIONS,
+    ADMIN_OPTIONS(ADMIN_JSON_TEXT),
     {.name = NULL},
 };
 

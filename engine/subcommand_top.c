@@ -390,7 +390,7 @@ static int run(const void *filled, char **operands, size_t operand_count)
 }
 
 static const struct option_definition definitions[] = {
-    ADMIN_OPTIONS,
+    ADMIN_OPTIONS("Print a line of JSON for each interval, with the rates; no terminal is needed."),
     {.name = "interval",
      .letter = 'i',
      .type = OPTION_TEXT,

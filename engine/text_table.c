@@ -95,8 +95,8 @@ static void append_line(const struct text_table *table, const size_t *widths, co
 
 void text_table_append(const struct text_table *table, size_t indent, struct buffer *output)
 {
-    size_t widths[TEXT_TABLE_COLUMNS_MAXIMUM], rows = table->cell_count / table->column_count;
-    struct slice cells[TEXT_TABLE_COLUMNS_MAXIMUM];
+    size_t widths[TEXT_TABLE_COLUMNS_MAXIMUM] = {0}, rows = table->cell_count / table->column_count;
+    struct slice cells[TEXT_TABLE_COLUMNS_MAXIMUM] = {0};
     for (size_t column = 0; column < table->column_count; column++) {
         cells[column] = slice_from_string(table->columns[column].heading);
         widths[column] = columns_of(cells[column]);

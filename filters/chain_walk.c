@@ -286,7 +286,7 @@ static inline void clear_result(struct result *result)
 }
 
 /* After every module: the chain's value, or the chain that comes behind it. True if the walk goes on there. */
-static bool end_or_continue(struct walk *walk)
+static inline __attribute__((always_inline)) bool end_or_continue(struct walk *walk)
 {
     enum callback then = callback_definitions[walk->arguments.callback].then;
     struct outcome *outcome = &walk->outcome;

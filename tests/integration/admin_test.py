@@ -136,6 +136,45 @@ class Status(Admin):
             self.assertEqual(caught.exception.code, 405)
             caught.exception.close()
 
+    def test_what_requests_were_refused_and_what_a_trial_would_have(self):
+        modules = """
+modules:
+  - {module: keywords, dry_run: true, config: {patterns: [eggs]}}
+  - {module: keywords, config: {patterns: [spam]}}"""
+        bodies = [body_line(f"${number}", body=text) for number, text in enumerate(("spam eggs", "eggs eggs", "bread"))]
+        (self.folder / "bodies.jsonl").write_text("\n".join(bodies))
+        engine = self.start_engine(self.configuration("bodies: {file: bodies.jsonl}\nrequests: {http: true}", modules=modules))
+        self.publish(*(rdata(number + 1, ev_row(f"${number}")) for number in range(3)))
+        wait_until(lambda: self.status(engine)["events"]["judged"] == 3)
+        for text in ("spam", "eggs", "bread", "spam"):
+            event = {"type": "m.room.message", "room_id": "!r:lab.test", "sender": "@a:lab.test", "event_id": "$q",
+                     "content": {"body": text}}
+            request = urllib.request.Request(f"http://{engine.http}/v1/callbacks/check_event_for_spam",
+                                             data=json.dumps({"args": {"event": event}}).encode())
+            urllib.request.urlopen(request, timeout=20).close()
+        status = self.status(engine)
+        self.assertEqual((status["events"]["denied"], status["events"]["dry_run"]), (1, 2))
+        self.assertEqual((status["requests"]["answered"], status["requests"]["denied"]), (4, 2))
+        trial, strict = status["chain"]["modules"]
+        self.assertEqual((trial["dry_run"], trial["dry_run_configured"], trial["denied"], trial["dry_runs"]),
+                         (True, True, 0, 3))
+        self.assertEqual((strict["denied"], strict["dry_runs"]), (3, 0))
+        rows = [json.loads(row) for _, row in self.durable()]
+        self.assertEqual(strict["denied"], sum(row["module"] == "keywords" and not row["dry_run"] for row in rows))
+        label = 'module="keywords.2"'
+        for name, value in (("denials", 1), ("requests_denied", 2), ("asked", strict["asked"])):
+            self.assertEqual(self.metric(engine, f"weir_module_{name}_total", label), value, name)
+        self.assertGreater(self.metric(engine, "weir_module_seconds_total", label), 0)
+        self.assertEqual(self.metric(engine, "weir_requests_denied_total"), 2)
+        self.assertEqual(self.metric(engine, "weir_events_dry_run_total"), 2)
+
+    def test_one_that_waits_for_its_turn(self):
+        engine = self.start_engine(self.configuration("observe: false\nrole: standby", modules="modules: []"), ready=False)
+        wait_until(lambda: self.status(engine)["redis"]["connected"])
+        status = self.status(engine)
+        self.assertEqual((status["role"], status["works"], status["ready"]), ("standby", False, False))
+        self.assertIn("standby", status["missing"])
+
     def test_a_writer_that_is_behind(self):
         """A service that takes its time holds events back, and their writer with them."""
         release = threading.Event()
@@ -151,7 +190,7 @@ class Status(Admin):
         modules = f"""
 modules:
   - {{module: http_service, config: {{url: "{service.url}", callbacks: [check_event_for_spam], timeout_ms: 20000}}}}"""
-        (self.folder / "bodies.jsonl").write_text(body_line("$1", body="x") + body_line("$2", body="x"))
+        (self.folder / "bodies.jsonl").write_text(body_line("$1", body="x") + "\n" + body_line("$2", body="x"))
         engine = self.start_engine(self.configuration("bodies: {file: bodies.jsonl}", modules=modules))
         self.publish("POSITION events persister1 4 4", rdata(5, ev_row("$1")), rdata(6, ev_row("$2")))
         wait_until(lambda: [writer["held"] for writer in self.status(engine)["writers"]] == [2])

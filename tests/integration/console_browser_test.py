@@ -156,6 +156,8 @@ class Page(ConsoleServer):
         self.assertRegex(steps[2], r"\d (ns|µs|ms)\n")
         self.assertIn("not asked", steps[3])
         self.assertEqual(self.browser.texts("#verdict mark"), ["the", "CHEAP followers"])
+        # Of the event stands what is near, and that there is more.
+        self.assertRegex(self.browser.texts("#verdict .evidence code")[1], "^….*$")
         self.assertIn('"body": "get the CHEAP followers at once"', self.browser.texts("#verdict .evidence code")[1])
         self.browser.key("Escape")
         self.browser.until("!document.querySelector('#verdict').open")
@@ -293,7 +295,6 @@ class Page(ConsoleServer):
         self.browser.key("Enter")
         self.browser.until("document.querySelector('#login-problem').innerText === 'That is not the secret.'")
         self.assertFalse(self.browser.visible("#inside"))
-        time.sleep(1.5)  # a wrong one costs a pause
         self.browser.fill("#secret", SECRET)
         self.browser.key("Enter")
         self.works()

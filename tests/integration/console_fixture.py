@@ -117,7 +117,8 @@ class ConsoleServer(Server):
         self.browser.until(f"document.querySelector('#panel-{tab}').checkVisibility()")
 
     def lines(self):
-        return self.browser.texts("#verdicts li.verdict")
+        return self.browser.evaluate("[...document.querySelectorAll('#verdicts li.verdict')].map("
+                                     "line => [...line.querySelectorAll('span')].map(part => part.textContent).join('\\n'))")
 
     def until_lines(self, minimum=1):
         return wait_until(lambda: len(lines := self.lines()) >= minimum and lines, what=f"{minimum} verdicts on the page")

@@ -181,6 +181,10 @@ class LogIn(Console):
         answer.read()
         self.assertEqual(answer.status, 200)
         self.assertTrue(answer.headers["Set-Cookie"].endswith("; Secure"))
+        connection.request("GET", "/v1/verdicts", headers={"Cookie": answer.headers["Set-Cookie"].split(";")[0]})
+        answer = connection.getresponse()
+        self.addCleanup(answer.close)
+        self.assertEqual((answer.status, answer.readline()), (200, b"retry: 2000\n"))
         self.stop_engine(engine)
 
 
@@ -205,6 +209,14 @@ class WithoutSecret(Console):
         self.assertEqual(self.ask(engine, "GET", "/metrics", Host="weir.internal")[0], 200)
         self.assertGreaterEqual(self.metric(engine, "weir_http_foreign_total"), 27)
         self.assertTrue(self.logged(engine, "an HTTP request that another site may have made a browser send was refused"))
+        self.stop_engine(engine)
+
+    def test_without_the_console_too(self):
+        engine = self.begin(rest="console: false\nrequests: {http: true}")
+        foreign = {"Host": "evil.example"}
+        self.assertEqual(self.refusal(engine, "GET", "/v1/reload", **foreign), (403, "M_FORBIDDEN"))
+        self.assertEqual(self.ask(engine, "POST", "/antispam/ping", b'{"id": "a"}', **foreign)[0], 200, "no browser asks")
+        self.assertEqual(self.ask(engine, "GET", "/openapi.json", **foreign)[0], 200)
         self.stop_engine(engine)
 
     def test_with_a_secret_the_name_does_not_matter(self):

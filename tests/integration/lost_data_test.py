@@ -2,6 +2,7 @@
 durable log must hold afterwards follows from what Redis kept."""
 
 import json
+import shutil
 import signal
 import subprocess
 import unittest
@@ -286,8 +287,7 @@ class StateFile(WithWriters):
         self.writer.publish(self.redis, 11)
         self.wait_for(11)
         self.wait_for_state_file()
-        self.state_file().unlink()
-        self.state.rmdir()
+        shutil.rmtree(self.state)
         self.writer.publish(self.redis, 12)
         wait_until(lambda: self.metric(engine, "weir_state_file_failures_total") >= 2, what="two failures")
         self.assertEqual(sum("the state file cannot be written" in line["message"] for line in self.log_lines(engine)), 1)

@@ -349,8 +349,6 @@ class Top(Terminal):
 
     def test_the_dry_run_of_a_module(self):
         self.ready(self.observing())
-        if self.ask("POST", "/v1/dry-run", "{}")[0] == 404:
-            self.skipTest("the engine does not serve /v1/dry-run")
         screen = self.screen()
         screen.wait(r"events/s \d")
         # The question is answered with no, then with yes, and back.

@@ -18,7 +18,8 @@ fi
 
 release=trixie
 base=$root/build/debian-$release
-work=$root/build/containers
+# CONTAINERS: where podman keeps what it has, and what the test writes.
+work=${CONTAINERS:-$root/build/containers}
 mirror=${MIRROR:-http://deb.debian.org/debian}
 container=weir-image-test
 redis=""
@@ -29,7 +30,8 @@ die() {
     podman_ logs "$container" 2>&1 | tail -n 20 >&2 || true
     exit 1
 }
-podman_() { podman --root "$work/storage" --runroot "$work/run" --storage-driver overlay --cgroup-manager cgroupfs "$@"; }
+# crun refuses the hybrid control groups that some machines have.
+podman_() { podman --runtime runc --root "$work/storage" --runroot "$work/run" --storage-driver overlay --cgroup-manager cgroupfs "$@"; }
 until_true() { # SECONDS COMMAND…
     end=$(($(date +%s) + $1))
     shift
@@ -47,7 +49,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 [ "$(id -u)" = 0 ] || skip "it needs root"
-for program in debootstrap podman redis-server; do
+for program in debootstrap podman runc redis-server; do
     command -v "$program" >/dev/null || skip "there is no $program here"
 done
 mkdir -p "$work/shared"
@@ -74,7 +76,6 @@ mkdir -p "$work/shared/etc" "$work/shared/redis"
 cp deploy/sample/* "$work/shared/etc/"
 sed -i -e 's,^  host: 127.0.0.1$,  path: /redis/redis.sock,' -e 's,^# state_dir: .*,state_dir: /var/lib/weir,' \
     -e 's,^  listen: .*,  listen: 127.0.0.1:9180,' "$work/shared/etc/weir.yaml"
-echo 'admin_socket: /run/weir/weir1.sock' >>"$work/shared/etc/weir.yaml"
 chmod -R a+rX "$work/shared"
 redis-server --port 0 --unixsocket "$work/shared/redis/redis.sock" --unixsocketperm 777 --save '' --appendonly no \
     --dir "$work/shared/redis" >/dev/null 2>&1 &
@@ -82,8 +83,10 @@ redis=$!
 answer() { redis-cli -s "$work/shared/redis/redis.sock" "$@"; }
 until_true 20 answer ping || die "redis-server does not run"
 
-podman_ run -d --name "$container" --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
-    --tmpfs /run/weir:mode=0777 -v "$work/shared/etc:/etc/weir:ro" -v "$work/shared/redis:/redis" localhost/weir >/dev/null ||
+# Limits that any machine has: so it runs where podman itself is in a container, too.
+podman_ run -d --name "$container" --ulimit nofile=4096:4096 --ulimit nproc=1024:1024 \
+    --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
+    -v "$work/shared/etc:/etc/weir:ro" -v "$work/shared/redis:/redis" localhost/weir >/dev/null ||
     die "the container does not start"
 ready() { podman_ exec "$container" weir status -c /etc/weir/weir.yaml; }
 healthy() { podman_ healthcheck run "$container"; }

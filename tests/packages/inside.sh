@@ -67,8 +67,9 @@ cat >>/root/sample.yaml <<'YAML'
     config: {syntax: regex, patterns: ['(?<!not )(?=.*prize)claim\w+'], fields: [body]}
   - module: lua
     config: {script: /var/lib/weir/spam.lua}
+admin_socket: /run/weir/weir1.sock
+# the administrator's own line
 YAML
-echo "# the administrator's own line" >>/root/sample.yaml
 cat /root/sample.yaml >/etc/weir/weir.yaml
 chown -R weir:weir /var/lib/weir
 weir check -c /etc/weir/weir.yaml >/root/check 2>&1 || die "$(cat /root/check)"
@@ -91,6 +92,12 @@ grep -q '^Seccomp:.2$' "/proc/$pid/status" || die "Seccomp"
 grep -q '^CapBnd:.0000000000000000$' "/proc/$pid/status" || die "CapBnd"
 step "$rows rows, as weir, without rights, with seccomp; status: $(shown weir.service StatusText)"
 
+step "the socket for administration is for root and weir"
+weir status >/root/status 2>&1 || die "$(cat /root/status)"
+as_weir weir status >/root/status 2>&1 || die "as weir: $(cat /root/status)"
+runuser -u nobody -- weir status --socket /run/weir/weir1.sock >/dev/null 2>&1 && die "nobody is let in"
+weir status --json | grep -q '"version":' || die "weir status --json"
+
 step "systemd hears when Redis is away, and that it is back"
 systemctl stop redis-server
 until_true 30 says weir.service "not connected to Redis" || die "StatusText: $(shown weir.service StatusText)"
@@ -103,7 +110,7 @@ systemctl reload weir || die "reload"
 until_true 60 logged weir "the configuration was loaded again" || die "not loaded again"
 cp weir.yaml /root/good.yaml
 echo "nonsense: [" >>weir.yaml
-systemctl reload weir
+systemctl reload weir 2>/root/reload && die "systemctl reload says nothing of a broken configuration"
 until_true 60 logged weir "the configuration was not loaded; the old one goes on" || die "taken"
 cat /root/good.yaml >weir.yaml
 is_active weir || die "it ended"
@@ -125,7 +132,7 @@ systemctl restart weir || die "restart"
 
 step "a broken configuration is not tried again and again"
 echo "nonsense: [" >>weir.yaml
-systemctl restart weir && die "started"
+systemctl restart weir 2>/dev/null && die "started"
 sleep 5
 [ "$(shown weir.service ActiveState)/$(shown weir.service ExecMainStatus)/$(restarts)" = failed/3/0 ] ||
     die "$(shown weir.service ActiveState) $(shown weir.service ExecMainStatus) $(restarts)"
@@ -135,13 +142,14 @@ systemctl start weir || die "start"
 
 step "an instance beside it"
 sed -e 's/^instance_name: .*/instance_name: east/' -e 's,^state_dir: .*,state_dir: /var/lib/weir/east,' \
-    -e 's/^  listen: .*/  listen: 127.0.0.1:9181/' weir.yaml >east.yaml
+    -e 's/^  listen: .*/  listen: 127.0.0.1:9181/' -e 's,weir1.sock,east.sock,' weir.yaml >east.yaml
 chown root:weir east.yaml
 chmod 640 east.yaml
 systemctl start weir@east || die "weir@east: $(journalctl -u weir@east --no-pager -n 20)"
 until_true 60 says weir@east.service ready || die "StatusText: $(shown weir@east.service StatusText)"
 [ "$(stat -c '%U %a' /var/lib/weir/east)" = "weir 750" ] || die "its folder"
 is_active weir || die "the first has ended"
+weir status -c /etc/weir/east.yaml >/root/status 2>&1 || die "$(cat /root/status)"
 
 step "matrix.org's Synapse finds the module, also when it is installed later"
 mkdir -p /root/venv/DEBIAN /root/venv/opt/venvs/matrix-synapse/lib/python3.11/site-packages
