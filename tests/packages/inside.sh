@@ -111,6 +111,7 @@ until_true 60 logged weir "the configuration was loaded again" || die "not loade
 cp weir.yaml /root/good.yaml
 echo "nonsense: [" >>weir.yaml
 systemctl reload weir 2>/root/reload && die "systemctl reload says nothing of a broken configuration"
+systemctl kill -s HUP --kill-whom=main weir || die "kill"
 until_true 60 logged weir "the configuration was not loaded; the old one goes on" || die "taken"
 cat /root/good.yaml >weir.yaml
 is_active weir || die "it ended"
