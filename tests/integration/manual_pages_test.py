@@ -412,6 +412,11 @@ class Text(unittest.TestCase):
                 if target.startswith("images/"):
                     self.assertGreater(len(alternative), 20, f"{page.name}: {target}")
                     pictures.add(ROOT / "docs" / target)
+        # Photographs of the console (make screenshots) are of one theme each; one is shown small, by an <img>.
+        shown = "".join(page.prose for page in PAGES)
+        for path in (ROOT / "docs/images").glob("*.png"):
+            self.assertIn(f"images/{path.name}", shown)
+        pictures = {path for path in pictures if path.suffix != ".png"}
         self.assertEqual(pictures, set((ROOT / "docs/images").glob("*.svg")))
         for path in pictures:
             text = path.read_text()
