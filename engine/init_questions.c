@@ -79,21 +79,21 @@ static char *ask(const char *question, const char *fallback)
     return memory_copy_text(fallback, strlen(fallback));
 }
 
-/* Without an echo, and the terminal is as before afterwards, whatever happens. */
+/* Without an echo, which is off before the question is seen; the terminal is as before afterwards, whatever happens. */
 static char *ask_secretly(const char *question)
 {
     struct termios before, silent;
     bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-    printf("%s ", question);
-    fflush(stdout);
     if (terminal) {
         silent = before;
         silent.c_lflag &= ~(tcflag_t)ECHO;
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     }
+    printf("%s ", question);
+    fflush(stdout);
     char *line = read_line();
     if (terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
         printf("\n");
     }
     return line;
