@@ -5,6 +5,7 @@ import { count } from "./format.js";
 import { verdictLine } from "./verdict.js";
 
 const KEPT = 500;
+const DRAWN_AT_ONCE = 100; // in one frame; the next ones take the rest
 
 const keyOf = ({ token, row }) => `${token} ${row.event_id} ${row.module} ${row.callback} ${row.dry_run}`;
 
@@ -124,8 +125,8 @@ export class VerdictList {
   }
 
   release(goUp = true) {
-    const { waiting, leftOut } = this;
-    this.waiting = [];
+    const waiting = this.waiting.splice(0, DRAWN_AT_ONCE);
+    const leftOut = this.leftOut;
     this.leftOut = 0;
     this.heldButton.hidden = true;
     if (goUp && this.list.scrollTop > 0) this.list.scrollTop = 0;
@@ -142,6 +143,7 @@ export class VerdictList {
     this.choose(this.list.querySelector("li.verdict"));
     this.empty.hidden = true;
     this.changed();
+    this.schedule();
   }
 
   verdicts() {
