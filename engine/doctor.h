@@ -35,8 +35,8 @@ bool doctor_has_configuration(const struct doctor *doctor);
 
 /* A line for each finding, in columns, and below it what it means and a fix to copy. */
 void doctor_append_text(const struct doctor *doctor, struct buffer *output);
-/* {"version", "configuration", "problems", "notes", "checks": [{"name", "state", "findings": [{"state", "text",
- * "fix"}]}]} */
+/* {"version", "configuration", "problems", "notes", "skipped", "checks": [{"name", "state", "text", "findings":
+ * [{"state", "text", "fix"}]}]}: a check's text says what it looks at, a finding's what was found. */
 void doctor_append_json(const struct doctor *doctor, struct buffer *output);
 
 #endif

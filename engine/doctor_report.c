@@ -77,6 +77,8 @@ static size_t append_check(const struct doctor *doctor, size_t index, struct buf
     append_member("name", check->name, output);
     buffer_append_char(output, ',');
     append_member("state", state_texts[worst], output);
+    buffer_append_char(output, ',');
+    append_member("text", check->text, output);
     buffer_append_string(output, ",\"findings\":[");
     for (size_t at = index; at < end; at++) {
         buffer_append_string(output, at > index ? ",{" : "{");

@@ -7,6 +7,7 @@
 
 #define DRY_RUN_PATH "/v1/dry-run"
 #define BODY_MAXIMUM 4096u
+#define SWITCH_IS_LOST "this module had been switched by hand; what the file says of `dry_run` holds again"
 
 struct wish {
     json_int_t module;
@@ -92,14 +93,13 @@ struct http_area engine_dry_run_http(struct engine *engine)
 
 void engine_dry_run_warn_lost(const struct engine *engine, struct buffer *warnings)
 {
-    static const char lost[] = "this module had been switched by hand; what the file says of `dry_run` holds again";
     const struct configuration *configuration = engine->configuration;
     const struct chain *chain = configuration->chain;
     for (uint32_t index = 0; index < chain_module_count(chain); index++) {
         if (chain_module_in_dry_run(chain, index) == chain_module_options(chain, index)->dry_run)
             continue;
         const char *label = observer_module_label(engine->observer, index);
-        log_warning(lost, LOG_STRING("module", label), LOG_INTEGER("place", index + 1));
-        buffer_append_format(warnings, "%s: %s: %s\n", configuration->path, label, lost);
+        log_warning(SWITCH_IS_LOST, LOG_STRING("module", label), LOG_INTEGER("place", index + 1));
+        buffer_append_format(warnings, "%s: %s: %s\n", configuration->path, label, SWITCH_IS_LOST);
     }
 }

@@ -70,8 +70,10 @@ void explain_lookup_stop(struct explain_lookup *lookup)
 
 void explain_lookup_destroy(struct explain_lookup *lookup)
 {
-    while (lookup && !TAILQ_EMPTY(&lookup->all))
-        remove_one(TAILQ_FIRST(&lookup->all));
+    for (struct lookup *one = lookup ? TAILQ_FIRST(&lookup->all) : NULL, *next; one; one = next) {
+        next = TAILQ_NEXT(one, link);
+        remove_one(one);
+    }
     free(lookup);
 }
 

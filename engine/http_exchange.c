@@ -304,19 +304,13 @@ void http_exchange_end(struct http_exchange *exchange)
     give_back(exchange);
 }
 
-/* The one that waits for longest; NULL: none. `gone` of another one may have answered it in the meantime, so that each
- * is looked for anew. */
-static struct http_exchange *first_waiting(const struct http_server *server)
+/* The one that has been in the phase for longest; NULL: none. `gone` of another one may have answered it in the
+ * meantime, so that each is looked for anew. */
+static struct http_exchange *first_in(const struct http_server *server, enum http_phase phase)
 {
-    const struct http_connection *connection = TAILQ_FIRST(&server->phases[HTTP_WAITING]);
+    const struct http_connection *connection = TAILQ_FIRST(&server->phases[phase]);
     struct http_exchange *exchange = connection ? connection->exchange : NULL;
     return exchange && exchange->connection && exchange->request ? exchange : NULL;
-}
-
-static struct http_exchange *first_stream(const struct http_server *server)
-{
-    const struct http_connection *connection = TAILQ_FIRST(&server->phases[HTTP_STREAMING]);
-    return connection ? connection->exchange : NULL;
 }
 
 void http_exchanges_stop(struct http_server *server)
@@ -324,12 +318,12 @@ void http_exchanges_stop(struct http_server *server)
     const struct slice body = SLICE("{\"errcode\":\"M_UNKNOWN\",\"error\":\"this server is shutting down\"}\n");
     struct http_exchange *exchange;
     server->stopping = true;
-    while ((exchange = first_waiting(server))) {
+    while ((exchange = first_in(server, HTTP_WAITING))) {
         send_answer(exchange, 503, NULL, body);
         end_unanswered(exchange);
     }
     http_exchanges_flush(server);
-    while ((exchange = first_stream(server))) {
+    while ((exchange = first_in(server, HTTP_STREAMING))) {
         end_stream(exchange);
         end_unanswered(exchange);
     }

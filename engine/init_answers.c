@@ -413,6 +413,8 @@ bool init_answers_check(const struct init_answers *answers, struct buffer *probl
     const struct answer_check checks[] = {{"the profile", answers->profile, false, false},
                                           {"the state directory", answers->state_dir, true, false},
                                           {"worker_replication_secret", answers->replication_secret, false, true}};
+    if (answers->replication_secret && strpbrk(answers->replication_secret, "\r\n"))
+        return say(problem, "worker_replication_secret must be one line, since it goes into a header");
     if (!answers->server_name || !server_name_valid(slice_from_string(answers->server_name)))
         return say(problem, "the server name is missing");
     if (answers->profile && strpbrk(answers->profile, "/."))

@@ -291,9 +291,10 @@ struct verdict_feed *verdict_feed_create(const struct verdict_feed_settings *set
 
 void verdict_feed_end_all(struct verdict_feed *feed)
 {
-    struct listener *listener;
-    while (feed && (listener = TAILQ_FIRST(&feed->listeners)))
+    for (struct listener *listener = feed ? TAILQ_FIRST(&feed->listeners) : NULL, *next; listener; listener = next) {
+        next = TAILQ_NEXT(listener, link);
         end_listener(listener);
+    }
 }
 
 void verdict_feed_stop(struct verdict_feed *feed)

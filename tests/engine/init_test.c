@@ -160,6 +160,10 @@ Test(init, what_cannot_be_written_is_refused)
     answers.redis.password[0] = '\xff';
     cr_expect_not(init_answers_check(&answers, &problem), "not UTF-8");
     answers.redis.password[0] = 'x';
+    answers.replication_secret = memory_copy_text("two\nlines", 9);
+    cr_expect_not(init_answers_check(&answers, &problem), "no header can hold it");
+    answers.replication_secret[3] = ' ';
+    cr_expect(init_answers_check(&answers, &problem));
     answers.state_dir = memory_copy_text("relative", 8);
     cr_expect_not(init_answers_check(&answers, &problem), "a relative path");
 }

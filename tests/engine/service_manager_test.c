@@ -184,7 +184,7 @@ Test(service_manager, what_did_not_fit_is_said_later_as_it_is_then)
     struct service_manager *manager = service_manager_open();
     int full = socket(AF_UNIX, SOCK_DGRAM, 0);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path));
     int stuffed = 0;
     while (sendto(full, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address, sizeof address) == 1)
         stuffed++;

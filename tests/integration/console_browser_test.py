@@ -19,6 +19,13 @@ modules:
     config: {patern: ["x"]}
 """
 PARTS = ("verdicts", "chain", "engine", "try", "backtest")
+# How much was moved by what came later, as browsers measure it ("cumulative layout shift": up to 0.1 is good).
+MOVED = """new Promise(tell => {
+    let sum = 0;
+    new PerformanceObserver(list => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value; })
+        .observe({type: "layout-shift", buffered: true});
+    setTimeout(() => tell(sum), 500);
+})"""
 EVENT = {"type": "m.room.message", "sender": "@a:lab.test", "room_id": "!r:lab.test",
          "content": {"body": "we have cheap followers here"}}
 
@@ -45,6 +52,7 @@ class Page(ConsoleServer):
         events = self.status()["events"]
         self.browser.until("document.querySelector('.gauge svg path.line').getAttribute('d').length > 10")
         self.assertGreater(events["denied"], 0)
+        self.assertLess(self.browser.evaluate(MOVED), 0.05, "what is there stays where it is")
 
     def test_the_list_begins_with_what_is_stored(self):
         self.begin()
