@@ -236,7 +236,7 @@ class CommandLine(harness.Server):
     def test_exit_codes(self):
         broken = self.write("broken.yaml", "server_nam: x\nmodules: [{module: keyword}]\n")
         for arguments, code in ((["check", "-c", broken], 3), (["run", "-c", broken], 3), (["replay"], 2),
-                                (["nosuch"], 2), ([], 2), (["run"], 2), (["run", "--nosuch"], 2),
+                                (["nosuch"], 2), ([], 2), (["run"], 3), (["run", "--nosuch"], 2),
                                 (["check", "-c", self.folder / "absent.yaml"], 3),
                                 (["replay", "-c", self.configuration(), self.folder / "absent.jsonl"], 1),
                                 (["--help"], 0), (["version"], 0), (["modules"], 0), (["modules", "nosuch"], 1)):
