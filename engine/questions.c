@@ -31,6 +31,7 @@ struct question {
     uint64_t received_ns;
     int64_t received_ms; /* since 1970 */
     uint64_t failures;   /* of the chain's modules, before it was asked */
+    uint64_t forgetting; /* of `questions`, then */
     uint64_t asker_hash, room_hash;
     bool in_row;
     UT_hash_handle hh; /* by walk.ticket */
@@ -41,6 +42,7 @@ struct questions {
     struct chain_sampler sampler;
     struct questions_settings settings;
     struct answer_cache *cache;
+    uint64_t forgetting; /* how often all answers were forgotten */
     struct question *spare;
     uint32_t spare_count;
     struct question *waiting; /* by ticket */
@@ -143,10 +145,11 @@ static uint64_t module_failures(const struct chain *chain)
     return failures;
 }
 
-/* An answer that lacks what some module failed to add is not worth remembering. */
+/* An answer that lacks what some module failed to add is not worth remembering; nor is one that was begun before all
+ * were forgotten. */
 static void remember(struct questions *questions, const struct question *question, struct slice json)
 {
-    if (question->read.callback == CALLBACK_get_interested_users &&
+    if (question->read.callback == CALLBACK_get_interested_users && question->forgetting == questions->forgetting &&
         question->failures == module_failures(questions->chain))
         answer_cache_store(questions->cache, callback_argument_text(&question->read.arguments, "user_id"), json,
                            clock_now_ns());
@@ -320,6 +323,7 @@ static bool answer_from_cache(struct questions *questions, struct question *ques
     if (!slice_present(json)) {
         questions->counts.cache_misses++;
         question->failures = module_failures(questions->chain);
+        question->forgetting = questions->forgetting;
         return false;
     }
     questions->counts.cache_hits++;
@@ -476,6 +480,7 @@ void questions_use_chain(struct questions *questions, struct chain *chain)
 
 void questions_forget_answers(struct questions *questions)
 {
+    questions->forgetting++;
     answer_cache_clear(questions->cache);
 }
 

@@ -221,6 +221,26 @@ Test(questions, an_end_may_ask_and_forget)
     cr_expect_str_eq(buffer_string(&ended), "EA");
 }
 
+/* What is answered while a module is switched was asked of the chain as it was. */
+Test(questions, an_answer_from_before_they_were_forgotten_is_not_remembered)
+{
+    struct questions_settings settings = {
+        .waiting = 8, .waiting_per_asker = 8, .waiting_per_room = 8, .cache = 8, .cache_for_ms = 60000};
+    struct metrics *others = metrics_create();
+    struct questions *before = questions;
+    questions = questions_create(base, chain, &settings, others);
+    cr_expect(ask("get_interested_users", SLOW));
+    questions_forget_answers(questions);
+    cr_expect(questions_resume(questions, 1, &(struct service_answer){.arrived = true}));
+    cr_expect(ask("get_interested_users", SLOW));
+    cr_expect(questions_resume(questions, 2, &(struct service_answer){.arrived = true}));
+    cr_expect_null(ask("get_interested_users", SLOW));
+    cr_expect_eq(questions_counts(questions).cache_hits, 1);
+    questions_destroy(questions);
+    metrics_destroy(others);
+    questions = before;
+}
+
 Test(questions, what_waits_at_the_end_is_forgotten)
 {
     cr_expect(ask("get_interested_users", SLOW));
