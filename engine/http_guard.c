@@ -75,7 +75,8 @@ static bool refuses_without_secret(struct http_server *server, struct http_excha
 static bool refuses_with_secret(struct http_server *server, struct http_exchange *exchange,
                                 struct http_request *request)
 {
-    bool told = slice_present(request->authorization) || !slice_present(request->cookie) || !server->sessions.find;
+    bool told = slice_present(http_bearer_token(request->authorization)) || !slice_present(request->cookie) ||
+                !server->sessions.find;
     request->session = told ? 0 : server->sessions.find(server->sessions.context, request->cookie);
     if (!request->session)
         return unauthorized(server, exchange, request);

@@ -108,6 +108,9 @@ class LogIn(Console):
         # A wrong secret beside the cookie is a wrong secret.
         self.assertEqual(self.refusal(engine, "GET", "/v1/reload", **cookie, Authorization="Bearer x"),
                          (401, "M_UNKNOWN_TOKEN"))
+        # What a proxy in front asks for is not for Weir.
+        self.assertEqual(self.ask(engine, "GET", "/v1/reload", **cookie, Authorization="Basic eDp5")[0], 200)
+        self.assertEqual(self.refusal(engine, "GET", "/v1/reload", Authorization="Basic eDp5"), (401, "M_MISSING_TOKEN"))
         for foreign in ("weir_session=" + "0" * 64, "weir_session=", "weir_session=" + "x" * 5000, "other=1"):
             self.assertEqual(self.refusal(engine, "GET", "/v1/reload", Cookie=foreign), (401, "M_MISSING_TOKEN"))
         self.assertEqual(self.metric(engine, "weir_console_sessions"), 1)
