@@ -109,6 +109,12 @@ uint64_t module_tag(const struct module_setup *setup, const char *name, const ch
     return bit;
 }
 
+void chain_reads_tags_of(const struct module_setup *setup, const struct chain *inner)
+{
+    for (uint32_t index = 0; index < inner->module_count; index++)
+        setup->registrar->tags |= inner->modules[index].tags_read;
+}
+
 uint64_t chain_tags_so_far(const struct chain *chain)
 {
     uint64_t tags = 0;

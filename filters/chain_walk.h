@@ -89,6 +89,8 @@ struct chain {
 const struct link *chain_find_link(const struct chain *chain, enum callback callback, uint32_t module_index);
 /* The tags that the modules of the chain may set so far, and those before the module that it belongs to. */
 uint64_t chain_tags_so_far(const struct chain *chain);
+/* The module that is being made asks `inner`, and so goes by the tags that the modules in there go by. */
+void chain_reads_tags_of(const struct module_setup *setup, const struct chain *inner);
 
 /* chain_dry_run.c: makes `second` of what the modules are now. */
 void chain_set_second(struct chain *chain);

@@ -94,6 +94,7 @@ static void take_needs(const struct chain *chain, const struct module_setup *set
     *setup->reads_state = *setup->reads_state || chain_module_reads_state(chain, 0);
     *setup->reads_time = *setup->reads_time || chain_reads_time(chain);
     *setup->concurrent = *setup->concurrent && chain_concurrent(chain, &ignored);
+    chain_reads_tags_of(setup, chain);
     /* Of two callbacks, what one of them does not ask is known in one answer only. */
     bool both = (chain->link_counts[CALLBACK_check_event_allowed] > 0) ==
                 (chain->link_counts[CALLBACK_check_event_for_spam] > 0);

@@ -98,3 +98,19 @@ Test(chain_dry_run, tags_that_others_were_made_without_stay_away)
     cr_expect(set_dry_run(&fixture, 1, true));
     fixture_close(&fixture);
 }
+
+#define MENTIONS_INSIDE                                                                                                \
+    "{\"rules\": [{\"name\": \"many\", \"module\": \"mentions\", \"config\": {}}], \"expression\": \"many\"}"
+
+/* Whoever asks one of them was made without them as well. */
+Test(chain_dry_run, tags_that_a_module_inside_was_made_without_stay_away)
+{
+    struct module_fixture fixture = {0};
+    modules_begin(&fixture);
+    cr_assert(modules_append(&fixture, "trust", TRUST, "{\"dry_run\": true}"));
+    cr_assert(modules_append(&fixture, "combine", MENTIONS_INSIDE, NULL), "%s", fixture.reports);
+    modules_seal(&fixture);
+    cr_expect_not(set_dry_run(&fixture, 0, false));
+    cr_expect(chain_module_in_dry_run(fixture.chain, 0));
+    fixture_close(&fixture);
+}
