@@ -1,7 +1,8 @@
 /* The page is the tool's own and has no script, but what it shows came from strangers: it may load nothing, run
  * nothing, and is of no origin at all (`sandbox`), so that nothing in it could ask the API with the console's cookie.
  *
- * A large file in one piece would hold up the events, so it goes in pieces. */
+ * A large file in one piece would hold up the events, so it goes in pieces. It has ended when the client has taken the
+ * last one; a client that takes nothing for PATIENCE_NS gives its place to others. */
 #include "engine/backtest_area.h"
 
 #include <errno.h>
@@ -12,10 +13,12 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "engine/clock.h"
 
 #define PAGE_POLICY "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 #define PIECE_BYTES (256u << 10)
 #define PIECE_MS 10
+#define PATIENCE_NS UINT64_C(15000000000)
 #define SENDINGS_MAXIMUM 8u
 
 struct sending {
@@ -23,7 +26,9 @@ struct sending {
     struct backtest_area *area;
     struct http_exchange *exchange;
     int file;
-    size_t left; /* as large as the file was when it was opened */
+    size_t left;       /* as large as the file was when it was opened */
+    size_t unsent;     /* at the last look */
+    uint64_t taken_ns; /* when the client last took something */
     struct event *timer;
 };
 
@@ -60,17 +65,32 @@ static struct slice next_piece(struct sending *sending)
     return slice_of(piece, (size_t)count);
 }
 
+/* Whether the client has not taken anything for too long. */
+static bool is_stuck(struct sending *sending, size_t unsent)
+{
+    uint64_t now_ns = clock_now_ns();
+    if (unsent != sending->unsent)
+        sending->taken_ns = now_ns;
+    sending->unsent = unsent;
+    return now_ns - sending->taken_ns >= PATIENCE_NS;
+}
+
 static void on_timer(evutil_socket_t socket, short what, void *context)
 {
     (void)socket, (void)what;
     struct sending *sending = context;
-    if (http_exchange_unsent(sending->exchange) >= PIECE_BYTES)
+    size_t unsent = http_exchange_unsent(sending->exchange);
+    bool stuck = is_stuck(sending, unsent);
+    if (unsent >= (sending->left ? PIECE_BYTES : 1)) {
+        if (stuck)
+            http_exchange_cut(sending->exchange);
         return;
-    struct slice piece = next_piece(sending);
-    if (slice_present(piece))
+    }
+    struct slice piece = sending->left ? next_piece(sending) : SLICE_ABSENT;
+    if (slice_present(piece)) {
         http_exchange_send(sending->exchange, piece);
-    if (slice_present(piece) && sending->left)
         return;
+    }
     http_exchange_end(sending->exchange);
     free_sending(sending);
 }
@@ -79,7 +99,8 @@ static void begin(struct backtest_area *area, struct http_exchange *exchange, in
 {
     static const struct timeval pause = {.tv_usec = PIECE_MS * 1000};
     struct sending *sending = memory_allocate_zeroed(1, sizeof *sending);
-    *sending = (struct sending){.area = area, .exchange = exchange, .file = file, .left = size};
+    *sending =
+        (struct sending){.area = area, .exchange = exchange, .file = file, .left = size, .taken_ns = clock_now_ns()};
     sending->timer = event_new(area->base, -1, EV_PERSIST, on_timer, sending);
     TAILQ_INSERT_TAIL(&area->sendings, sending, link);
     area->count++;

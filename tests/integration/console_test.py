@@ -400,7 +400,7 @@ class Verdicts(Observing):
         self.stop_engine(engine)
 
     def test_a_stop_does_not_wait_for_listeners(self):
-        engine = self.observe(rest="shutdown: {timeout: 10s}" if False else "")
+        engine = self.observe()
         listener = Listener(self, engine)
         self.happen(10)
         listener.until(judged=10)
@@ -546,6 +546,26 @@ class Backtest(Console):
         self.assertEqual(self.refusal(engine, "GET", "/v1/backtest"), (503, "M_LIMIT_EXCEEDED"))
         slow.pop().close()
         wait_until(lambda: self.ask(engine, "GET", "/v1/backtest")[0] == 200, what="a place")
+        # Those that take nothing at all do not keep theirs.
+        wait_until(lambda: self.metric(engine, "weir_http_connections") < 3, 60, what="all places")
+        self.stop_engine(engine)
+
+    def test_a_client_that_reads_slowly_gets_all_of_it(self):
+        engine = self.begin(rest=f"state_dir: {self.folder}")
+        (self.folder / "backtest.html").write_bytes(b"x" * (1 << 20))
+        host, port = engine.http.rsplit(":", 1)
+        client = socket.socket()
+        self.addCleanup(client.close)
+        client.settimeout(20)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+        client.connect((host, int(port)))
+        client.sendall(b"GET /v1/backtest HTTP/1.0\r\n\r\n")
+        got = b""
+        while part := client.recv(16 << 10):
+            got += part
+            # Weir has read all of the file long before this client has it.
+            time.sleep(0.4 if len(got) > 400 << 10 else 0)
+        self.assertEqual(len(got.split(b"\r\n\r\n", 1)[1]), 1 << 20)
         self.stop_engine(engine)
 
 
