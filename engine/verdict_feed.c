@@ -125,27 +125,6 @@ static void end_listener(struct listener *listener)
     free_listener(listener);
 }
 
-/* Whether a row has this text as it stands, if it has it at all: nothing in it is escaped in JSON. */
-static bool is_plain(struct slice text)
-{
-    for (size_t index = 0; index < text.length; index++)
-        if (text.data[index] < ' ' || text.data[index] > '~' || strchr("\"\\*?", text.data[index]))
-            return false;
-    return true;
-}
-
-/* The longest text that a row must have to fit: looking for it is far quicker than reading the row. */
-static struct slice needle_of(const struct verdict_filter *filter)
-{
-    struct slice needle = SLICE_ABSENT;
-    for (size_t member = 0; member < VERDICT_FILTER_COUNT; member++) {
-        struct slice wanted = buffer_slice(&filter->wanted[member]);
-        if (wanted.length > needle.length && is_plain(wanted))
-            needle = wanted;
-    }
-    return needle;
-}
-
 static struct listener *add_listener(struct verdict_feed *feed, struct http_exchange *exchange, uint64_t session,
                                      const struct verdict_filter *filter)
 {
@@ -156,7 +135,7 @@ static struct listener *add_listener(struct verdict_feed *feed, struct http_exch
     listener->session = session;
     listener->filter = *filter;
     listener->takes_all = verdict_filter_is_empty(filter);
-    listener->needle = needle_of(filter);
+    listener->needle = verdict_filter_needle(filter);
     listener->spoke_ns = clock_now_ns();
     listener->told = feed->settings.counts(feed->settings.context);
     TAILQ_INSERT_TAIL(&feed->listeners, listener, link);

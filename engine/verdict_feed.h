@@ -1,8 +1,9 @@
 /* Verdicts as they come, for whoever listens over HTTP: GET /v1/verdicts (docs/admin-api.md), as server-sent events.
  *
  * Four times a second each listener gets the rows that fit its filter, few enough for people to read, and how many
- * there were beside them. What it costs is bounded by that, not by how many verdicts there are: a row is looked at by a
- * listener that still has room for it, and only counted by others. While nobody listens no row comes here at all. */
+ * there were beside them. What it costs is bounded by that, not by how many verdicts there are: a row is taken by a
+ * listener that still has room for it, and only counted by others. Where few rows fit a filter, each is looked through
+ * for a text that it must have. While nobody listens no row comes here at all. */
 #ifndef WEIR_ENGINE_VERDICT_FEED_H
 #define WEIR_ENGINE_VERDICT_FEED_H
 

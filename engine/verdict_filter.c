@@ -136,6 +136,29 @@ bool verdict_filter_is_empty(const struct verdict_filter *filter)
     return true;
 }
 
+/* Whether a row has this byte as it stands: it is not escaped in JSON, and stands for itself in a glob. */
+static bool is_plain(char byte, bool in_glob)
+{
+    return byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\' && !(in_glob && (byte == '*' || byte == '?'));
+}
+
+struct slice verdict_filter_needle(const struct verdict_filter *filter)
+{
+    struct slice needle = SLICE_ABSENT;
+    for (size_t index = 0; index < VERDICT_FILTER_COUNT; index++) {
+        struct slice wanted = buffer_slice(&filter->wanted[index]);
+        bool in_glob = conditions[index].fits == glob_matches;
+        size_t begins = 0;
+        for (size_t at = 0; at < wanted.length; at++) {
+            if (!is_plain(wanted.data[at], in_glob))
+                begins = at + 1;
+            else if (at + 1 - begins > needle.length)
+                needle = slice_of(wanted.data + begins, at + 1 - begins);
+        }
+    }
+    return needle;
+}
+
 /* ---- reading a row */
 
 /* The member `code` of a result. */

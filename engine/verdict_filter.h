@@ -36,6 +36,9 @@ void verdict_filter_free(struct verdict_filter *filter);
 
 /* Whether every row fits: then whoever has a row of the engine itself need not ask. */
 bool verdict_filter_is_empty(const struct verdict_filter *filter);
+/* The longest text that a row of the engine itself has in it if it fits, as it stands there: looking for it is far
+ * quicker than to read the row. A part of the filter; absent if none is known. */
+struct slice verdict_filter_needle(const struct verdict_filter *filter);
 /* Whether `row` is a JSON object that fits; what is no JSON, or nested too deeply, does not, whatever the filter. Takes
  * one walk over the text, and no memory once the filter has seen a row as long as this one. */
 bool verdict_filter_match(struct verdict_filter *filter, struct slice row);

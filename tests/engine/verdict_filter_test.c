@@ -78,6 +78,51 @@ Test(verdict_filter, rows_fit_or_do_not)
 
 static const struct {
     const char *query;
+    const char *needle; /* NULL: none */
+} needles[] = {
+    {"", NULL},
+    {"room=*", NULL},
+    {"sender=%c3%a9", NULL},
+    {"room=!r:x.example", "!r:x.example"},
+    {"sender=*:evil.example", ":evil.example"},
+    {"sender=@spam*:?.example", ".example"},
+    {"text=a*b?c", "a*b?c"},
+    {"text=no+%22more%22+%5cn", "more"},
+    {"sender=@%c3%a9:x.example", ":x.example"},
+    {"module=rate&dry_run=false", "false"},
+};
+
+Test(verdict_filter, has_a_text_to_look_for_first)
+{
+    for (size_t index = 0; index < sizeof needles / sizeof *needles; index++) {
+        struct verdict_filter filter = {0};
+        struct buffer problem = {0};
+        cr_assert(verdict_filter_parse(&filter, slice_from_string(needles[index].query), NULL, &problem));
+        cr_expect(slice_equal(verdict_filter_needle(&filter), slice_from_string(needles[index].needle)), "%s",
+                  needles[index].query);
+        verdict_filter_free(&filter);
+        buffer_free(&problem);
+    }
+}
+
+/* A row that fits has it. */
+Test(verdict_filter, rows_that_fit_have_that_text)
+{
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct verdict_filter filter = {0};
+        struct buffer problem = {0};
+        cr_assert(verdict_filter_parse(&filter, slice_from_string(cases[index].query), NULL, &problem));
+        struct slice needle = verdict_filter_needle(&filter), row = slice_from_string(cases[index].row);
+        cr_expect(!cases[index].fits || !slice_present(needle) ||
+                      memmem(row.data, row.length, needle.data, needle.length),
+                  "%s: %s", cases[index].query, cases[index].row);
+        verdict_filter_free(&filter);
+        buffer_free(&problem);
+    }
+}
+
+static const struct {
+    const char *query;
     const char *problem; /* NULL: taken */
 } queries[] = {
     {"colour=red", "there is no parameter colour"},
