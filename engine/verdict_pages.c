@@ -56,12 +56,19 @@ static void release(struct verdict_reading *reading)
     free(reading);
 }
 
+/* From now on, and not for ever. */
+static void start_timer(struct verdict_reading *reading)
+{
+    static const struct timeval longest = {.tv_sec = VERDICT_PAGES_MS_MAXIMUM / 1000};
+    event_add(reading->timer, &longest);
+}
+
 /* Tells what there is; `keep`: a page is still to come for it. */
 static void end(struct verdict_reading *reading, const struct verdict_found *what, bool keep)
 {
     verdict_found_function *found = reading->found;
     reading->found = NULL;
-    event_del(reading->timer);
+    start_timer(reading);
     if (found)
         found(reading->context, what);
     if (!keep)
@@ -231,13 +238,18 @@ static void on_idle(evutil_socket_t socket, short what, void *argument)
     pages->link = NULL;
 }
 
-/* Out of time while it waits for Redis. Of a connection on which not one page came, nobody expects another. */
+/* Out of time while it waits for Redis. Of a connection on which not one page came, nobody expects another; nor of one
+ * on which the last page of a reading that has ended does not come: it would keep its place from others. */
 static void on_time(evutil_socket_t socket, short what, void *argument)
 {
     (void)socket, (void)what;
     struct verdict_reading *reading = argument;
     struct verdict_pages *pages = reading->pages;
     bool asked = reading->asked;
+    if (!reading->found) {
+        redis_link_reset(pages->link, "no answer to a query of the log that has ended");
+        return;
+    }
     if (reading->scanned) {
         end_with_rows(reading, true, asked);
         return;
@@ -252,7 +264,6 @@ static void on_time(evutil_socket_t socket, short what, void *argument)
 struct verdict_reading *verdict_pages_read(struct verdict_pages *pages, struct verdict_query *query,
                                            verdict_found_function *found, void *context)
 {
-    static const struct timeval longest = {.tv_sec = VERDICT_PAGES_MS_MAXIMUM / 1000};
     if (pages->count >= VERDICT_PAGES_READINGS_MAXIMUM)
         return NULL;
     struct verdict_reading *reading = memory_allocate_zeroed(1, sizeof *reading);
@@ -260,7 +271,7 @@ struct verdict_reading *verdict_pages_read(struct verdict_pages *pages, struct v
         .pages = pages, .query = *query, .found = found, .context = context, .begun_ns = clock_now_ns()};
     *query = (struct verdict_query){0};
     reading->timer = evtimer_new(pages->base, on_time, reading);
-    event_add(reading->timer, &longest);
+    start_timer(reading);
     event_del(pages->idle);
     pages->count++;
     TAILQ_INSERT_TAIL(&pages->waiting, reading, link);
@@ -277,7 +288,7 @@ struct verdict_reading *verdict_pages_read(struct verdict_pages *pages, struct v
 void verdict_pages_forget(struct verdict_reading *reading)
 {
     reading->found = NULL;
-    event_del(reading->timer);
+    start_timer(reading);
     if (!reading->asked)
         release(reading);
 }

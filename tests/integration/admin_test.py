@@ -348,6 +348,24 @@ class Log(Admin):
         wait_until(lambda: self.get(engine, "/v1/log")[0] == 200, what="the log")
         self.assertEqual(self.http(engine, "/readyz")[0], 200)
 
+    def test_clients_that_leave_a_redis_that_hangs(self):
+        """Their places are soon free, though what they asked for does not come."""
+        engine = self.quiet_engine()
+        self.fill([{"module": "a"}])
+        self.assertEqual(self.get(engine, "/v1/log")[0], 200)
+        self.redis_process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.redis_process.send_signal, signal.SIGCONT)
+        clients = [socket.create_connection(engine.http.rsplit(":", 1)) for _ in range(4)]
+        for client in clients:
+            client.sendall(b"GET /v1/log HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.3)
+        for client in clients:
+            client.close()
+        self.assertEqual(self.get(engine, "/v1/log")[0], 429)
+        wait_until(lambda: self.get(engine, "/v1/log")[0] == 503, 12, what="a place")
+        self.redis_process.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.get(engine, "/v1/log")[0] == 200, what="the log")
+
     def test_a_redis_that_is_away(self):
         engine = self.quiet_engine()
         self.assertEqual(self.log(engine)["rows"], [])
