@@ -99,6 +99,7 @@ static void begin_session(struct console_area *area, struct http_exchange *excha
 {
     char id[CONSOLE_SESSION_ID_LENGTH + 1];
     login_pauses_right(area->pauses, request->client);
+    console_sessions_end(area->sessions, find_session(area, request->cookie)); /* the browser forgets its cookie */
     if (!console_sessions_begin(area->sessions, clock_now_ns(), id)) {
         log_error("no session of the console can be begun: the system gives no random bytes");
         http_exchange_refuse(exchange, 500, "M_UNKNOWN", "the system gives no random bytes");

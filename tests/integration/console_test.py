@@ -122,6 +122,17 @@ class LogIn(Console):
         self.assertEqual(self.metric(engine, "weir_console_sessions"), 0)
         self.stop_engine(engine)
 
+    def test_a_browser_has_one_session(self):
+        engine = self.begin(f"secret: {SECRET}")
+        before = self.cookie(engine)
+        status, headers, _ = self.ask(engine, "POST", "/console/session", json.dumps({"secret": SECRET}),
+                                      Cookie=before, X_Weir_Console="1")
+        self.assertEqual(status, 200)
+        self.assertNotEqual(headers["Set-Cookie"].split(";")[0], before)
+        self.assertEqual(self.session(engine, Cookie=before), {"needed": True, "open": False})
+        self.assertEqual(self.metric(engine, "weir_console_sessions"), 1)
+        self.stop_engine(engine)
+
     def test_the_cookie_opens_the_administration_only(self):
         engine = self.begin(f"secret: {SECRET}", rest="requests: {http: true}")
         cookie = self.cookie(engine)
