@@ -4,7 +4,8 @@
  * not sent for another site (SameSite), and the header that our page adds is one that no other site may add. Where
  * there is none, on loopback, anybody on this machine may ask, and so might a site in a browser on it: by a name of its
  * own that leads to 127.0.0.1 (DNS rebinding), which shows in Host, or by sending what it cannot read the answer of,
- * which shows in Origin and Sec-Fetch-Site. Programs that are no browsers send neither of them. */
+ * which shows in Origin and Sec-Fetch-Site: what is read like that costs work, and takes places from others. Programs
+ * that are no browsers send neither of them. */
 #include "engine/http_browser.h"
 #include "engine/http_server_parts.h"
 #include "engine/http_target.h"
@@ -61,14 +62,14 @@ static bool is_of_another_site(const struct http_request *request)
 }
 
 static bool refuses_without_secret(struct http_server *server, struct http_exchange *exchange,
-                                   const struct http_request *request)
+                                   const struct http_request *request, const struct http_area *area)
 {
     if (slice_present(request->host) && !http_host_is_loopback(request->host))
         return refuse_foreign(server, exchange, request,
                               "without `http.secret` this is served only as 127.0.0.1, [::1] or localhost");
-    if (changes_something(request) && is_of_another_site(request))
+    if ((area->closed || changes_something(request)) && is_of_another_site(request))
         return refuse_foreign(server, exchange, request,
-                              "without `http.secret` nothing is changed for a page of another origin");
+                              "without `http.secret` nothing is changed or told for a page of another origin");
     return false;
 }
 
@@ -93,7 +94,7 @@ bool http_guard_refuses(struct http_server *server, struct http_exchange *exchan
     if (!area->browser || !server->guarded)
         return area->closed && unauthorized(server, exchange, request);
     if (!server->secret)
-        return refuses_without_secret(server, exchange, request);
+        return refuses_without_secret(server, exchange, request, area);
     return area->closed && refuses_with_secret(server, exchange, request);
 }
 

@@ -122,7 +122,8 @@ struct http_sessions {
 /* From now on the areas with `browser` are guarded against what other sites may make a browser send. A closed one is
  * opened by a session as well as by the secret; what changes something must then have the header X-Weir-Console, which
  * is 403 without. Where there is no secret, a request must name this machine as its Host (a name that leads here is
- * somebody else's), and what changes something must not come from another origin: both are 403. */
+ * somebody else's), and what changes something, or is for a closed area, must not come from another origin: both are
+ * 403. */
 void http_server_guard(struct http_server *server, const struct http_sessions *sessions);
 /* Whether closed areas ask for a secret, and whether this is the one. */
 bool http_server_has_secret(const struct http_server *server);

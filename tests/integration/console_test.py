@@ -220,6 +220,12 @@ class WithoutSecret(Console):
                         {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"},
                         {**own, "Sec_Fetch_Site": "cross-site"}):
             self.assertEqual(self.refusal(engine, "POST", "/v1/reload", **foreign), (403, "M_FORBIDDEN"), foreign)
+            # What it cannot read the answer of would still cost work, and take the places of listeners.
+            for path in ("/v1/verdicts", "/v1/log", "/v1/backtest"):
+                self.assertEqual(self.refusal(engine, "GET", path, **foreign), (403, "M_FORBIDDEN"), foreign)
+        # A link leads to the page from anywhere.
+        self.assertEqual(self.ask(engine, "GET", "/", Sec_Fetch_Site="cross-site")[0], 200)
+        self.assertEqual(self.ask(engine, "GET", "/v1/status", Sec_Fetch_Site="none")[0], 200)
         self.assertEqual(self.ask(engine, "GET", "/metrics", Host="weir.internal")[0], 200)
         self.assertGreaterEqual(self.metric(engine, "weir_http_foreign_total"), 27)
         self.assertTrue(self.logged(engine, "an HTTP request that another site may have made a browser send was refused"))
