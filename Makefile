@@ -242,7 +242,7 @@ lint: ## clang-format, clang-tidy, shellcheck and the include rules
 	@deploy/dependencies.sh lint
 	@clang-format --dry-run -Werror $(C_FILES)
 	@deploy/lint-includes.sh
-	@shellcheck .ci/run deploy/*.sh tests/integration/run tests/packages/*.sh
+	@shellcheck .ci/run deploy/*.sh tests/integration/run tests/packages/*.sh debian/*.postinst debian/*.postrm debian/*.prerm
 	@/usr/bin/python3 -B -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' \
 	  $$(git ls-files '*.py') bench/run bench/report bench/guard bench/catch_up_bench bench/worker_cost_bench
 	@printf '%s\n' $(filter %.c,$(C_FILES)) | \

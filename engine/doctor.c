@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "engine/doctor_parts.h"
+#include "engine/tail_format.h"
 
 #define TEXT_MAXIMUM 4096
 
@@ -14,11 +15,22 @@ static const struct doctor_check *const tables[] = {doctor_files_checks,       d
                                                     doctor_replication_checks, doctor_postgres_checks,
                                                     doctor_engine_checks,      doctor_requests_checks};
 
+/* What servers and whoever writes on the channel say is in it: it is shown without control characters. Lines stay. */
 static char *format_text(const char *format, va_list arguments)
 {
-    char *text = memory_allocate(TEXT_MAXIMUM);
-    vsnprintf(text, TEXT_MAXIMUM, format, arguments);
-    return text;
+    char text[TEXT_MAXIMUM];
+    struct buffer visible = {0};
+    vsnprintf(text, sizeof text, format, arguments);
+    for (const char *line = text; *line;) {
+        size_t length = strcspn(line, "\n\t");
+        tail_append_visible(&visible, slice_of(line, length));
+        line += length;
+        if (*line)
+            buffer_append_char(&visible, *line++ == '\n' ? '\n' : ' ');
+    }
+    char *copy = memory_copy_text(buffer_slice(&visible).data, visible.length);
+    buffer_free(&visible);
+    return copy;
 }
 
 void doctor_say(struct doctor *doctor, enum doctor_state state, const char *format, ...)

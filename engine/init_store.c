@@ -120,7 +120,7 @@ static bool make_state_dir(const char *path)
         return S_ISDIR(status.st_mode) || complain(path, "is no folder");
     if (mkdir(path, 0700) != 0)
         return complain(path, strerror(errno));
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (descriptor >= 0) {
         give_away(descriptor, true);
         close(descriptor);
@@ -131,8 +131,11 @@ static bool make_state_dir(const char *path)
 static bool is_free(const char *path, bool force)
 {
     struct stat status;
-    return force || lstat(path, &status) != 0 ||
-           complain(path, "is there already; --force writes over it, --output FILE takes another name");
+    if (lstat(path, &status) != 0)
+        return true;
+    if (S_ISDIR(status.st_mode))
+        return complain(path, "is a folder");
+    return force || complain(path, "is there already; --force writes over it, --output FILE takes another name");
 }
 
 #define FILES_MAXIMUM 5

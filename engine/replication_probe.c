@@ -13,17 +13,21 @@ struct listening {
     bool all_heard;
 };
 
-static struct replication_writer *writer_named(struct replication_answers *answers, struct slice name)
+/* Names are printed, also in lines to copy, and whoever reaches Redis chooses them. */
+static struct replication_writer *writer_named(struct replication_answers *answers, struct slice text)
 {
-    for (size_t index = 0; index < answers->writer_count; index++)
-        if (slice_equal(slice_from_string(answers->writers[index].name), name))
-            return &answers->writers[index];
-    if (answers->writer_count == REPLICATION_WRITERS_MAXIMUM || name.length >= REPLICATION_NAME_MAXIMUM)
+    struct replication_writer fresh = {.newest = INT64_MIN};
+    if (text.length >= REPLICATION_NAME_MAXIMUM)
         return NULL;
-    struct replication_writer *writer = &answers->writers[answers->writer_count++];
-    *writer = (struct replication_writer){.newest = INT64_MIN};
-    memcpy(writer->name, name.data, name.length);
-    return writer;
+    for (size_t index = 0; index < text.length; index++)
+        fresh.name[index] = text.data[index] > ' ' && text.data[index] < 0x7f ? text.data[index] : '?';
+    for (size_t index = 0; index < answers->writer_count; index++)
+        if (strcmp(answers->writers[index].name, fresh.name) == 0)
+            return &answers->writers[index];
+    if (answers->writer_count == REPLICATION_WRITERS_MAXIMUM)
+        return NULL;
+    answers->writers[answers->writer_count] = fresh;
+    return &answers->writers[answers->writer_count++];
 }
 
 static bool all_heard(const struct listening *listening)

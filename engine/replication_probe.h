@@ -9,9 +9,9 @@
 #define REPLICATION_NAME_MAXIMUM 128u
 
 struct replication_writer {
-    char name[REPLICATION_NAME_MAXIMUM];
-    bool events;    /* it told a position of the stream `events` */
-    int64_t newest; /* the highest of them, or of rows */
+    char name[REPLICATION_NAME_MAXIMUM]; /* what no configuration's name may hold is `?` in it */
+    bool events;                         /* it told a position of the stream `events` */
+    int64_t newest;                      /* the highest of them, or of rows */
 };
 
 struct replication_answers {

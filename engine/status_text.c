@@ -25,8 +25,8 @@ static const struct {
                               "that no engine with a role has done (docs/standby.md)."},
     {"database", "See whether PostgreSQL runs, and whether `bodies.postgres` names it and a user who may read "
                  "event_json: weir check -c FILE, then psql with the same words. Events wait meanwhile; none is lost."},
-    {"subscribed", "Redis answers but gives no subscription yet. If it stays so, look at the rights of its user (the "
-                   "section Redis of the README has them) and at the engine's log."},
+    {"subscribed", "Redis answers but gives no subscription yet. If it stays so, look at the rights of its user "
+                   "(docs/redis.md has them) and at the engine's log."},
     {"Redis", "See whether Redis runs and answers at the address below (redis-cli ping), and whether `redis` of the "
               "configuration has the right password; the engine's log has the reason. It goes on by itself when Redis "
               "is back; nothing is lost."},

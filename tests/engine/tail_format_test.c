@@ -40,6 +40,7 @@ static const struct {
     {"presence_routes", "[\"@d:x\"]", NULL},
     {"presence_routes", "{}", NULL},
     {"other", "[\"\x7f\"]", "12      other        [\"\\x7f\"]\n"},
+    {"other", "[\"\u061c\"]", "12      other        [\"\\u061c\"]\n"},
 };
 
 Test(tail_format, rows_for_people)

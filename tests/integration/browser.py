@@ -52,13 +52,20 @@ class Browser:
         self.number = 0
         self.session = None
         self.events = []
+        try:
+            self.take_page()
+        except BaseException:
+            self.close()  # nobody else would end it
+            raise
+
+    def take_page(self):
         target = wait_until(self.first_page, seconds=60, what="a page of Chromium")
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.call("Audits.enable")
         self.call("Emulation.setFocusEmulationEnabled", enabled=True)
-        self.size(width, height)
+        self.size(self.width, self.height)
 
     def first_page(self):
         pages = [target for target in self.call("Target.getTargets")["targetInfos"] if target["type"] == "page"]
