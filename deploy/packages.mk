@@ -13,6 +13,13 @@ deb-test: ## install, upgrade, remove and purge the packages in a clean Debian, 
 	@[ -n "$(PACKAGES)" ] || [ -e $(DEB)/packages ] || $(MAKE) --no-print-directory deb
 	@tests/packages/clean_debian.sh $(or $(PACKAGES),$(DEB)) $(RELEASE)
 
+.PHONY: quickstart
+quickstart: ## seconds from `apt install` to the first verdict, as root: HOMESERVER=FILE of a Synapse that runs here
+	@deploy/dependencies.sh package test
+	@[ -n "$(HOMESERVER)" ] || { echo "weir: HOMESERVER must name the homeserver.yaml of a Synapse that runs here" >&2; exit 2; }
+	@[ -e $(DEB)/packages ] || $(MAKE) --no-print-directory deb
+	@/usr/bin/python3 -B tests/quickstart/run.py $(DEB)/weir_*.deb $(HOMESERVER)
+
 .PHONY: reproducible
 reproducible: ## build the packages twice, in different places and at different times: the same bytes?
 	@deploy/dependencies.sh package

@@ -75,6 +75,10 @@ enum init_result init_test_postgres(const struct init_answers *answers);
 /* Asks for what is missing at a terminal, and tests each answer at once (engine/init_questions.c). False if the person
  * gave up. */
 bool init_ask(struct init_answers *answers, bool test);
+/* Test what an option or Synapse's files gave, and ask at a terminal for its password as long as that is what is
+ * missing; INIT_FAILED also if the person gave up. */
+enum init_result init_try_redis(struct init_answers *answers);
+enum init_result init_try_postgres(struct init_answers *answers);
 
 /* Writes the configuration and its secrets (engine/init_store.c). False, printed, if a file is there already and
  * `force` is not set, or cannot be written; nothing was written then, or what was is named. */

@@ -277,18 +277,55 @@ static bool ask_profile(struct init_answers *answers)
     return answers->profile != NULL;
 }
 
-bool init_ask(struct init_answers *answers, bool test)
+/* SIGINT is a way to give up while somebody is asked, and what it was before afterwards. */
+struct interruptible {
+    struct sigaction action;
+    sigset_t mask;
+};
+
+static void begin_asking(struct interruptible *before)
 {
-    struct sigaction interrupt = {.sa_handler = on_interrupt}, before;
-    sigset_t of_interrupt, mask;
+    struct sigaction interrupt = {.sa_handler = on_interrupt};
+    sigset_t of_interrupt;
     sigemptyset(&of_interrupt);
     sigaddset(&of_interrupt, SIGINT);
-    sigprocmask(SIG_BLOCK, &of_interrupt, &mask);
-    sigaction(SIGINT, &interrupt, &before);
+    sigprocmask(SIG_BLOCK, &of_interrupt, &before->mask);
+    sigaction(SIGINT, &interrupt, &before->action);
+}
+
+static void end_asking(const struct interruptible *before)
+{
+    sigaction(SIGINT, &before->action, NULL);
+    sigprocmask(SIG_SETMASK, &before->mask, NULL);
+}
+
+bool init_ask(struct init_answers *answers, bool test)
+{
+    struct interruptible before;
+    begin_asking(&before);
     bool done = (answers->server_name || ask_server_name(answers)) &&
                 (answers->redis_given || ask_redis(answers, test)) &&
                 (answers->bodies_given || ask_postgres(answers, test)) && (answers->profile || ask_profile(answers));
-    sigaction(SIGINT, &before, NULL);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
+    end_asking(&before);
     return done;
+}
+
+static enum init_result try_given(struct init_answers *answers, const struct server_question *question, char **password)
+{
+    struct interruptible before;
+    bool given_up = false;
+    begin_asking(&before);
+    enum init_result result = try_server(answers, question, password, &given_up);
+    end_asking(&before);
+    return result;
+}
+
+enum init_result init_try_redis(struct init_answers *answers)
+{
+    return try_given(answers, &redis_question, &answers->redis.password);
+}
+
+enum init_result init_try_postgres(struct init_answers *answers)
+{
+    return try_given(answers, &postgres_question, &answers->postgres.password);
 }

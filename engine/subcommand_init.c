@@ -194,15 +194,17 @@ static void take_defaults(struct init_answers *answers)
     buffer_free(&ignored);
 }
 
-/* Tests what nobody was asked for; of answers to questions it was done at once. */
-static bool test_given(const struct init_answers *answers, bool redis, bool postgres)
+/* Tests what nobody was asked for; of answers to questions it was done at once. With `ask` a password that is missing
+ * is asked for. */
+static bool test_given(struct init_answers *answers, bool ask, bool redis, bool postgres)
 {
     enum init_result worst = INIT_GOOD, result;
     printf("%s", redis || postgres ? "Testing the connections.\n" : "");
     fflush(stdout);
-    if (redis && (result = init_test_redis(answers)) > worst)
+    if (redis && (result = ask ? init_try_redis(answers) : init_test_redis(answers)) > worst)
         worst = result;
-    if (postgres && answers->bodies && (result = init_test_postgres(answers)) > worst)
+    if (postgres && answers->bodies &&
+        (result = ask ? init_try_postgres(answers) : init_test_postgres(answers)) > worst)
         worst = result;
     if (worst < INIT_NEEDS_PASSWORD)
         return true;
@@ -316,7 +318,7 @@ static int go_on(struct init_answers *answers, const struct init_options *chosen
             return EXIT_CODE_FAILED;
         }
     }
-    if (!chosen->untested && !test_given(answers, redis, bodies))
+    if (!chosen->untested && !test_given(answers, !chosen->yes, redis, bodies))
         return EXIT_CODE_FAILED;
     return write_and_tell(answers, chosen);
 }

@@ -325,6 +325,28 @@ class Terminal(FirstRun):
         self.assertEqual(code, 0, text)
         self.assertNotIn("not to be seen", before + text)
 
+    def test_passwords_of_what_options_gave_are_asked_for(self):
+        self.grant()
+        self.writer()
+        self.require_passwords()
+        given = ("--server-name", SERVER_NAME, "--redis", self.socket, "--redis-user", "weir", "--postgres", self.dsn,
+                 "--profile", "none")
+        self.start_init(*given)
+        self.answer("The password", "of redis")
+        self.answer("The role's password", "wrong")
+        self.answer("The role's password", "of the role")
+        code, text = self.end()
+        self.assertEqual(code, 0, text)
+        self.assertEqual((self.output.parent / "postgres-password").read_text(), "of the role")
+        self.output.unlink()
+        self.start_init(*given)
+        self.expect("The password")
+        self.process.send_signal(signal.SIGINT)
+        code, text = self.end()
+        self.assertEqual(code, 1, text)
+        self.assertIn("nothing was written", text)
+        self.assertFalse(self.output.exists())
+
     def test_what_cannot_be_tested_can_be_kept(self):
         self.start_init("--server-name", SERVER_NAME, "--postgres", "none", "--profile", "none")
         port = free_port()

@@ -14,7 +14,6 @@ packages=$(cd "${1:?usage: clean_debian.sh FOLDER [RELEASE]}" && pwd)
 release=${2:-$here}
 base=$root/build/debian-$release
 work=$root/build/clean-debian
-mirror=${MIRROR:-http://deb.debian.org/debian}
 
 skip() { echo "weir: deb-test left out: $*"; exit 0; }
 die() { echo "weir: $*" >&2; exit 1; }
@@ -35,14 +34,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-if [ ! -e "$base/complete" ]; then
-    echo "weir: makes a clean $release"
-    rm -rf "$base"
-    mkdir -p "$base"
-    debootstrap --variant=minbase --include=ca-certificates "$release" "$base/root" "$mirror" >"$base/log" 2>&1 ||
-        skip "debootstrap could not make $release: $(tail -n 1 "$base/log")"
-    touch "$base/complete"
-fi
+"$root/tests/packages/debian.sh" "$release" "$base" || skip "there is no clean $release"
 umount "$work/proc" 2>/dev/null || true
 rm -rf "$work"
 cp -a "$base/root" "$work"
