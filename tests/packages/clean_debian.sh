@@ -52,10 +52,9 @@ if [ "$release" != "$here" ]; then
     mkdir -p "$work/root/weir"
     (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -T - -cf - 2>/dev/null) |
         tar -C "$work/root/weir" -xf -
-    # shellcheck disable=SC2046 # a list
-    install_inside dpkg-dev fakeroot git lintian $(sed -n '/^Build-Depends:/,/^Standards/p' "$root/debian/control" |
-        sed -e 's/^[A-Za-z-]*: *//' -e '/^Standards/d' -e 's/debhelper-compat ([^)]*)/debhelper/' -e 's/:any//' | tr ',\n' '  ' |
-        sed 's/4\.[0-9.]*$//')
+    install_inside build-essential fakeroot git lintian
+    inside sh -c 'cd /root/weir && apt-get build-dep -y -qq --no-install-recommends ./' >"$work/root/apt.log" 2>&1 ||
+        { tail -n 20 "$work/root/apt.log" >&2; die "what the packages are built with could not be installed"; }
     # shellcheck disable=SC2016 # for the shell inside
     inside sh -c 'cd /root/weir && DEB_BUILD_OPTIONS="${1:-}" deploy/package.sh /root/new' build "${DEB_BUILD_OPTIONS:-}" ||
         die "the packages could not be built in $release"
