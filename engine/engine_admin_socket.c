@@ -53,8 +53,12 @@ static void serve(struct engine *engine)
                                             .connections = CONNECTIONS_MAXIMUM};
     engine->admin_refused = metrics_register(engine->metrics, &refused, 1, NULL, NULL);
     engine->admin = http_server_create(engine->base, &settings, &error);
-    engine_admin_add_areas(engine, engine->admin);
-    log_info("listens for administration", LOG_STRING("socket", engine->configuration->admin_socket));
+    if (engine->admin) {
+        engine_admin_add_areas(engine, engine->admin);
+        log_info("listens for administration", LOG_STRING("socket", engine->configuration->admin_socket));
+    } else {
+        log_error("cannot open the admin socket", LOG_TEXT("reason", buffer_slice(&error)));
+    }
     buffer_free(&error);
 }
 
