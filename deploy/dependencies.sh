@@ -13,7 +13,8 @@ set -eu
 build="gcc make pkg-config libc6-dev libevent-dev libhiredis-dev libjansson-dev libvectorscan-dev libyaml-dev libpq-dev
  uthash-dev libxxhash-dev libzstd-dev libssl-dev libpcre2-dev libyyjson-dev liblua5.4-dev libcurl4-openssl-dev libicu-dev libncurses-dev"
 run="$build redis-server redis-tools curl ca-certificates"
-test="$run libcriterion-dev clang libclang-rt-14-dev postgresql python3 python3-redis python3-psycopg2 zstd procps openssl python3-yaml jq systemd chromium"
+test="$run libcriterion-dev clang libclang-rt-14-dev postgresql python3 python3-redis python3-psycopg2 zstd procps openssl python3-yaml jq systemd chromium
+ zsh groff prometheus nginx"
 # Debian's npm is asked for only where no other is there: it takes several hundred packages with it.
 command -v npm >/dev/null 2>&1 || test="$test npm"
 bench="$run python3 g++ libsimdjson-dev nodejs postgresql"
