@@ -5,8 +5,7 @@
 #
 # Nothing is done when everything is there. Debian 12 has no yyjson: its two packages are then taken from Debian 13 (they
 # need only libc6), with apt sources of their own in a temporary folder, so that the machine's sources stay as they are.
-# Services of the packages (redis-server, postgresql) are not started: Weir's tests start their own.
-# The alert rules are run by promtool where it is there: the package prometheus is too large (96 MB) to ask for.
+# Services of the packages (redis-server, postgresql, nginx, prometheus) are not started: Weir's tests start their own.
 # --check only says whether something is missing: 0 = nothing is, 1 = something is.
 set -eu
 
