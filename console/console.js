@@ -144,10 +144,14 @@ async function logIn(event) {
 async function logOut() {
   try {
     await request("DELETE", "/console/session");
-  } catch {
+  } catch (refusal) {
     // The cookie may be gone already; the form is shown in any case.
+    if (!refusal.status) {
+      askForSecret();
+      return;
+    }
   }
-  askForSecret();
+  location.reload(); // what was shown must not stay behind the form
 }
 
 async function begin() {
