@@ -23,7 +23,7 @@ static struct top_samples samples(void)
         {"'processor_seconds':12.5", "'processor_seconds':12.6"},
     };
     static char later[sizeof status_sample + 64];
-    strcpy(later, status_sample);
+    memcpy(later, status_sample, sizeof status_sample);
     for (size_t index = 0; index < sizeof changes / sizeof *changes; index++) {
         char *place = strstr(later, changes[index][0]);
         cr_assert(place && strlen(changes[index][0]) == strlen(changes[index][1]));
