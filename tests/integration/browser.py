@@ -156,9 +156,8 @@ class Browser:
 
     # ---- what a person does
 
-    def press(self, selector):
-        """A click of the mouse where the element is, after scrolling there."""
-        place = self.evaluate(f"""(() => {{
+    def place_of(self, selector):
+        return self.evaluate(f"""(() => {{
             const found = document.querySelector({json.dumps(selector)});
             if (!found) return null;
             found.scrollIntoView({{block: "nearest"}});
@@ -167,6 +166,12 @@ class Browser:
             const hit = document.elementFromPoint(x, y);
             return {{x, y, hit: found.contains(hit), by: hit?.outerHTML.slice(0, 200)}};
         }})()""")
+
+    def press(self, selector):
+        """A click of the mouse where the element is, after scrolling there, and once a line that moves stands still."""
+        deadline = time.monotonic() + 5
+        while (place := self.place_of(selector)) and not place["hit"] and time.monotonic() < deadline:
+            time.sleep(0.05)
         if not place:
             raise BrowserError(f"there is no {selector} to press")
         if not place["hit"]:

@@ -426,6 +426,7 @@ class Page(ConsoleServer):
             for width in (1280, 360):
                 self.browser.colours(scheme)
                 self.browser.size(width, 800, phone=width == 360)
+                self.browser.open("about:blank")  # a page that is open asks on, and would be refused
                 self.browser.call("Network.clearBrowserCookies")
                 self.browser.open(self.address)
                 self.browser.until("document.querySelector('#login')?.checkVisibility()")
