@@ -88,9 +88,7 @@ class Page(ConsoleServer):
         self.works()
         self.browser.choose("#filters [name=module]", "link_domains")
         self.browser.until("document.querySelector('#verdicts-empty').innerText.includes('Nothing that fits')")
-        for number in range(1, 4):
-            self.publish_message(number, f"${number}")
-        self.settle(self.engine)
+        self.publish_messages(3)
         self.assertIn("link_domains", self.until_lines(1)[0])
         time.sleep(0.6)
         self.assertEqual(len(self.lines()), 1)
@@ -114,9 +112,7 @@ class Page(ConsoleServer):
 
     def test_a_list_that_is_read_stays_where_it_is(self):
         self.begin(bodies=self.bodies_of(*[{"body": f"as {number}"} for number in range(200)]))
-        for number in range(1, 61):
-            self.publish_message(number, f"${number}")
-        self.settle(self.engine)
+        self.publish_messages(60)
         self.open()
         self.until_lines(60)
         self.browser.evaluate("document.querySelector('#verdicts').scrollTop = 300")
@@ -132,9 +128,7 @@ class Page(ConsoleServer):
 
     def test_the_past_in_pages(self):
         self.begin(bodies=self.bodies_of(*[{"body": f"as {number}"} for number in range(250)]))
-        for number in range(1, 251):
-            self.publish_message(number, f"${number}")
-        self.settle(self.engine)
+        self.publish_messages(250)
         self.open()
         self.browser.press("#mode-past")
         self.assertEqual(len(self.until_lines(100)), 100)
@@ -339,9 +333,7 @@ class Page(ConsoleServer):
 
     def test_by_keyboard_alone(self):
         self.begin(bodies=self.bodies_of(*[{"body": f"as {number}"} for number in range(5)]))
-        for number in range(1, 6):
-            self.publish_message(number, f"${number}")
-        self.settle(self.engine)
+        self.publish_messages(5)
         self.open()
         self.until_lines(5)
         self.browser.key("Tab")

@@ -86,6 +86,12 @@ class ConsoleServer(Server):
         self.publish(*([f"POSITION events persister1 {token - 1} {token - 1}"] if token == 1 else []),
                      rdata(token, ev_row(event_id)))
 
+    def publish_messages(self, count):
+        """The events $1 to $COUNT, and their verdicts."""
+        for number in range(1, count + 1):
+            self.publish_message(number, f"${number}")
+        self.settle(self.engine)
+
     def bodies_of(self, *contents):
         """A file of bodies of the events $1, $2 …, messages with these contents."""
         return self.write("bodies.jsonl", "".join(body_line(f"${number}", **content) + "\n"
